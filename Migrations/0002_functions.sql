@@ -1,0 +1,258 @@
+-- The SQL interface: append, claim, resolve, read, announce. Any client may use it; the Swift library does.
+--
+--     select * from append('orders/17', array['{"type":"yield",…}', '{"type":"close",…}']::json[]);
+--     select announce(array['orders/17']);                      -- in a transaction of its own, after the commit
+--     select * from read('orders/17', 0, 100);
+--
+-- Every rule a writer must keep is kept here:
+--
+--   * The caller names the position, the server checks it under the stream's row lock. That lock also orders it against
+--     claim(): once a claim has committed, no append of an older epoch can commit.
+--   * Conflict and fencing are answers, not errors, so that they do not abort a transaction shared with other appends.
+--   * The token makes a retry safe. A client that lost its connection sends the same append (same token, same position)
+--     again: 'written' says that it is there once, whichever of the two sendings wrote it.
+--   * No NOTIFY here: it would hold a lock of the whole cluster until the commit is flushed. announce() does it after.
+--
+-- They are "security definer": a writer needs no right on the tables (roles.sql). Hence the fixed search_path.
+
+-- One append for each of several streams, in one transaction: the group commit of the library.
+--
+-- Per run (one stream's append; the n-th elements of these belong together; streams sorted by name, bytewise, each once,
+-- or two batches may deadlock):
+--   p_streams    the stream's name; it is created if it does not exist
+--   p_epochs     the epoch the writer claimed; null for an unclaimed writer
+--   p_positions  where the run's first event goes (exact), or the lowest position it can have (not exact)
+--   p_exact      true: at p_positions or not at all. false: at the end of the stream, wherever that is by now
+--   p_tokens     the run's random token
+-- Per event: p_runs (which run it belongs to, from 1), p_kinds ('y', 'c'), p_coroutine_ids, p_events.
+-- p_synchronous_commit: what the commit must wait for, e.g. 'on'; set for this transaction whatever the defaults say.
+--
+-- Per run it answers an outcome, a position and the stream's epoch:
+--   written   the run is in the stream (now, or since an earlier sending) and starts at the position
+--   conflict  exact, and the stream's next position, which is answered, is another; nothing was written
+--   behind    not exact, and the stream is more than 1,000 events past p_positions: too far to look for an earlier
+--             sending of this run; nothing was written and never will be for this position; the next one is answered
+--   fenced    the epoch is not the stream's, which is answered; the position is null, or the run's where it had been
+--             written before it was fenced
+create function append_batch(
+    p_streams text[], p_epochs bigint[], p_positions bigint[], p_exact boolean[], p_tokens uuid[],
+    p_runs integer[], p_kinds "char"[], p_coroutine_ids text[], p_events json[],
+    p_synchronous_commit text default 'on',
+    out outcomes text[], out positions bigint[], out epochs bigint[]
+)
+language plpgsql volatile security definer
+set search_path from current
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set lock_timeout = '5s'
+set durable_streams.appending = on
+as $$
+declare
+    v_count integer := cardinality(p_streams);
+    v_ids bigint[];
+    v_next bigint;
+    v_found bigint;
+    v_now timestamptz;
+begin
+    if current_setting('synchronous_commit') <> p_synchronous_commit then
+        perform set_config('synchronous_commit', p_synchronous_commit, true);
+    end if;
+
+    for attempt in 1..2 loop
+        select array_agg(locked.id), array_agg(locked.epoch)
+        into v_ids, epochs
+        from (
+            select s.id, s.epoch
+            from unnest(p_streams) with ordinality as r (name, run)
+            join streams s on s.name = r.name
+            order by r.run
+            for no key update of s
+        ) locked;
+        exit when cardinality(v_ids) = v_count;
+        if attempt = 2 then
+            raise exception 'append_batch: a stream is named twice, or is null' using errcode = '22023';
+        end if;
+        insert into streams (name) select r.name from unnest(p_streams) as r (name) order by 1
+        on conflict on constraint streams_name_is_unique do nothing;
+    end loop;
+
+    -- A statement of its own, so that its snapshot is taken under the locks: what it sees of these streams is final.
+    -- It looks only from the predecessor of the named position on: one index entry, where max() over the whole stream
+    -- would read a leaf page.
+    select array_agg(tail.next), array_agg(
+        case when tail.next = tail.named and nullif(tail.epoch, 0) is not distinct from tail.writer then 'written' end)
+    into positions, outcomes
+    from (
+        select r.named, r.epoch, r.writer, coalesce(
+            (select max(e.position) + 1 from events e where e.stream_id = r.id and e.position >= r.named - 1),
+            case when r.named = 0 then 0 end) as next
+        from unnest(v_ids, epochs, p_positions, p_epochs) with ordinality as r (id, epoch, named, writer, run)
+        order by r.run
+    ) tail;
+
+    if array_position(outcomes, null) is not null then
+        for i in 1..v_count loop
+            continue when outcomes[i] is not null;
+            if positions[i] is null then
+                -- No position was named, or one past the end.
+                select coalesce(max(e.position) + 1, 0) into v_next from events e where e.stream_id = v_ids[i];
+                positions[i] := v_next;
+            end if;
+            v_next := positions[i];
+            -- An earlier sending of this very run?
+            select min(e.position) into v_found from events e
+            where e.stream_id = v_ids[i] and e.token = p_tokens[i] and e.position >= p_positions[i]
+                and e.position <= case when p_exact[i] then p_positions[i] else p_positions[i] + 1000 end;
+            if nullif(epochs[i], 0) is distinct from p_epochs[i] then
+                outcomes[i] := 'fenced';
+                positions[i] := v_found;
+            elsif v_found is not null then
+                outcomes[i] := 'found';
+                positions[i] := v_found;
+            elsif v_next < p_positions[i] or (p_exact[i] and v_next > p_positions[i]) then
+                outcomes[i] := 'conflict';
+            elsif v_next - p_positions[i] > 1000 then
+                outcomes[i] := 'behind';
+            else
+                outcomes[i] := 'written';
+            end if;
+        end loop;
+    end if;
+
+    v_now := clock_timestamp();
+    insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+    select v_ids[e.run], positions[e.run] + row_number() over (partition by e.run order by e.ordinal) - 1, v_now, p_tokens[e.run], e.kind,
+        e.coroutine_id, e.event
+    from unnest(p_runs, p_kinds, p_coroutine_ids, p_events) with ordinality as e (run, kind, coroutine_id, event, ordinal)
+    where outcomes[e.run] = 'written';
+
+    outcomes := array_replace(outcomes, 'found', 'written');
+end
+$$;
+
+-- One append to one stream, for clients that write their own SQL. All events or none.
+--
+--   p_position null: at the end of the stream. n: exactly there, or 'conflict'.
+--   p_epoch    what claim() answered, for a stream that was claimed.
+--   p_token    to be able to send the same append again: name the position too, and pass the same token again.
+--
+-- The kind and the coroutine id are taken from the events. Events that spell NUL or lone surrogates (\u0000, \ud800) need
+-- append_batch: PostgreSQL can store them but not look into them.
+create function append(
+    p_stream text, p_events json[], p_position bigint default null, p_epoch bigint default null,
+    p_token uuid default gen_random_uuid(), p_synchronous_commit text default 'on',
+    out outcome text, out "position" bigint, out epoch bigint
+)
+language plpgsql volatile security definer
+set search_path from current
+as $$
+declare
+    v_kinds "char"[];
+    v_ids text[];
+    v_answer record;
+begin
+    if coalesce(cardinality(p_events), 0) = 0 then
+        raise exception 'append: there are no events' using errcode = '22023';
+    end if;
+    select array_agg(case e.event ->> 'type' when 'yield' then 'y' when 'close' then 'c' end::"char" order by e.ordinal),
+        -- The content of a JSON string, spelt as to_json spells it.
+        array_agg(substr(to_json(e.event ->> 'coroutineId')::text, 2,
+            length(to_json(e.event ->> 'coroutineId')::text) - 2) order by e.ordinal)
+    into v_kinds, v_ids
+    from unnest(p_events) with ordinality as e (event, ordinal);
+    select b.* into v_answer from append_batch(
+        array[p_stream], array[p_epoch], array[p_position], array[p_position is not null], array[p_token],
+        array_fill(1, array[cardinality(p_events)]), v_kinds, v_ids, p_events, p_synchronous_commit) b;
+    outcome := v_answer.outcomes[1];
+    position := v_answer.positions[1];
+    epoch := v_answer.epochs[1];
+end
+$$;
+
+-- Makes the caller the stream's only writer, creating the stream if there is none. Answers the new epoch, which its
+-- appends must carry, and the next position as of the claim. It waits for appends that hold the stream's lock; once it
+-- has committed, none of an older epoch can commit. Sent twice, it only raises the epoch twice.
+create function claim(p_stream text, p_synchronous_commit text default 'on', out epoch bigint, out "position" bigint)
+language plpgsql volatile security definer
+set search_path from current
+set enable_seqscan = off
+as $$
+declare
+    v_id bigint;
+begin
+    if current_setting('synchronous_commit') <> p_synchronous_commit then
+        perform set_config('synchronous_commit', p_synchronous_commit, true);
+    end if;
+    insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;
+    update streams s set epoch = s.epoch + 1 where s.name = p_stream returning s.id, s.epoch into v_id, epoch;
+    -- A statement of its own, under the lock: what it sees is final.
+    select coalesce(max(e.position) + 1, 0) into position from events e where e.stream_id = v_id;
+end
+$$;
+
+-- Where the append with this token is, looking from p_position on: its first position, or null. next_position is the
+-- stream's next as of the same moment: an append sent for an exact position below it, and not found, is not there and
+-- never will be.
+create function resolve(
+    p_stream text, p_token uuid, p_position bigint, out "position" bigint, out next_position bigint
+)
+language plpgsql stable security definer
+set search_path from current
+set enable_seqscan = off
+as $$
+declare
+    v_id bigint;
+begin
+    select s.id into v_id from streams s where s.name = p_stream;
+    select min(e.position) filter (where e.token = p_token), coalesce(max(e.position) + 1, 0)
+    into position, next_position
+    from events e where e.stream_id = v_id and e.position >= p_position;
+    if next_position = 0 then
+        select coalesce(max(e.position) + 1, 0) into next_position from events e where e.stream_id = v_id;
+    end if;
+end
+$$;
+
+-- Tells the tails of all processes that these streams have new events. In a transaction of its own, after the commit:
+-- inside the append's it would hold a lock of the whole cluster until the commit is flushed.
+--
+-- The channel is the schema's name; the payload, with commas between, the first 16 hex digits of SHA-256 of each name. A
+-- hint: tails read the rows.
+create function announce(p_streams text[]) returns void
+language plpgsql volatile
+set search_path from current
+as $$
+declare
+    v_digests text[];
+begin
+    select array_agg(left(encode(sha256(convert_to(s.name, 'UTF8')), 'hex'), 16)) into v_digests
+    from unnest(p_streams) as s (name);
+    -- A payload stays below 8,000 bytes: 400 × 17.
+    for i in 0..coalesce(cardinality(v_digests) - 1, -1) / 400 loop
+        exit when v_digests is null;
+        perform pg_notify(current_schema(), array_to_string(v_digests[i * 400 + 1:(i + 1) * 400], ','));
+    end loop;
+end
+$$;
+
+-- Up to p_limit events of a stream from p_position on, in order. A stream that does not exist is empty.
+create function read(p_stream text, p_position bigint default 0, p_limit integer default 1000)
+returns table ("position" bigint, recorded_at timestamptz, event json)
+language sql stable
+begin atomic
+    select e.position, e.recorded_at, e.event
+    from streams s
+    join events e on e.stream_id = s.id
+    where s.name = p_stream and e.position >= p_position
+    order by e.position
+    limit p_limit;
+end;
+
+-- Who may call what is granted in roles.sql, not to everybody.
+revoke all on function
+    append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], "char"[], text[], json[], text),
+    append(text, json[], bigint, bigint, uuid, text), claim(text, text), resolve(text, uuid, bigint), announce(text[]),
+    read(text, bigint, integer)
+from public;
+
+insert into migrations (version, name) values (2, '0002_functions');

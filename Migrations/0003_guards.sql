@@ -1,0 +1,68 @@
+-- What the keys and checks of 0001_journal.sql cannot refuse, refused: for everyone, the tables' owner included.
+--
+-- Triggers cost the append path nothing that could be measured: those for each statement do not fire on insert, and the
+-- one for each row is only asked whether append_batch is at work. An engine without triggers can do without this file's
+-- rules, as long as nobody but the functions writes.
+
+create function refuse_change() returns trigger
+language plpgsql
+as $$
+begin
+    raise exception '% of %.% is refused: events are never changed or deleted', tg_op, tg_table_schema, tg_table_name
+        using errcode = '55000', hint = 'Append a new event instead.';
+end
+$$;
+
+create trigger events_are_never_changed
+    before update or delete or truncate on events
+    for each statement execute function refuse_change();
+
+create trigger streams_are_never_deleted
+    before delete or truncate on streams
+    for each statement execute function refuse_change();
+
+-- append_batch has checked positions and epochs under the lock; anybody else is checked here, row by row.
+create function check_insert() returns trigger
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+as $$
+begin
+    perform 1 from streams s where s.id = new.stream_id and s.epoch = 0 for no key update;
+    if not found then
+        raise exception 'there is no stream % that is open to every writer', new.stream_id
+            using errcode = '23503', hint = 'Write through append(), with the epoch of the claim.';
+    end if;
+    if new.position > 0 and not exists (
+        select from events e where e.stream_id = new.stream_id and e.position = new.position - 1)
+    then
+        raise exception 'position % of stream % would leave a gap', new.position, new.stream_id
+            using errcode = '23514', constraint = 'events_positions_are_dense',
+                hint = 'Write through append(), which knows the next position.';
+    end if;
+    return new;
+end
+$$;
+
+create trigger events_positions_are_dense
+    before insert on events
+    for each row when (current_setting('durable_streams.appending', true) is distinct from 'on')
+    execute function check_insert();
+
+create function check_stream_change() returns trigger
+language plpgsql
+as $$
+begin
+    if new.epoch < old.epoch or new.name <> old.name or new.id <> old.id then
+        raise exception 'a stream keeps its name, and its epoch only rises'
+            using errcode = '55000', hint = 'claim() raises the epoch.';
+    end if;
+    return new;
+end
+$$;
+
+create trigger streams_epoch_only_rises
+    before update on streams
+    for each row execute function check_stream_change();
+
+insert into migrations (version, name) values (3, '0003_guards');

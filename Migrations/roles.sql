@@ -1,0 +1,39 @@
+-- Roles of least privilege, to be run by hand by whoever may create roles, after the migrations:
+--
+--     psql -v schema=durable_streams -f roles.sql
+--
+-- The owner of the schema is whoever migrated it. Give a worker's log-in the writer role, a watcher's the reader role:
+--
+--     grant durable_streams_writer to my_worker;
+--
+-- A writer appends and claims through the functions only. It cannot insert, change or delete a row by itself, so it can
+-- neither jump a position nor lower an epoch nor write to a stream that another claimed.
+
+\if :{?schema}
+\else
+    \set schema durable_streams
+\endif
+
+do $$
+begin
+    if not exists (select from pg_catalog.pg_roles where rolname = 'durable_streams_reader') then
+        create role durable_streams_reader nologin;
+    end if;
+    if not exists (select from pg_catalog.pg_roles where rolname = 'durable_streams_writer') then
+        create role durable_streams_writer nologin;
+    end if;
+end
+$$;
+
+grant durable_streams_reader to durable_streams_writer;
+
+grant usage on schema :"schema" to durable_streams_reader;
+grant select on :"schema".migrations, :"schema".streams, :"schema".events to durable_streams_reader;
+grant execute on function :"schema".read(text, bigint, integer) to durable_streams_reader;
+
+grant execute on function
+    :"schema".append_batch(
+        text[], bigint[], bigint[], boolean[], uuid[], integer[], "char"[], text[], json[], text),
+    :"schema".append(text, json[], bigint, bigint, uuid, text),
+    :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint), :"schema".announce(text[])
+to durable_streams_writer;

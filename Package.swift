@@ -1,0 +1,73 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "durable-streams",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "TisynStreams", targets: ["TisynStreams"]),
+        .library(name: "PostgresStreams", targets: ["PostgresStreams"]),
+        .library(name: "StreamConformance", targets: ["StreamConformance"]),
+        .executable(name: "durable-streams", targets: ["durable-streams"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", "3.12.0"..<"5.0.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.5.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibPQ",
+            pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"]), .brew(["libpq"])]
+        ),
+        .target(
+            name: "LibPQ",
+            dependencies: ["CLibPQ", .product(name: "DequeModule", package: "swift-collections")]
+        ),
+        .target(
+            name: "TisynStreams",
+            dependencies: [.product(name: "Crypto", package: "swift-crypto")]
+        ),
+        .target(
+            name: "Migrations",
+            path: "Migrations",
+            exclude: ["roles.sql"],
+            resources: [
+                .embedInCode("0001_journal.sql"),
+                .embedInCode("0002_functions.sql"),
+                .embedInCode("0003_guards.sql"),
+                .embedInCode("0004_storage.sql"),
+            ]
+        ),
+        .target(
+            name: "PostgresStreams",
+            dependencies: [
+                "LibPQ", "Migrations", "TisynStreams",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+            ]
+        ),
+        .target(name: "StreamConformance", dependencies: ["TisynStreams"]),
+        .target(name: "PrivatePostgres"),
+        .executableTarget(
+            name: "durable-streams",
+            dependencies: [
+                "PostgresStreams", "PrivatePostgres",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+        .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
+        .testTarget(name: "TisynStreamsTests", dependencies: ["TisynStreams", "StreamConformance"]),
+        .testTarget(
+            name: "PostgresStreamsTests",
+            dependencies: ["PostgresStreams", "PrivatePostgres", "StreamConformance"]
+        ),
+        .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,80 @@
+import CLibPQ
+
+/// One attempt to connect, without blocking but for what libpq blocks in: looking up a host name.
+///
+/// libpq tries the hosts of the connection string in turn, but in this mode leaves the time to us. Where a host swallows
+/// our packets, the attempt begins again without it.
+struct ConnectAttempt {
+    let options: SessionOptions
+    /// Waits for the socket, for writing or reading, at most so long; false: give up, the session is being closed.
+    let wait: (_ socket: Int32, _ forWriting: Bool, _ patience: Duration) -> Bool
+
+    func run() -> Result<Connection, ConnectionFailure> {
+        let settings: ConnectionString
+        switch ConnectionString.parse(options.connectionString) {
+        case .success(let parsed): settings = parsed
+        case .failure(let failure): return .failure(failure)
+        }
+        let deadline = ContinuousClock.now + options.connectTimeout
+        var tried: [String] = []
+        for hosts in settings.hostListsWithoutTimedOutHosts {
+            let isLast = hosts.count <= 1
+            let share = settings.connectTimeout ?? options.connectTimeout / max(1, hosts.count)
+            let attemptDeadline = isLast ? deadline : min(deadline, .now + share)
+            guard let connection = Connection(start: options.parameters + settings.override(hosts: hosts)) else {
+                return .failure(ConnectionFailure(.network, "libpq is out of memory"))
+            }
+            switch poll(connection, until: attemptDeadline) {
+            case .success(let connection):
+                guard connection.setNonBlocking(), connection.enterPipelineMode() else {
+                    return .failure(ConnectionFailure(.network, connection.errorMessage))
+                }
+                return .success(connection)
+            case .failure(let failure):
+                tried.append(failure.message)
+                guard failure.reason == .timedOut, !isLast else {
+                    return .failure(
+                        ConnectionFailure(failure.reason, sqlState: failure.sqlState, tried.joined(separator: "; "))
+                    )
+                }
+            }
+        }
+        return .failure(ConnectionFailure(.timedOut, tried.joined(separator: "; ")))
+    }
+
+    private func poll(
+        _ connection: consuming Connection,
+        until deadline: ContinuousClock.Instant
+    ) -> Result<Connection, ConnectionFailure> {
+        // libpq: behave as if PQconnectPoll had last returned PGRES_POLLING_WRITING.
+        var forWriting = true
+        guard !connection.isBad else { return .failure(refusal(connection)) }
+        while true {
+            let patience = deadline - .now
+            guard patience > .zero else {
+                let place = Self.place(host: connection.host, port: connection.port)
+                return .failure(ConnectionFailure(.timedOut, "no answer from \(place) in time"))
+            }
+            guard wait(connection.socket, forWriting, patience) else {
+                return .failure(ConnectionFailure(.closed, "the session was closed"))
+            }
+            switch connection.connectPoll() {
+            case PGRES_POLLING_OK: return .success(connection)
+            case PGRES_POLLING_FAILED: return .failure(refusal(connection))
+            case PGRES_POLLING_READING: forWriting = false
+            default: forWriting = true
+            }
+        }
+    }
+
+    private func refusal(_ connection: borrowing Connection) -> ConnectionFailure {
+        let message = connection.errorMessage
+        // libpq gives no SQLSTATE for a failed connection; a server's (or pooler's) refusal reads "FATAL:".
+        let isRefusal = message.contains("FATAL:") || message.contains("authentication")
+        return ConnectionFailure(isRefusal ? .refused : .network, message)
+    }
+
+    static func place(host: String, port: String) -> String {
+        host.hasPrefix("/") ? "\(host)/.s.PGSQL.\(port)" : "\(host):\(port)"
+    }
+}

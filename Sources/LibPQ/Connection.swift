@@ -1,0 +1,173 @@
+import CLibPQ
+
+/// A `PGconn`: one method per libpq call, named like it, and none that waits.
+///
+/// Used by `Session`, which alone decides when to call what and makes sure that one thread at a time does. It knows no
+/// protocol beyond the call itself; errors come back as libpq gives them.
+///
+/// `@unchecked Sendable`: it may move to another thread, since libpq ties a connection to none; it cannot be on two, since
+/// it cannot be copied and whoever lends it out does so under a lock.
+struct Connection: ~Copyable, @unchecked Sendable {
+    /// Owned: `PQconnectStartParams` gave it, `deinit` gives it back.
+    private let pointer: OpaquePointer
+
+    /// `PQconnectStartParams`. Later keywords win over earlier ones, and those of a connection string given as `dbname`
+    /// count at its place. Nil when libpq is out of memory.
+    init?(start parameters: [(keyword: String, value: String)]) {
+        let pointer: OpaquePointer? = withCStrings(parameters.map(\.keyword)) { keywords in
+            withCStrings(parameters.map(\.value)) { values in PQconnectStartParams(keywords, values, 1) }
+        }
+        guard let pointer else { return nil }
+        self.pointer = pointer
+    }
+
+    deinit { PQfinish(pointer) }
+
+    // MARK: Connecting
+
+    func connectPoll() -> PostgresPollingStatusType { PQconnectPoll(pointer) }
+
+    /// `PQstatus`: false once the connection has failed.
+    var isAlive: Bool { PQstatus(pointer) == CONNECTION_OK }
+
+    /// `PQstatus` while connecting: nothing more can come of this attempt.
+    var isBad: Bool { PQstatus(pointer) == CONNECTION_BAD }
+
+    /// The socket; negative when there is none. It may change between two calls of `connectPoll`.
+    var socket: Int32 { PQsocket(pointer) }
+
+    /// What libpq says went wrong last. May have several lines, one for each host that was tried.
+    var errorMessage: String { String(cString: PQerrorMessage(pointer)).trimmingTrailingWhiteSpace() }
+
+    func setNonBlocking() -> Bool { PQsetnonblocking(pointer, 1) == 0 }
+
+    func enterPipelineMode() -> Bool { PQenterPipelineMode(pointer) == 1 }
+
+    // MARK: About the connection
+
+    var backendPID: Int32 { PQbackendPID(pointer) }
+
+    /// As `server_version_num`: 150004 is 15.4.
+    var serverVersion: Int32 { PQserverVersion(pointer) }
+
+    var host: String { PQhost(pointer).map { String(cString: $0) } ?? "" }
+
+    var port: String { PQport(pointer).map { String(cString: $0) } ?? "" }
+
+    var isEncrypted: Bool { PQsslInUse(pointer) == 1 }
+
+    func parameterStatus(_ name: String) -> String? { PQparameterStatus(pointer, name).map { String(cString: $0) } }
+
+    // MARK: Sending
+
+    func sendPrepare(_ statement: Statement) -> Bool {
+        statement.parameterTypes.withUnsafeBufferPointer { types in
+            PQsendPrepare(pointer, statement.name, statement.sql, Int32(types.count), types.baseAddress) == 1
+        }
+    }
+
+    func sendQueryPrepared(_ statement: Statement, _ parameters: borrowing Parameters) -> Bool {
+        parameters.withLibPQArrays { count, values, lengths, formats in
+            PQsendQueryPrepared(pointer, statement.name, count, values, lengths, formats, 1) == 1
+        }
+    }
+
+    func sendQueryParams(_ statement: Statement, _ parameters: borrowing Parameters) -> Bool {
+        statement.parameterTypes.withUnsafeBufferPointer { types in
+            parameters.withLibPQArrays { count, values, lengths, formats in
+                PQsendQueryParams(
+                    pointer,
+                    statement.sql,
+                    count,
+                    types.baseAddress,
+                    values,
+                    lengths,
+                    formats,
+                    1
+                ) == 1
+            }
+        }
+    }
+
+    func pipelineSync() -> Bool { PQpipelineSync(pointer) == 1 }
+
+    /// 0: all was sent; 1: some is left, call again when the socket takes more; -1: failed.
+    func flush() -> Int32 { PQflush(pointer) }
+
+    // MARK: Receiving
+
+    func consumeInput() -> Bool { PQconsumeInput(pointer) == 1 }
+
+    var isBusy: Bool { PQisBusy(pointer) == 1 }
+
+    func getResult() -> QueryResult? { PQgetResult(pointer).map(QueryResult.init(owning:)) }
+
+    func notifies() -> Notification? {
+        guard let notify = PQnotifies(pointer) else { return nil }
+        // libpq allocated it with malloc and leaves freeing it to us.
+        defer { PQfreemem(notify) }
+        return Notification(
+            channel: String(cString: notify.pointee.relname),
+            payload: String(cString: notify.pointee.extra),
+            backendPID: notify.pointee.be_pid
+        )
+    }
+
+    /// The warnings and notices from here on go to `sink`, which must live as long as the connection.
+    func setNoticeReceiver(_ sink: NoticeSink) {
+        _ = PQsetNoticeReceiver(
+            pointer,
+            { context, result in
+                guard let context, let result else { return }
+                Unmanaged<NoticeSink>.fromOpaque(context).takeUnretainedValue().receive(ServerMessage(result))
+            },
+            Unmanaged.passUnretained(sink).toOpaque()
+        )
+    }
+}
+
+/// What NOTIFY brought. Anyone who can connect can send one: a hint, never data.
+package struct Notification: Sendable, Equatable {
+    package var channel: String
+    package var payload: String
+    package var backendPID: Int32
+}
+
+/// Collects the notices that libpq hands out while it reads. Touched only under the session's lock.
+final class NoticeSink {
+    private(set) var notices: [ServerMessage] = []
+
+    func receive(_ notice: ServerMessage) { notices.append(notice) }
+
+    func take() -> [ServerMessage] {
+        defer { notices = [] }
+        return notices
+    }
+}
+
+/// `strings` as libpq's NULL-terminated array of C strings, valid inside `body` only.
+private func withCStrings<R>(
+    _ strings: [String],
+    _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> R
+) -> R {
+    var bytes: [CChar] = []
+    var offsets: [Int] = []
+    for string in strings {
+        offsets.append(bytes.count)
+        bytes.append(contentsOf: string.utf8.map { CChar(bitPattern: $0) })
+        bytes.append(0)
+    }
+    return bytes.withUnsafeBufferPointer { buffer in
+        var pointers: [UnsafePointer<CChar>?] = offsets.map { buffer.baseAddress?.advanced(by: $0) }
+        pointers.append(nil)
+        return pointers.withUnsafeBufferPointer { body($0.baseAddress) }
+    }
+}
+
+extension String {
+    func trimmingTrailingWhiteSpace() -> String {
+        var text = self[...]
+        while let last = text.last, last.isWhitespace { text.removeLast() }
+        return String(text)
+    }
+}

@@ -1,0 +1,21 @@
+/// What is known of a connection once it stands.
+package struct ConnectionInfo: Sendable, Equatable {
+    package var host: String
+    package var port: String
+    /// As `server_version_num`: 150004 is 15.4.
+    package var serverVersion: Int
+    /// What the other side calls itself; behind a pooler not the pid of the process that runs our statements.
+    package var backendPID: Int
+    package var isEncrypted: Bool
+
+    init(_ connection: borrowing Connection) {
+        host = connection.host
+        port = connection.port
+        serverVersion = Int(connection.serverVersion)
+        backendPID = Int(connection.backendPID)
+        isEncrypted = connection.isEncrypted
+    }
+
+    /// `host:port`, or the path of the unix socket.
+    package var place: String { ConnectAttempt.place(host: host, port: port) }
+}

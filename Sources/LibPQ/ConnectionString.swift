@@ -1,0 +1,73 @@
+import CLibPQ
+
+/// A connection string as libpq understands it: what is needed of it for time-outs, and no more. libpq itself gets the
+/// string as the user wrote it.
+struct ConnectionString {
+    var hosts: [String]
+    var addresses: [String]
+    var ports: [String]
+    var connectTimeout: Duration?
+
+    /// Fails with libpq's own words when it is none.
+    static func parse(_ text: String) -> Result<ConnectionString, ConnectionFailure> {
+        var message: UnsafeMutablePointer<CChar>?
+        // libpq allocates both the list and the message; freed below.
+        let options = PQconninfoParse(text, &message)
+        defer { PQconninfoFree(options) }
+        guard let options else {
+            defer { PQfreemem(message) }
+            let reason = message.map { String(cString: $0).trimmingTrailingWhiteSpace() } ?? "out of memory"
+            return .failure(
+                ConnectionFailure(
+                    .invalidConnectionString,
+                    "the connection string is not valid: \(withoutPassword(reason, text))"
+                )
+            )
+        }
+        var values: [String: String] = [:]
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
+            option += 1
+        }
+        func list(_ keyword: String) -> [String] {
+            values[keyword].map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
+        }
+        // libpq takes zero and below for no limit, and one second for two.
+        let seconds = values["connect_timeout"].flatMap(Int.init).flatMap { $0 > 0 ? max(2, $0) : nil }
+        return .success(
+            ConnectionString(
+                hosts: list("host"),
+                addresses: list("hostaddr"),
+                ports: list("port"),
+                connectTimeout: seconds.map { .seconds($0) }
+            )
+        )
+    }
+
+    /// libpq quotes what it could not read, which can be the password or the whole string.
+    private static func withoutPassword(_ reason: String, _ text: String) -> String {
+        let quoted = reason.firstIndex(of: "\"").map { reason[..<$0].trimmingCharacters() } ?? reason
+        return text.isEmpty ? reason : quoted
+    }
+
+    /// The indices of the hosts to try: all, then all but the first, and so on.
+    var hostListsWithoutTimedOutHosts: [Range<Int>] {
+        let count = max(hosts.count, addresses.count)
+        return count <= 1 ? [0..<count] : (0..<count).map { $0..<count }
+    }
+
+    /// The keywords that leave only these hosts; none when these are all there are.
+    func override(hosts range: Range<Int>) -> [(keyword: String, value: String)] {
+        guard range.lowerBound > 0 else { return [] }
+        var keywords: [(keyword: String, value: String)] = []
+        if !hosts.isEmpty { keywords.append(("host", hosts[range].joined(separator: ","))) }
+        if !addresses.isEmpty { keywords.append(("hostaddr", addresses[range].joined(separator: ","))) }
+        if ports.count > 1 { keywords.append(("port", ports[range].joined(separator: ","))) }
+        return keywords
+    }
+}
+
+extension Substring {
+    fileprivate func trimmingCharacters() -> String { String(self).trimmingTrailingWhiteSpace() }
+}

@@ -1,0 +1,74 @@
+import DequeModule
+
+/// The batches that are on the wire, oldest first: which result belongs to whom. No IO.
+///
+/// A session feeds it what libpq hands out; it answers with the batches that are done. libpq gives, for each batch, the
+/// results of its statements with a null after each, then a sync; after an error it marks the rest as skipped.
+struct Pipeline {
+    struct Finished {
+        var completion: Batch.Completion
+        var outcome: Result<[QueryResult], BatchFailure>
+    }
+
+    /// What libpq handed out.
+    enum Item {
+        case result(QueryResult)
+        case failure(ServerMessage)
+        /// A statement that was not executed since one before it failed.
+        case skipped
+        case sync
+    }
+
+    private struct Waiting {
+        /// Results that are not the caller's: of statements prepared on the way.
+        var preparations: Int
+        var completion: Batch.Completion
+        var results: [QueryResult] = []
+        var failure: ServerMessage?
+    }
+
+    private var waiting: Deque<Waiting> = []
+
+    var isEmpty: Bool { waiting.isEmpty }
+
+    mutating func sent(_ completion: @escaping Batch.Completion, preparations: Int) {
+        waiting.append(Waiting(preparations: preparations, completion: completion))
+    }
+
+    /// Takes one item; returns the batch that it completes.
+    mutating func received(_ item: Item) -> Finished? {
+        guard !waiting.isEmpty else { return nil }
+        switch item {
+        case .result(let result):
+            if waiting[0].preparations > 0 {
+                waiting[0].preparations -= 1
+            } else {
+                waiting[0].results.append(result)
+            }
+            return nil
+        case .failure(let message):
+            // The first says why; what follows are consequences.
+            if waiting[0].failure == nil { waiting[0].failure = message }
+            return nil
+        case .skipped:
+            return nil
+        case .sync:
+            let batch = waiting.removeFirst()
+            if let failure = batch.failure {
+                return Finished(completion: batch.completion, outcome: .failure(.refused(failure)))
+            }
+            return Finished(completion: batch.completion, outcome: .success(batch.results))
+        }
+    }
+
+    /// The connection is gone: all that was sent has an unknown outcome.
+    mutating func lost(_ failure: ConnectionFailure) -> [Finished] {
+        defer { waiting = [] }
+        return waiting.map {
+            Finished(completion: $0.completion, outcome: .failure(.connectionLost(failure, sent: true)))
+        }
+    }
+
+    /// A statement failed with an error after which the server hangs up: its transaction's outcome is not known by it.
+    var lastWords: ServerMessage? { waiting.first?.failure.flatMap { $0.endsConnection ? $0 : nil } }
+}

@@ -1,0 +1,264 @@
+import Synchronization
+
+/// One connection, its thread, and the batches on it: from the first attempt to connect until it is lost or closed.
+///
+/// Whoever has work sends it from their own thread: `submit` puts it on the wire at once, so that a request costs one
+/// hand-off between threads (the answer's) and not two. The session's thread waits in `poll` and hands out answers,
+/// notifications and the end. It never reconnects: a session ends once, and its owner starts the next.
+///
+///     caller ── submit ──► lock { PQsend…, PQflush } ─────────────────► server
+///     thread ── poll ────► lock { PQconsumeInput, PQgetResult } ◄────── server
+///                 └──────► completion, event (outside the lock)
+///
+/// Everything that touches the `PGconn` is done under one lock, since libpq wants one thread at a time; nothing done
+/// under it waits.
+package final class Session: Sendable {
+    /// What a session tells its owner: on its thread, in order, outside its lock.
+    package enum Event: Sendable {
+        case connected(ConnectionInfo)
+        case notification(Notification)
+        case notice(ServerMessage)
+        /// The time asked for with `setTimer` has come.
+        case timer
+        /// The last event. Batches that were under way have been told before.
+        case ended(ConnectionFailure)
+    }
+
+    package typealias EventHandler = @Sendable (Session, Event) -> Void
+
+    private struct State: ~Copyable {
+        var phase = Phase.starting
+        var connection: Connection?
+        var pipeline = Pipeline()
+        var prepared: Set<String> = []
+        /// libpq holds bytes that the socket did not take yet.
+        var isFlushing = false
+        var timer: ContinuousClock.Instant?
+        /// Behind a pooler they are lost or mixed up, so nobody gets them before it is known that there is none.
+        var usesPreparedStatements = false
+        /// What the server said before it hung up.
+        var lastWords: ServerMessage?
+        let notices = NoticeSink()
+    }
+
+    private enum Phase { case starting, open, closing, ended }
+
+    private let state: Mutex<State>
+    private let wakePipe: WakePipe
+    private let options: SessionOptions
+    private let handler: EventHandler
+
+    /// Starts a session after `delay`. It keeps itself alive until it has ended.
+    ///
+    /// - Returns: nil when the process is out of file descriptors or threads.
+    package static func start(
+        _ options: SessionOptions,
+        after delay: Duration = .zero,
+        handler: @escaping EventHandler
+    ) -> Session? {
+        guard let wakePipe = WakePipe() else { return nil }
+        let session = Session(options: options, wakePipe: wakePipe, handler: handler)
+        let startsAt = ContinuousClock.now + delay
+        let started = startThread { session.run(startingAt: startsAt) }
+        return started ? session : nil
+    }
+
+    private init(options: SessionOptions, wakePipe: consuming WakePipe, handler: @escaping EventHandler) {
+        self.options = options
+        self.wakePipe = wakePipe
+        self.handler = handler
+        state = Mutex(State())
+    }
+
+    // MARK: From any thread
+
+    /// Sends the batches, in order, without waiting. Each completion is called once; where the session is not open,
+    /// before this returns.
+    package func submit(_ batches: [Batch]) {
+        let unsent: [Batch] = state.withLock { state in
+            guard state.phase == .open else { return batches }
+            for batch in batches {
+                // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
+                let preparations = Self.send(batch, state: &state)
+                state.pipeline.sent(batch.completion, preparations: preparations)
+            }
+            Self.flush(state: &state)
+            if state.isFlushing { wakePipe.wake() }
+            return []
+        }
+        for batch in unsent {
+            batch.completion(
+                .failure(.connectionLost(ConnectionFailure(.closed, "the session is not open"), sent: false))
+            )
+        }
+    }
+
+    /// Asks for a `timer` event at `time`, or for none. One at a time; a later call replaces an earlier one.
+    package func setTimer(at time: ContinuousClock.Instant?) {
+        state.withLock { $0.timer = time }
+        wakePipe.wake()
+    }
+
+    /// From here on statements are prepared at their first use. Not behind a pooler, which loses them or mixes them up.
+    package func usePreparedStatements(_ uses: Bool = true) {
+        state.withLock { state in
+            state.usesPreparedStatements = uses
+            state.prepared = []
+        }
+    }
+
+    /// Ends the session without waiting for what is under way, which is told that its outcome is unknown.
+    package func close() {
+        state.withLock { state in
+            if state.phase != .ended { state.phase = .closing }
+        }
+        wakePipe.wake()
+    }
+
+    // MARK: On the session's thread
+
+    private func run(startingAt start: ContinuousClock.Instant) {
+        var failure = waitToStart(until: start)
+        if failure == nil { failure = connect() }
+        while failure == nil {
+            let (socket, isFlushing) = state.withLock { ($0.connection?.socket ?? -1, $0.isFlushing) }
+            wait(on: socket, forWriting: isFlushing, for: nil)
+            failure = serve()
+        }
+        end(failure ?? ConnectionFailure(.closed, "the session was closed"))
+    }
+
+    private func waitToStart(until start: ContinuousClock.Instant) -> ConnectionFailure? {
+        while ContinuousClock.now < start {
+            if let closed = closedFailure() { return closed }
+            wait(on: -1, forWriting: false, for: start - .now)
+        }
+        return closedFailure()
+    }
+
+    /// Waits for the socket, for another thread's wake-up or for the timer, and rings the timer.
+    private func wait(on socket: Int32, forWriting: Bool, for patience: Duration?) {
+        let timer = state.withLock { $0.timer }.map { max(.zero, $0 - .now) }
+        let shorter = [patience, timer].compactMap { $0 }.min()
+        waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: shorter)
+        wakePipe.drain()
+        let rings: Bool = state.withLock { state in
+            guard let timer = state.timer, timer <= .now else { return false }
+            state.timer = nil
+            return true
+        }
+        if rings { handler(self, .timer) }
+    }
+
+    private func closedFailure() -> ConnectionFailure? {
+        state.withLock { $0.phase == .closing } ? ConnectionFailure(.closed, "the session was closed") : nil
+    }
+
+    private func connect() -> ConnectionFailure? {
+        let attempt = ConnectAttempt(options: options) { [self] socket, forWriting, patience in
+            wait(on: socket, forWriting: forWriting, for: patience)
+            return closedFailure() == nil
+        }
+        switch attempt.run() {
+        case .failure(let failure):
+            return failure
+        case .success(let connection):
+            let info = ConnectionInfo(connection)
+            var opened: Connection? = consume connection
+            state.withLock { state in
+                state.connection = opened.take()
+                state.connection?.setNoticeReceiver(state.notices)
+                if state.phase == .starting { state.phase = .open }
+            }
+            if let closed = closedFailure() { return closed }
+            handler(self, .connected(info))
+            return nil
+        }
+    }
+
+    /// Takes what came in and tells whom it concerns.
+    private func serve() -> ConnectionFailure? {
+        var finished: [Pipeline.Finished] = []
+        var events: [Event] = []
+        let failure: ConnectionFailure? = state.withLock { state in
+            if state.phase == .closing { return ConnectionFailure(.closed, "the session was closed") }
+            let isAlive = state.connection?.consumeInput() ?? false
+            Self.collect(state: &state, into: &finished)
+            while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
+            events += state.notices.take().map(Event.notice)
+            if isAlive, state.isFlushing { Self.flush(state: &state) }
+            return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
+        }
+        for batch in finished { batch.completion(batch.outcome) }
+        for event in events { handler(self, event) }
+        return failure
+    }
+
+    private func end(_ failure: ConnectionFailure) {
+        let lost = state.withLock { state in
+            state.phase = .ended
+            state.connection = nil
+            return state.pipeline.lost(failure)
+        }
+        for batch in lost { batch.completion(batch.outcome) }
+        handler(self, .ended(failure))
+    }
+
+    // MARK: Under the lock
+
+    /// Returns how many statements had to be prepared on the way.
+    private static func send(_ batch: Batch, state: inout State) -> Int {
+        var preparations = 0
+        for command in batch.commands {
+            if state.usesPreparedStatements {
+                if state.prepared.insert(command.statement.name).inserted {
+                    preparations += 1
+                    _ = state.connection?.sendPrepare(command.statement)
+                }
+                _ = state.connection?.sendQueryPrepared(command.statement, command.parameters)
+            } else {
+                _ = state.connection?.sendQueryParams(command.statement, command.parameters)
+            }
+        }
+        _ = state.connection?.pipelineSync()
+        return preparations
+    }
+
+    private static func flush(state: inout State) {
+        // A failed flush leaves the bytes; reading then finds the connection gone.
+        state.isFlushing = (state.connection?.flush() ?? 0) != 0
+    }
+
+    private static func lossReason(state: inout State) -> ConnectionFailure {
+        if let words = state.lastWords, !words.sqlState.isEmpty {
+            return ConnectionFailure(.network, sqlState: words.sqlState, "the server ended the connection: \(words)")
+        }
+        let message = state.connection?.errorMessage ?? ""
+        return ConnectionFailure(.network, message.isEmpty ? "the connection was cut" : message)
+    }
+
+    private static func collect(state: inout State, into finished: inout [Pipeline.Finished]) {
+        // A null ends the results of one statement; two in a row, and libpq has nothing more to give.
+        var nulls = 0
+        while !state.pipeline.isEmpty, nulls < 2, state.connection?.isBusy == false {
+            if let result = state.connection?.getResult() {
+                nulls = 0
+                take(result, state: &state, into: &finished)
+            } else {
+                nulls += 1
+            }
+        }
+    }
+
+    private static func take(_ result: QueryResult, state: inout State, into finished: inout [Pipeline.Finished]) {
+        let item: Pipeline.Item =
+            switch result.kind {
+            case .sync: .sync
+            case .skipped: .skipped
+            case .failure: .failure(result.message)
+            case .success: .result(result)
+            }
+        if case .failure(let message) = item, message.endsConnection { state.lastWords = message }
+        if let batch = state.pipeline.received(item) { finished.append(batch) }
+    }
+}

@@ -1,0 +1,50 @@
+/// How a session connects.
+package struct SessionOptions: Sendable {
+    /// A URI or key=value string, as libpq reads it; empty for libpq's own variables and defaults.
+    package var connectionString: String
+    /// What the server lists the connection under, unless the connection string says otherwise.
+    package var applicationName: String
+    /// Keywords that count where the connection string does not set them.
+    package var defaults: [(keyword: String, value: String)]
+    /// Keywords that count whatever the connection string says.
+    package var overrides: [(keyword: String, value: String)]
+    /// How long one attempt may take, over all its hosts. A `connect_timeout` in the connection string is for each host.
+    package var connectTimeout: Duration
+
+    package init(
+        connectionString: String,
+        applicationName: String = "durable-streams",
+        defaults: [(keyword: String, value: String)] = [],
+        overrides: [(keyword: String, value: String)] = [],
+        connectTimeout: Duration = .seconds(10)
+    ) {
+        self.connectionString = connectionString
+        self.applicationName = applicationName
+        self.defaults = defaults
+        self.overrides = overrides
+        self.connectTimeout = connectTimeout
+    }
+
+    /// What goes to `PQconnectStartParams`: our defaults, then the connection string, which wins over them, then what
+    /// must hold.
+    var parameters: [(keyword: String, value: String)] {
+        Self.deadPeerDetection + defaults
+            + [("fallback_application_name", applicationName), ("dbname", connectionString)]
+            + overrides + [("client_encoding", "UTF8")]
+    }
+
+    /// A host that vanished without a word is noticed after about 30 s: idle for 15 s, then 3 probes 5 s apart; or when
+    /// what was sent stays unacknowledged for 30 s (milliseconds here; Linux only, ignored elsewhere).
+    private static let deadPeerDetection = [
+        (keyword: "keepalives_idle", value: "15"), (keyword: "keepalives_interval", value: "5"),
+        (keyword: "keepalives_count", value: "3"), (keyword: "tcp_user_timeout", value: "30000"),
+    ]
+}
+
+extension SessionOptions {
+    /// How many hosts a connection string names; 1 where it names none or is none.
+    package static func hostCount(_ connectionString: String) -> Int {
+        guard case .success(let parsed) = ConnectionString.parse(connectionString) else { return 1 }
+        return max(1, parsed.hosts.count, parsed.addresses.count)
+    }
+}

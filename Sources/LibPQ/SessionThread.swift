@@ -1,0 +1,39 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// Runs `body` on a thread of its own, detached. False when there are no threads left.
+///
+/// A thread and not a task: it spends its life in `poll`, which the cooperative pool must never do.
+func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+    // Retained here, released by the thread, or below where there is none.
+    let context = Unmanaged.passRetained(ThreadBody(run: body))
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    defer { pthread_attr_destroy(&attributes) }
+    #if canImport(Darwin)
+        var thread: pthread_t?
+        let status = pthread_create(&thread, &attributes, { runBody($0) }, context.toOpaque())
+    #else
+        var thread = pthread_t()
+        let status = pthread_create(&thread, &attributes, { $0.flatMap(runBody) }, context.toOpaque())
+    #endif
+    if status != 0 { context.release() }
+    return status == 0
+}
+
+private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+
+    init(run: @escaping @Sendable () -> Void) { self.run = run }
+}
+
+private func runBody(_ context: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run()
+    return nil
+}

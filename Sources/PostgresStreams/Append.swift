@@ -1,0 +1,24 @@
+import TisynStreams
+
+/// One call of `append`: what the caller wants in the log, on its way there.
+struct Append: Sendable {
+    var id: Int
+    var stream: StreamName
+    /// The epoch the writer claimed; nil for an unclaimed writer.
+    var epoch: Int?
+    /// Where it must land; nil: at the end, wherever that is.
+    var expecting: Int?
+    /// Not empty.
+    var events: [DurableEvent]
+    var byteCount: Int
+    var deadline: ContinuousClock.Instant
+    /// It shared a transaction that the server refused: from now on it goes alone, so that it fails nobody else.
+    var goesAlone = false
+
+    /// What an event costs beside its text: row, array element, coroutine id.
+    private static let overhead = 100
+
+    static func byteCount(of events: [DurableEvent]) -> Int {
+        events.reduce(0) { $0 + $1.json.utf8Count + overhead }
+    }
+}

@@ -1,0 +1,60 @@
+import LibPQ
+
+/// One session used step by step by one task: what the migrator needs, with transactions that span several answers.
+final class Conversation: Sendable {
+    private let session: Session
+
+    private init(session: Session) { self.session = session }
+
+    /// Connects, again and again until `timeout` is over, unless trying again is useless.
+    static func open(_ options: SessionOptions, within timeout: Duration) async throws(JournalError) -> Conversation {
+        let deadline = ContinuousClock.now + timeout
+        var backOff = BackOff()
+        while true {
+            let outcome = Once<Result<Void, JournalError>>()
+            let session = Session.start(options, after: backOff.delay) { _, event in
+                switch event {
+                case .connected: outcome.set(.success(()))
+                case .ended(let failure): outcome.set(.failure(JournalError(failure)))
+                case .notification, .notice, .timer: break
+                }
+            }
+            guard let session else {
+                throw JournalError(.unreachable, "the process is out of threads or file descriptors")
+            }
+            let result = await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    outcome.onValue { continuation.resume(returning: $0) }
+                }
+            } onCancel: {
+                session.close()
+            }
+            switch result {
+            case .success: return Conversation(session: session)
+            case .failure(let error):
+                guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+                backOff.failed()
+            }
+        }
+    }
+
+    /// Sends statements as one batch and waits for their answers.
+    @discardableResult
+    func run(_ commands: (Statement, Parameters)...) async throws(JournalError) -> [QueryResult] {
+        let outcome = await withCheckedContinuation { continuation in
+            session.submit([Batch(commands) { continuation.resume(returning: $0) }])
+        }
+        switch outcome {
+        case .success(let results): return results
+        case .failure(.refused(let message)): throw JournalError(message, outcome: nil)
+        case .failure(.connectionLost(let failure, _)): throw JournalError(failure)
+        }
+    }
+
+    @discardableResult
+    func run(_ sql: String) async throws(JournalError) -> [QueryResult] {
+        try await run((Statement(name: "", sql: sql), Parameters()))
+    }
+
+    func close() { session.close() }
+}

@@ -1,0 +1,116 @@
+import LibPQ
+import Synchronization
+
+/// Who the server says it is, at the start of a session.
+struct Greeting: Sendable {
+    var info: ConnectionInfo
+    /// Something between us and the server runs our statements on connections of its own choice.
+    var isBehindPooler: Bool
+    var isInRecovery: Bool
+    /// Collects the answers; touched on the session's thread, but by closures that may be anywhere.
+    final class Conversation: Sendable {
+        private struct Answers {
+            var backendPID: Int?
+            var isInRecovery = false
+            var isReadOnly = false
+            var encoding = ""
+            var schemaVersion: Int?
+            var failure: BatchFailure?
+        }
+
+        private let answers = Mutex(Answers())
+
+        func greeted(_ result: QueryResult) {
+            answers.withLock {
+                $0.backendPID = result.integer(row: 0, column: 0)
+                $0.isInRecovery = result.bool(row: 0, column: 1)
+                $0.isReadOnly = result.text(row: 0, column: 2) == "on"
+                $0.encoding = result.text(row: 0, column: 3)
+            }
+        }
+
+        func foundVersion(_ result: QueryResult) {
+            answers.withLock { $0.schemaVersion = result.integer(row: 0, column: 0) }
+        }
+
+        func fail(_ failure: BatchFailure) {
+            answers.withLock { $0.failure = $0.failure ?? failure }
+        }
+
+        /// What came of it: a server that is fit, or why it is not.
+        func greeting(_ info: ConnectionInfo, _ options: Link.Options) -> Result<Greeting, JournalError> {
+            let answers = answers.withLock { $0 }
+            if let failure = answers.failure {
+                return .failure(Self.error(failure, schema: options.schema))
+            }
+            guard answers.encoding == "UTF8" else {
+                return .failure(
+                    JournalError(
+                        .unfit,
+                        "the database's encoding is \(answers.encoding), a journal needs UTF8: "
+                            + "create database … encoding 'UTF8' template template0"
+                    )
+                )
+            }
+            if options.needsPrimary, answers.isInRecovery || answers.isReadOnly {
+                let reason = answers.isInRecovery ? "a standby" : "read-only"
+                return .failure(
+                    JournalError(
+                        .unfit,
+                        "\(info.place) is \(reason) and takes no appends: name the primary, or several hosts with "
+                            + "target_session_attrs=read-write"
+                    )
+                )
+            }
+            if let known = options.schemaVersion, let found = answers.schemaVersion, known != found {
+                return .failure(Migrator.mismatch(found: found, known: known, schema: options.schema))
+            }
+            let isBehindPooler = answers.backendPID != info.backendPID
+            return .success(
+                Greeting(info: info, isBehindPooler: isBehindPooler, isInRecovery: answers.isInRecovery)
+            )
+        }
+
+        private static func error(_ failure: BatchFailure, schema: SchemaName) -> JournalError {
+            switch failure {
+            case .connectionLost(let failure, _): return JournalError(failure)
+            case .refused(let message):
+                // undefined_table, invalid_schema_name
+                if message.sqlState == "42P01" || message.sqlState == "3F000" {
+                    return Migrator.missing(schema: schema)
+                }
+                var error = JournalError(message, outcome: nil)
+                error.code = .unfit
+                if message.sqlState == "42501" {
+                    error.message += ". The role needs the rights of Migrations/roles.sql"
+                }
+                return error
+            }
+        }
+    }
+}
+
+extension JournalError {
+    init(_ failure: ConnectionFailure) {
+        let code: Code =
+            switch failure.reason {
+            case .invalidConnectionString: .invalidArgument
+            case .closed: .closed
+            case .refused: Self.isPassing(failure.message) ? .unreachable : .unfit
+            case .timedOut, .network: .unreachable
+            }
+        self.init(code, failure.message)
+        if !failure.sqlState.isEmpty { sqlState = failure.sqlState }
+    }
+
+    /// A refusal at connecting has no SQLSTATE in libpq, so its words must do: starting up, shutting down, recovering and
+    /// too many clients pass; a wrong password or a missing database does not.
+    private static func isPassing(_ message: String) -> Bool {
+        [
+            "starting up", "shutting down", "in recovery", "recovery mode", "not yet accepting", "too many",
+            "remaining connection slots",
+            "cannot connect now", "server_login_retry", "session is read-only", "session is not read-only",
+        ]
+        .contains { message.contains($0) }
+    }
+}

@@ -1,0 +1,183 @@
+import LibPQ
+import Logging
+import TisynStreams
+
+/// A journal on PostgreSQL: opens streams, tails and replay indices over a handful of connections that all of them share.
+///
+/// One for a process and database, whatever the number of streams. `close` it, or use `withJournal`; it reconnects by
+/// itself until then.
+///
+/// ```swift
+/// try await withJournal(JournalConfiguration(databaseURL: url)) { journal in
+///     let stream = try journal.stream("orders/17")
+///     let position = try await stream.append(event)
+/// }
+/// ```
+public final class Journal: Sendable {
+    public let configuration: JournalConfiguration
+
+    /// What was found when the journal was opened.
+    public let server: ServerDescription
+
+    let statements: Statements
+    let schema: SchemaName
+    let tails: TailHub
+    private let readers: [Requester]
+    private let lanes: [AppendLane]
+
+    /// Connects, and checks that the journal is there and in the version this library knows.
+    ///
+    /// - Parameter migrate: first bring the schema to this library's version, see `Migrator.migrate`.
+    /// - Throws: `JournalError`: `unreachable` when no server answered within `openTimeout`, `unfit` when one did and
+    ///   will not do, `schemaBehind` or `schemaAhead`, `invalidArgument` for a connection string or schema name that is
+    ///   none; what `migrate` throws. Cancelling the task ends the attempt.
+    public static func open(
+        _ configuration: JournalConfiguration,
+        migrate: Bool = false
+    ) async throws(JournalError) -> Journal {
+        let schema = try SchemaName(configuration.schema)
+        guard configuration.writerConnections > 0, configuration.readerConnections > 0, configuration.pageSize > 0
+        else {
+            throw JournalError(.invalidArgument, "a journal needs a writer, a reader and pages of at least one event")
+        }
+        if migrate { try await Migrator(configuration).migrate() }
+        let options = Link.Options(
+            session: SessionOptions(
+                connectionString: configuration.databaseURL,
+                defaults: ConnectionDefaults.primary(configuration.databaseURL)
+            ),
+            statements: Statements(schema: schema),
+            schema: schema,
+            schemaVersion: Migrator.knownVersion,
+            logger: configuration.logger,
+            purpose: "read"
+        )
+        let reader = Requester(options)
+        do {
+            let greeting = try await reader.open(within: configuration.openTimeout)
+            return Journal(configuration, schema, options, reader, ServerDescription(greeting))
+        } catch {
+            reader.close()
+            throw error
+        }
+    }
+
+    private init(
+        _ configuration: JournalConfiguration,
+        _ schema: SchemaName,
+        _ options: Link.Options,
+        _ reader: Requester,
+        _ server: ServerDescription
+    ) {
+        self.configuration = configuration
+        self.server = server
+        self.schema = schema
+        statements = options.statements
+        readers = [reader] + (1..<configuration.readerConnections).map { _ in Requester(options) }
+        var writing = options
+        writing.purpose = "append"
+        writing.needsPrimary = true
+        lanes = (0..<configuration.writerConnections).map { _ in AppendLane(writing, configuration) }
+        tails = TailHub(configuration, schema, options, reader: reader, server)
+    }
+
+    // MARK: Streams
+
+    /// The stream of that name. Nothing is sent: a stream need not exist to be read, tailed or appended to.
+    ///
+    /// - Throws: `JournalError` with `invalidArgument` for a name that cannot be one, see `StreamName`.
+    public func stream(_ name: String) throws(JournalError) -> PostgresStream { stream(try StreamName(name)) }
+
+    public func stream(_ name: StreamName) -> PostgresStream { PostgresStream(journal: self, name: name, epoch: nil) }
+
+    /// The streams there are, by name (bytewise), in pages: none is missed that existed before, each comes once.
+    public func streams(prefix: String = "", status: StreamSummary.Filter = .all) -> StreamList {
+        StreamList(journal: self, prefix: prefix, filter: status)
+    }
+
+    /// What became of an append whose error had a receipt.
+    ///
+    /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
+    public func resolve(_ receipt: AppendReceipt) async throws(JournalError) -> AppendResolution {
+        var parameters = Parameters()
+        parameters.append(receipt.stream.text)
+        parameters.append(receipt.token)
+        parameters.append(receipt.position)
+        let result = try await request(statements.resolve, parameters)
+        if let position = result.integer(row: 0, column: 0) { return .written(at: position + receipt.offset) }
+        let next = result.integer(row: 0, column: 1) ?? 0
+        // Past the reach of any earlier sending: exact ones end at their position, others after 1,000 more.
+        return next > receipt.position + 1000 ? .notWritten : .notWrittenYet
+    }
+
+    // MARK: The end
+
+    /// Waits until every append accepted so far has been answered.
+    public func flush() async {
+        for lane in lanes { await lane.flush() }
+    }
+
+    /// Waits for the appends under way, then ends everything: later calls fail with `closed`, tails end so too.
+    public func close() async {
+        await flush()
+        closeNow()
+    }
+
+    private func closeNow() {
+        tails.close()
+        for lane in lanes { lane.close() }
+        for reader in readers { reader.close() }
+    }
+
+    deinit { closeNow() }
+
+    // MARK: For streams
+
+    func append(
+        _ events: [DurableEvent],
+        to stream: StreamName,
+        epoch: Int?,
+        expecting: Int?
+    ) async throws(JournalError) -> Int {
+        // A stream keeps to one connection, so that its appends keep their order.
+        try await lanes[Int(stream.laneNumber % UInt64(lanes.count))].append(
+            events,
+            to: stream,
+            epoch: epoch,
+            expecting: expecting
+        )
+    }
+
+    func request(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
+        try await reader.request(statement, parameters, within: configuration.readDeadline)
+    }
+
+    /// The reader with the least to do would be better only where one is stuck, and a stuck one is reset.
+    var reader: Requester { readers.count == 1 ? readers[0] : readers[Int.random(in: readers.indices)] }
+}
+
+/// What became of an append with an unknown outcome.
+public enum AppendResolution: Sendable, Hashable {
+    case written(at: Int)
+    /// It is not there and never will be.
+    case notWritten
+    /// It is not there; while a connection that was lost may still be working on it, it could come to be.
+    case notWrittenYet
+}
+
+/// Opens a journal, runs `body`, and closes it again, having waited for the appends under way.
+public func withJournal<R: Sendable>(
+    _ configuration: JournalConfiguration,
+    migrate: Bool = false,
+    _ body: (Journal) async throws -> R
+) async throws -> R {
+    let journal = try await Journal.open(configuration, migrate: migrate)
+    do {
+        let result = try await body(journal)
+        await journal.close()
+        return result
+    } catch {
+        await journal.close()
+        throw error
+    }
+}

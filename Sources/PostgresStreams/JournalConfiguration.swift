@@ -1,0 +1,85 @@
+import Logging
+
+/// Where a journal lives and how it behaves there. Everything about the connection itself belongs into the connection
+/// string, which libpq reads as it is.
+public struct JournalConfiguration: Sendable {
+    /// A URI (`postgresql://…`) or key=value string, exactly as libpq takes it: several hosts, TLS options, service and
+    /// password files included. Empty: libpq's own variables (`PGHOST`, `PGUSER` …) and defaults.
+    public var databaseURL: String
+
+    /// A way round a pooler for the one connection that listens; nil: the same as `databaseURL`.
+    public var listenURL: String?
+
+    /// The schema that holds the journal, 1 to 63 bytes.
+    public var schema = "durable_streams"
+
+    /// How many connections append. A stream keeps to one of them.
+    public var writerConnections = 2
+
+    /// How many connections read.
+    public var readerConnections = 1
+
+    /// How long `Journal.open` tries before it gives up.
+    public var openTimeout: Duration = .seconds(25)
+
+    /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.
+    public var appendDeadline: Duration = .seconds(30)
+
+    /// How long a read is tried before it fails. Tails do not give up.
+    public var readDeadline: Duration = .seconds(30)
+
+    /// The most that one transaction carries, in bytes of events; a single larger append goes alone. What is queued beyond
+    /// it waits without being copied.
+    public var maximumSegmentBytes = 4 << 20
+
+    /// How much of a stream is asked for at once, in events.
+    public var pageSize = 1000
+
+    /// What a commit waits for: the server's `synchronous_commit` for our transactions, whatever its defaults say.
+    public var durability = Durability.on
+
+    /// How tails are told of new events.
+    public var listening = ListeningOptions()
+
+    /// What is logged: connections made and lost at `info`, trouble that we get over at `warning`.
+    public var logger = Logger(label: "durable-streams")
+
+    public init(databaseURL: String = "", listenURL: String? = nil) {
+        self.databaseURL = databaseURL
+        self.listenURL = listenURL
+    }
+
+    /// PostgreSQL's levels of `synchronous_commit`.
+    public enum Durability: String, Sendable, CaseIterable {
+        /// Flushed here, and by the synchronous standbys where the server has some.
+        case on
+        /// Flushed, and visible on the synchronous standbys.
+        case remoteApply = "remote_apply"
+        /// Flushed here, written by the synchronous standbys.
+        case remoteWrite = "remote_write"
+        /// Flushed here; a failover to a standby may lose it.
+        case local
+        /// Not flushed: a crash of the server may lose what was acknowledged. For tests, never for a journal one needs.
+        case off
+    }
+}
+
+/// How tails are told of new events, and how the listener proves that it hears.
+public struct ListeningOptions: Sendable {
+    /// False: tails poll.
+    public var isEnabled = true
+
+    /// How often the listener is probed: a NOTIFY is sent from another connection and must arrive.
+    public var probeInterval: Duration = .seconds(15)
+
+    /// How long a probe may take before the listener counts as deaf.
+    public var probeTimeout: Duration = .seconds(5)
+
+    /// How often all tailed streams are looked at although no hint came.
+    public var checkInterval: Duration = .seconds(10)
+
+    /// How often they are looked at while nothing tells us.
+    public var pollInterval: Duration = .milliseconds(200)
+
+    public init() {}
+}

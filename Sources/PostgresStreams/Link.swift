@@ -1,0 +1,213 @@
+import LibPQ
+import Logging
+import Synchronization
+
+/// A connection that is made again whenever it is lost, for one owner: an append lane, a requester or the listener.
+///
+/// It connects, asks the server who it is, refuses one that is not fit, and tells its owner when there is a session to
+/// use. When the session ends it asks the owner whether to go on, and waits a little longer each time. It never queues
+/// and never repeats anything: what is to be done again only the owner knows.
+final class Link: Sendable {
+    enum Event: Sendable {
+        case ready(Session, Greeting)
+        case notification(Notification)
+        case timer
+        case notice(ServerMessage)
+        /// There is no session (any more).
+        case lost(JournalError)
+    }
+
+    /// Called on the session's thread. For `lost`: whether to connect again; otherwise the answer is not looked at.
+    typealias Owner = @Sendable (Event) -> Bool
+
+    struct Options: Sendable {
+        var session: SessionOptions
+        var statements: Statements
+        var schema: SchemaName
+        /// The journal must be there, in the version we know. Nil: the migrator's connection.
+        var schemaVersion: Int?
+        /// Only a server that takes writes will do.
+        var needsPrimary = false
+        /// What else to run before the session is handed out.
+        var opening: [Statement] = []
+        var logger: Logger
+        /// `append`, `read`, `listen` or `migrate`: for the log.
+        var purpose: String
+    }
+
+    private enum Phase {
+        case idle
+        case starting(Session)
+        case ready(Session)
+        case closed
+    }
+
+    private struct State {
+        var phase = Phase.idle
+        var backOff = BackOff()
+        var timer: ContinuousClock.Instant?
+    }
+
+    private let state = Mutex(State())
+    private let options: Options
+    private let owner: Owner
+
+    init(_ options: Options, owner: @escaping Owner) {
+        self.options = options
+        self.owner = owner
+    }
+
+    /// The session, while there is one to use.
+    var session: Session? {
+        state.withLock { if case .ready(let session) = $0.phase { session } else { nil } }
+    }
+
+    /// Connects, unless it is connected or at it.
+    func start() {
+        let failed: Bool = state.withLock { state in
+            guard case .idle = state.phase else { return false }
+            let started = Session.start(options.session, after: state.backOff.delay) { [self] in handle($0, $1) }
+            guard let started else { return true }
+            started.setTimer(at: state.timer)
+            state.phase = .starting(started)
+            return false
+        }
+        if failed {
+            _ = owner(.lost(JournalError(.unreachable, "the process is out of threads or file descriptors")))
+        }
+    }
+
+    /// Asks for a `timer` event at `time`, or for none, whether or not there is a session to use by then. Nothing rings
+    /// while the link is not started.
+    func setTimer(at time: ContinuousClock.Instant?) {
+        state.withLock { state in
+            state.timer = time
+            switch state.phase {
+            case .starting(let session), .ready(let session): session.setTimer(at: time)
+            case .idle, .closed: break
+            }
+        }
+    }
+
+    /// Ends the session; the owner is told, and asked whether to go on.
+    func reset() {
+        state.withLock { state in
+            switch state.phase {
+            case .starting(let session), .ready(let session): session.close()
+            case .idle, .closed: break
+            }
+        }
+    }
+
+    /// Ends the session for good; the owner is told once more where there was one.
+    func close() {
+        let session: Session? = state.withLock { state in
+            defer { state.phase = .closed }
+            switch state.phase {
+            case .starting(let session), .ready(let session): return session
+            case .idle, .closed: return nil
+            }
+        }
+        session?.close()
+    }
+
+    // MARK: On the session's thread
+
+    private func handle(_ session: Session, _ event: Session.Event) {
+        switch event {
+        case .connected(let info): greet(session, info)
+        case .notification(let notification): _ = owner(.notification(notification))
+        case .notice(let notice): _ = owner(.notice(notice))
+        case .timer: _ = owner(.timer)
+        case .ended(let failure): ended(JournalError(failure))
+        }
+    }
+
+    private func greet(_ session: Session, _ info: ConnectionInfo) {
+        let conversation = Greeting.Conversation()
+        func run(_ statement: Statement, _ take: @escaping @Sendable (QueryResult) -> Void) -> Batch {
+            Batch([(statement, Parameters())]) { outcome in
+                switch outcome {
+                case .success(let results): results.last.map(take)
+                case .failure(let failure): conversation.fail(failure)
+                }
+            }
+        }
+        var batches = [run(options.statements.greeting) { conversation.greeted($0) }]
+        if options.schemaVersion != nil {
+            batches.append(run(options.statements.schemaVersion) { conversation.foundVersion($0) })
+        }
+        batches += options.opening.map { run($0) { _ in } }
+        let last = batches.removeLast()
+        let completion = last.completion
+        batches.append(
+            last.completing { [self] outcome in
+                completion(outcome)
+                greeted(session, conversation.greeting(info, options))
+            }
+        )
+        session.submit(batches)
+    }
+
+    private func greeted(_ session: Session, _ greeting: Result<Greeting, JournalError>) {
+        switch greeting {
+        case .failure(let error):
+            state.withLock { $0.backOff.lastError = error }
+            session.close()
+        case .success(let greeting):
+            if !greeting.isBehindPooler { session.usePreparedStatements() }
+            let isWanted: Bool = state.withLock { state in
+                guard case .starting = state.phase else { return false }
+                state.phase = .ready(session)
+                state.backOff = BackOff()
+                return true
+            }
+            guard isWanted else { return session.close() }
+            options.logger.debug(
+                "connected",
+                metadata: [
+                    "purpose": "\(options.purpose)", "server": "\(greeting.info.place)",
+                    "version": "\(greeting.info.serverVersion)", "pooler": "\(greeting.isBehindPooler)",
+                ]
+            )
+            _ = owner(.ready(session, greeting))
+        }
+    }
+
+    private func ended(_ error: JournalError) {
+        let (error, isClosed): (JournalError, Bool) = state.withLock { state in
+            let reason = state.backOff.lastError ?? error
+            state.backOff.failed()
+            if case .closed = state.phase { return (reason, true) }
+            state.phase = .idle
+            return (reason, false)
+        }
+        if !isClosed {
+            options.logger.info(
+                "no connection",
+                metadata: ["purpose": "\(options.purpose)", "reason": "\(error.message)"]
+            )
+        }
+        let goesOn = owner(.lost(isClosed ? JournalError(.closed, "the journal was closed") : error))
+        if goesOn, !isClosed { start() }
+    }
+}
+
+/// How long to wait before the next attempt: at once at first, then up to twice as long each time, at most 5 s, and by
+/// chance, so that the clients of a server that comes back do not come back together.
+struct BackOff {
+    private var failures = 0
+    /// Why the last session was given up, where that was us.
+    var lastError: JournalError?
+
+    mutating func failed() {
+        failures += 1
+        lastError = nil
+    }
+
+    var delay: Duration {
+        guard failures > 0 else { return .zero }
+        let bound = min(5_000, 25 << min(failures, 10))
+        return .milliseconds(Int.random(in: (bound / 2)...bound))
+    }
+}

@@ -1,0 +1,193 @@
+import LibPQ
+import Logging
+
+/// Brings the schema to the version this library knows: forward only, each file once, all of them in one transaction.
+///
+/// Several processes at once are safe: the first takes a lock for the transaction, the others find nothing to do.
+public struct Migrator: Sendable {
+    private let configuration: JournalConfiguration
+    private let schema: SchemaName
+
+    /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one.
+    public init(_ configuration: JournalConfiguration) throws(JournalError) {
+        self.configuration = configuration
+        schema = try SchemaName(configuration.schema)
+    }
+
+    /// The version of the journal this library reads and writes.
+    public static var knownVersion: Int { MigrationFile.all.last?.version ?? 0 }
+
+    /// Applies what is missing.
+    ///
+    /// - Returns: the versions that were applied now, in order; empty where there was nothing to do.
+    /// - Throws: `JournalError`: `schemaAhead` when the database is newer than this library, `schemaAltered` when a file
+    ///   is not what was applied under its number, `refused` when the server refuses a file (then nothing was applied),
+    ///   `unreachable` or `unfit` when there is no connection.
+    @discardableResult
+    public func migrate() async throws(JournalError) -> [Int] {
+        try await withConversation { (conversation) async throws(JournalError) in
+            try await conversation.run("begin")
+            // Held to the end of the transaction. The key is this library's and the schema's.
+            try await conversation.run(
+                (
+                    Statement(
+                        name: "",
+                        sql: "select pg_advisory_xact_lock(hashtextextended('durable-streams migrate ' || $1, 0))",
+                        parameterTypes: [.text]
+                    ), parameters(schema.text)
+                )
+            )
+            if try await !schemaExists(conversation) { try await conversation.run("create schema \(schema.quoted)") }
+            try await conversation.run("set local search_path = \(schema.quoted), pg_temp")
+            let applied = try await appliedFiles(conversation)
+            let missing = try Self.missing(applied: applied, schema: schema)
+            for file in missing {
+                try await conversation.run(file.asOneStatement)
+            }
+            for file in MigrationFile.all where applied[file.version]?.sha256 == nil {
+                // Also of a file that a person ran by hand, which leaves its row without a checksum.
+                var parameters = Parameters()
+                parameters.append(file.version)
+                parameters.append(file.sha256)
+                try await conversation.run(
+                    (
+                        Statement(
+                            name: "",
+                            sql: "update migrations set sha256 = $2 where version = $1 and sha256 is null",
+                            parameterTypes: [.int8, .text]
+                        ), parameters
+                    )
+                )
+            }
+            // A COMMIT in a transaction that failed answers ROLLBACK, with an OK status.
+            guard try await conversation.run("commit").last?.commandTag == "COMMIT" else {
+                throw JournalError(.refused, "the server rolled the migration back")
+            }
+            return missing.map(\.version)
+        }
+    }
+
+    /// The versions that `migrate` would apply. Changes nothing.
+    ///
+    /// - Throws: as `migrate`.
+    public func pending() async throws(JournalError) -> [Int] {
+        try await withConversation { (conversation) async throws(JournalError) in
+            try await Self.missing(applied: appliedFiles(conversation), schema: schema).map(\.version)
+        }
+    }
+
+    /// The SQL that would run on a database without a journal, for psql: complete, in one transaction, and recorded.
+    public var script: String {
+        var lines = [
+            "begin;", "create schema if not exists \(schema.quoted);",
+            "set local search_path = \(schema.quoted), pg_temp;", "",
+        ]
+        for file in MigrationFile.all {
+            lines += [file.sql, "update migrations set sha256 = '\(file.sha256)' where version = \(file.version);", ""]
+        }
+        lines.append("commit;")
+        return lines.joined(separator: "\n")
+    }
+
+    // MARK: Steps
+
+    private struct Applied {
+        var name: String
+        var sha256: String?
+    }
+
+    private func withConversation<R: Sendable>(
+        _ body: (Conversation) async throws(JournalError) -> R
+    ) async throws(JournalError) -> R {
+        let options = SessionOptions(connectionString: configuration.databaseURL)
+        let conversation = try await Conversation.open(options, within: configuration.openTimeout)
+        defer { conversation.close() }
+        return try await body(conversation)
+    }
+
+    private func parameters(_ text: String) -> Parameters {
+        var parameters = Parameters()
+        parameters.append(text)
+        return parameters
+    }
+
+    private func schemaExists(_ conversation: Conversation) async throws(JournalError) -> Bool {
+        let results = try await conversation.run(
+            (
+                Statement(
+                    name: "",
+                    sql: "select exists (select from pg_namespace where nspname = $1)",
+                    parameterTypes: [.text]
+                ), parameters(schema.text)
+            )
+        )
+        return results.last?.bool(row: 0, column: 0) ?? false
+    }
+
+    /// What the database says was applied; empty where there is no journal.
+    private func appliedFiles(_ conversation: Conversation) async throws(JournalError) -> [Int: Applied] {
+        let exists = try await conversation.run(
+            (
+                Statement(
+                    name: "",
+                    sql: """
+                        select exists (
+                            select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                            where n.nspname = $1 and c.relname = 'migrations')
+                        """,
+                    parameterTypes: [.text]
+                ), parameters(schema.text)
+            )
+        )
+        guard exists.last?.bool(row: 0, column: 0) == true else { return [:] }
+        let rows = try await conversation.run("select version, name, sha256 from \(schema.quoted).migrations")
+        var applied: [Int: Applied] = [:]
+        for result in rows {
+            for row in 0..<result.rowCount {
+                guard let version = result.integer(row: row, column: 0) else { continue }
+                applied[version] = Applied(
+                    name: result.text(row: row, column: 1),
+                    sha256: result.optionalText(row: row, column: 2)
+                )
+            }
+        }
+        return applied
+    }
+
+    /// The files still to apply, or why none may be.
+    private static func missing(applied: [Int: Applied], schema: SchemaName) throws(JournalError) -> [MigrationFile] {
+        if let newest = applied.keys.max(), newest > knownVersion {
+            throw mismatch(found: newest, known: knownVersion, schema: schema)
+        }
+        for file in MigrationFile.all {
+            guard let sha256 = applied[file.version]?.sha256, sha256 != file.sha256 else { continue }
+            throw JournalError(
+                .schemaAltered,
+                "migration \(file.name) is not what was applied to schema \(schema.text): its SHA-256 is "
+                    + "\(file.sha256.prefix(12))…, the applied one's \(sha256.prefix(12))…; "
+                    + "use the durable-streams it was migrated with, or restore the file"
+            )
+        }
+        return MigrationFile.all.filter { applied[$0.version] == nil }
+    }
+
+    static func mismatch(found: Int, known: Int, schema: SchemaName) -> JournalError {
+        found > known
+            ? JournalError(
+                .schemaAhead,
+                "schema \(schema.text) is at version \(found), this durable-streams knows up to \(known): update it"
+            )
+            : JournalError(
+                .schemaBehind,
+                "schema \(schema.text) is at version \(found), this durable-streams needs \(known): "
+                    + "run `durable-streams migrate`"
+            )
+    }
+
+    static func missing(schema: SchemaName) -> JournalError {
+        JournalError(
+            .schemaBehind,
+            "there is no journal in schema \(schema.text): run `durable-streams migrate`, or name the schema it is in"
+        )
+    }
+}

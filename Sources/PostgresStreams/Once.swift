@@ -1,0 +1,43 @@
+import Synchronization
+
+/// A value that is set once, by whoever comes first, and handed to one receiver. Later values are dropped.
+final class Once<Value: Sendable>: Sendable {
+    private struct State {
+        var value: Value?
+        var receiver: (@Sendable (Value) -> Void)?
+        var isDone = false
+    }
+
+    private let state = Mutex(State())
+
+    func set(_ value: Value) {
+        let receiver: (@Sendable (Value) -> Void)? = state.withLock { state in
+            guard !state.isDone else { return nil }
+            guard let receiver = state.receiver else {
+                state.value = state.value ?? value
+                return nil
+            }
+            state.isDone = true
+            state.receiver = nil
+            return receiver
+        }
+        receiver?(value)
+    }
+
+    /// Whether a value is there; then further ones are dropped.
+    var isSettled: Bool { state.withLock { $0.isDone || $0.value != nil } }
+
+    /// At once where there is a value, otherwise when it comes, on the thread that sets it.
+    func onValue(_ receiver: @escaping @Sendable (Value) -> Void) {
+        let value: Value? = state.withLock { state in
+            guard !state.isDone else { return nil }
+            guard let value = state.value else {
+                state.receiver = receiver
+                return nil
+            }
+            state.isDone = true
+            return value
+        }
+        if let value { receiver(value) }
+    }
+}

@@ -1,0 +1,136 @@
+import LibPQ
+import TisynStreams
+
+/// One stream of a journal. A value: make as many as you like, it holds nothing but the name.
+public struct PostgresStream: DurableStream {
+    let journal: Journal
+    public let name: StreamName
+    /// The epoch of the claim this writer has, if it has one.
+    public let epoch: Int?
+
+    /// The largest event, in bytes of its JSON text: 64 MiB.
+    public static let maximumEventByteCount = 64 << 20
+
+    // MARK: Appending
+
+    /// Appends an event at the end, and returns its position once it is durable.
+    ///
+    /// It is tried over lost connections for the configuration's `appendDeadline`, and is then there exactly once.
+    ///
+    /// - Throws: `JournalError`, whose `outcome` says whether the event is in the log. Cancelling the task withdraws an
+    ///   append that was not sent; one that was is still carried out, and the error's outcome is `unknown`.
+    @discardableResult
+    public func append(_ event: DurableEvent) async throws -> Int {
+        try await append(contentsOf: [event], expecting: nil).lowerBound
+    }
+
+    /// Appends an event at `position` and nowhere else.
+    ///
+    /// - Throws: as `append`; `conflict`, with both positions, when the stream's next position is another.
+    @discardableResult
+    public func append(_ event: DurableEvent, expecting position: Int) async throws -> Int {
+        try await append(contentsOf: [event], expecting: position).lowerBound
+    }
+
+    /// Appends all of these one after the other, or none, and returns their positions.
+    ///
+    /// - Throws: as `append`.
+    @discardableResult
+    public func append(contentsOf events: [DurableEvent], expecting position: Int? = nil) async throws -> Range<Int> {
+        if let large = events.first(where: { $0.json.utf8Count > Self.maximumEventByteCount }) {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "an event has at most \(Self.maximumEventByteCount) bytes of JSON; this one has \(large.json.utf8Count)"
+            )
+        }
+        guard Append.byteCount(of: events) <= Self.maximumBatchByteCount else {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "events appended together have at most \(Self.maximumBatchByteCount) bytes of JSON"
+            )
+        }
+        if let position, position < 0 {
+            throw JournalError(.invalidArgument, outcome: .notWritten, "positions are counted from 0, not \(position)")
+        }
+        guard !events.isEmpty else {
+            let next = try await nextPosition()
+            if let position, position != next {
+                var error = JournalError(
+                    .conflict,
+                    outcome: .notWritten,
+                    "stream \(name) is at position \(next), not \(position)"
+                )
+                (error.expectedPosition, error.actualPosition) = (position, next)
+                throw error
+            }
+            return next..<next
+        }
+        let first = try await journal.append(events, to: name, epoch: epoch, expecting: position)
+        return first..<(first + events.count)
+    }
+
+    /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.
+    private static let maximumBatchByteCount = 512 << 20
+
+    /// Makes this process the stream's only writer.
+    ///
+    /// After it returns no append of an earlier claim, nor of an unclaimed writer, can commit; theirs fail with `fenced`.
+    ///
+    /// - Returns: the stream to write with, and the next position as of the claim: events below it are to be replayed.
+    /// - Throws: `JournalError` when the server cannot be reached within the read deadline. Claiming again is safe.
+    public func claim() async throws -> Claim {
+        var parameters = Parameters()
+        parameters.append(name.text)
+        parameters.append(journal.configuration.durability.rawValue)
+        let result = try await journal.request(journal.statements.claim, parameters)
+        guard let epoch = result.integer(row: 0, column: 0), let position = result.integer(row: 0, column: 1) else {
+            throw JournalError(.refused, "claim answered in an unknown form")
+        }
+        return Claim(
+            stream: PostgresStream(journal: journal, name: name, epoch: epoch),
+            epoch: epoch,
+            position: position
+        )
+    }
+
+    // MARK: Reading
+
+    /// Where the next event goes, which is how many there are.
+    public func nextPosition() async throws -> Int {
+        var parameters = Parameters()
+        parameters.append(name.text)
+        let result = try await journal.request(journal.statements.nextPosition, parameters)
+        return result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
+    }
+
+    /// All events, in order. A stream that does not exist is empty.
+    public func readAll() async throws -> [DurableEvent] {
+        var events: [DurableEvent] = []
+        for try await recorded in read() { events.append(recorded.event) }
+        return events
+    }
+
+    /// The events from `position` on, up to the end as it is when it is reached, page by page.
+    public func read(from position: Int = 0) -> StreamReading {
+        StreamReading(journal: journal, name: name, position: position)
+    }
+
+    /// The events from `start` on, and then those to come, as they are committed; each once and in order.
+    public func tail(from start: TailStart = .start, untilClose: Bool = false) -> Tail {
+        Tail(journal: journal, name: name, start: start, endsWithRootClose: untilClose)
+    }
+
+    /// What was recorded, for a replay: built when it is first asked, as far as it is asked.
+    public func replayIndex() -> StreamReplayIndex { StreamReplayIndex(stream: self) }
+}
+
+/// A stream that only its holder may write to, until somebody else claims it.
+public struct Claim: Sendable {
+    /// The stream to append to.
+    public let stream: PostgresStream
+    public let epoch: Int
+    /// The next position as of the claim.
+    public let position: Int
+}

@@ -1,0 +1,239 @@
+import DequeModule
+import LibPQ
+import Logging
+import Synchronization
+
+/// Sends statements that may be repeated, and repeats them over lost connections until they are answered.
+///
+/// Reads, claims and resolutions go through it, many at a time over one connection. What is not repeatable, appends, goes
+/// through `AppendLane`.
+final class Requester: Sendable {
+    typealias Completion = @Sendable (Result<QueryResult, JournalError>) -> Void
+
+    private struct Request {
+        var id: Int
+        var statement: Statement
+        var parameters: Parameters
+        /// Nil: it is repeated as long as the journal is open.
+        var deadline: ContinuousClock.Instant?
+        var completion: Completion
+    }
+
+    private struct State {
+        var waiting: Deque<Request> = []
+        var underWay: [Int: Request] = [:]
+        var session: Session?
+        var connectionNumber = 0
+        var nextID = 0
+        var isClosed = false
+        var lastError: JournalError?
+        /// Called once the first session is ready, or cannot be.
+        var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
+    }
+
+    private let state = Mutex(State())
+    private let link: Mutex<Link?>
+    /// More would queue in the server's socket, where they cannot be given up.
+    private static let maximumUnderWay = 8
+
+    init(_ options: Link.Options) {
+        link = Mutex(nil)
+        let link = Link(options) { [weak self] event in self?.handle(event) ?? false }
+        self.link.withLock { $0 = link }
+    }
+
+    deinit { link.withLock { $0?.close() } }
+
+    private var connection: Link? { link.withLock { $0 } }
+
+    /// Connects now rather than at the first request, and says how that went.
+    ///
+    /// - Throws: why there is no session, after `timeout` or at once where trying again is useless.
+    func open(within timeout: Duration) async throws(JournalError) -> Greeting {
+        let deadline = ContinuousClock.now + timeout
+        while true {
+            let outcome: Result<Greeting, JournalError> = await withCheckedContinuation { continuation in
+                state.withLock { $0.openers.append { continuation.resume(returning: $0) } }
+                connection?.start()
+            }
+            switch outcome {
+            case .success(let greeting): return greeting
+            case .failure(let error):
+                guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+            }
+        }
+    }
+
+    /// Sends a statement and waits for its answer, over lost connections, until the deadline.
+    ///
+    /// Cancelling the task gives up waiting; the statement itself is harmless.
+    func request(
+        _ statement: Statement,
+        _ parameters: Parameters,
+        within timeout: Duration
+    ) async throws(JournalError) -> QueryResult {
+        let once = Once<Result<QueryResult, JournalError>>()
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                once.onValue { continuation.resume(returning: $0) }
+                send(statement, parameters, deadline: .now + timeout) { once.set($0) }
+            }
+        } onCancel: {
+            once.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+        }
+        return try result.get()
+    }
+
+    /// The same with a callback, on the connection's thread. Without a deadline it fails only when the server refuses or
+    /// the journal is closed.
+    func send(
+        _ statement: Statement,
+        _ parameters: Parameters,
+        deadline: ContinuousClock.Instant? = nil,
+        completion: @escaping Completion
+    ) {
+        let isClosed: Bool = state.withLock { state in
+            guard !state.isClosed else { return true }
+            state.nextID += 1
+            state.waiting.append(
+                Request(
+                    id: state.nextID,
+                    statement: statement,
+                    parameters: parameters,
+                    deadline: deadline,
+                    completion: completion
+                )
+            )
+            return false
+        }
+        guard !isClosed else { return completion(.failure(JournalError(.closed, "the journal was closed"))) }
+        sendWaiting()
+        setTimer()
+        connection?.start()
+    }
+
+    /// Counts the connections it has had: answers may come from another server once it rises.
+    var connectionNumber: Int { state.withLock { $0.connectionNumber } }
+
+    func close() {
+        let abandoned: [Request] = state.withLock { state in
+            state.isClosed = true
+            defer {
+                state.waiting = []
+                state.underWay = [:]
+            }
+            return Array(state.waiting) + state.underWay.values
+        }
+        for request in abandoned {
+            request.completion(.failure(JournalError(.closed, "the journal was closed")))
+        }
+        connection?.close()
+    }
+
+    // MARK: Sending and answers
+
+    private func sendWaiting() {
+        let (session, requests): (Session?, [Request]) = state.withLock { state in
+            guard let session = state.session else { return (nil, []) }
+            var requests: [Request] = []
+            while state.underWay.count < Self.maximumUnderWay, let request = state.waiting.popFirst() {
+                state.underWay[request.id] = request
+                requests.append(request)
+            }
+            return (session, requests)
+        }
+        guard let session, !requests.isEmpty else { return }
+        session.submit(
+            requests.map { request in
+                Batch([(request.statement, request.parameters)]) { [self] in answered(request.id, $0) }
+            }
+        )
+    }
+
+    private func answered(_ id: Int, _ outcome: Result<[QueryResult], BatchFailure>) {
+        let request: Request? = state.withLock { state in
+            guard let request = state.underWay.removeValue(forKey: id) else { return nil }
+            // Lost: it goes back where it was, to the front.
+            if case .failure(.connectionLost) = outcome {
+                state.waiting.prepend(request)
+                return nil
+            }
+            if case .failure(.refused(let message)) = outcome, SQLState.isWorthRetrying(message.sqlState) {
+                state.waiting.append(request)
+                return nil
+            }
+            return request
+        }
+        sendWaiting()
+        guard let request else { return }
+        switch outcome {
+        case .success(let results):
+            request.completion(
+                results.last.map(Result.success)
+                    ?? .failure(JournalError(.refused, "the server gave no answer to \(request.statement.name)"))
+            )
+        case .failure(.refused(let message)): request.completion(.failure(JournalError(message, outcome: nil)))
+        case .failure(.connectionLost(let failure, _)): request.completion(.failure(JournalError(failure)))
+        }
+    }
+
+    // MARK: The connection
+
+    private func handle(_ event: Link.Event) -> Bool {
+        switch event {
+        case .ready(let session, let greeting):
+            let openers = state.withLock { state in
+                state.session = session
+                state.connectionNumber += 1
+                state.lastError = nil
+                defer { state.openers = [] }
+                return state.openers
+            }
+            for opener in openers { opener(.success(greeting)) }
+            sendWaiting()
+            return true
+        case .lost(let error):
+            let openers = state.withLock { state in
+                state.session = nil
+                state.lastError = error
+                defer { state.openers = [] }
+                return state.openers
+            }
+            for opener in openers { opener(.failure(error)) }
+            expire()
+            return state.withLock { !$0.waiting.isEmpty || !$0.openers.isEmpty }
+        case .timer:
+            expire()
+            setTimer()
+            return true
+        case .notification, .notice:
+            return true
+        }
+    }
+
+    /// Fails what has waited too long. What is under way too long means a connection that is not what it seems.
+    private func expire() {
+        let now = ContinuousClock.now
+        let (expired, error, isStuck): ([Request], JournalError?, Bool) = state.withLock { state in
+            func isOver(_ request: Request) -> Bool { request.deadline.map { $0 <= now } ?? false }
+            let stuck = state.underWay.values.filter(isOver)
+            for request in stuck { state.underWay[request.id] = nil }
+            let expired = state.waiting.filter(isOver)
+            state.waiting.removeAll(where: isOver)
+            return (stuck + expired, state.lastError, !stuck.isEmpty)
+        }
+        for request in expired {
+            request.completion(
+                .failure(error ?? JournalError(.unreachable, "the server did not answer in time"))
+            )
+        }
+        if isStuck { connection?.reset() }
+    }
+
+    private func setTimer() {
+        let deadline = state.withLock { state in
+            (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)).min()
+        }
+        connection?.setTimer(at: deadline)
+    }
+}

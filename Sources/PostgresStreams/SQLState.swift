@@ -1,0 +1,23 @@
+/// What an SQLSTATE says of trying again (PostgreSQL's appendix A).
+enum SQLState {
+    /// The statement failed for a reason that passes: the same one may succeed, on this session.
+    static func isWorthRetrying(_ state: String) -> Bool {
+        switch state {
+        // Serialization failure, deadlock, lock not available, unique violation (of a row that another transaction
+        // committed after our snapshot was taken).
+        case "40001", "40P01", "55P03", "23505": true
+        // A time-out set by the operator, or an operator's hand.
+        case "57014": true
+        // Out of some resource: disk, memory, connections.
+        default: state.hasPrefix("53")
+        }
+    }
+
+    /// This server will not do, another behind the same connection string may: read-only, shutting down.
+    static func needsReconnect(_ state: String) -> Bool {
+        state == "25006" || state.hasPrefix("57P") || state.hasPrefix("08")
+    }
+
+    /// The connection's prepared statements are not ours: a pooler gave us another session.
+    static func isPoolerMixUp(_ state: String) -> Bool { state == "26000" || state == "42P05" }
+}

@@ -1,0 +1,78 @@
+import LibPQ
+
+/// What one transaction appends: for each of its streams one run of events.
+struct Segment: Sendable {
+    /// Appends to one stream, one after the other, with one token: all of them are written or none.
+    struct Run: Sendable {
+        var stream: StreamName
+        var epoch: Int?
+        /// Exact: where the first event goes. Otherwise: the lowest position it can have.
+        var position: Int
+        var isExact: Bool
+        var token: Token
+        var appends: [Append]
+
+        var eventCount: Int { appends.reduce(0) { $0 + $1.events.count } }
+    }
+
+    /// What the server answered to a run.
+    struct Answer: Sendable, Equatable {
+        enum Outcome: String, Sendable { case written, conflict, behind, fenced }
+
+        var outcome: Outcome
+        var position: Int?
+        var epoch: Int
+    }
+
+    /// Tells one sending from another in this process; the server never sees it.
+    var id: Int
+    var runs: [Run]
+
+    var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
+
+    /// The parameters of `append_batch`, in its order.
+    func parameters(durability: JournalConfiguration.Durability) -> Parameters {
+        let byteCount = runs.reduce(0) { $0 + $1.appends.reduce(64) { $0 + $1.byteCount } }
+        var parameters = Parameters(reservingCapacity: byteCount + 1024)
+        parameters.append(array: runs.map(\.stream.text))
+        parameters.append(array: runs.map(\.epoch))
+        parameters.append(array: runs.map(\.position))
+        parameters.append(array: runs.map(\.isExact))
+        parameters.append(array: runs.map(\.token))
+        let events = runs.flatMap { $0.appends.flatMap(\.events) }
+        parameters.append(
+            array: runs.enumerated().flatMap { repeatElement(Int32($0.offset + 1), count: $0.element.eventCount) }
+        )
+        parameters.append(array: events.map { $0.kind == .close ? UInt8(ascii: "c") : UInt8(ascii: "y") })
+        parameters.append(array: events.map(\.coroutineID.encoded))
+        parameters.appendJSONArray(count: events.count) { add in
+            for event in events { event.json.withUTF8Bytes(add) }
+        }
+        parameters.append(durability.rawValue)
+        return parameters
+    }
+
+    /// Reads what `append_batch` answered; nil when it is not an answer to this segment.
+    func answers(_ result: QueryResult) -> [Answer]? {
+        guard result.rowCount == 1, result.columnCount == 3 else { return nil }
+        let outcomes = result.array(row: 0, column: 0)
+        let positions = result.array(row: 0, column: 1)
+        let epochs = result.array(row: 0, column: 2)
+        guard outcomes.count == runs.count, positions.count == runs.count, epochs.count == runs.count else {
+            return nil
+        }
+        var answers: [Answer] = []
+        for index in runs.indices {
+            guard
+                let outcome = outcomes[index].flatMap({ Answer.Outcome(rawValue: String(decoding: $0, as: UTF8.self)) }
+                ),
+                let epoch = epochs[index], epoch.count == 8
+            else { return nil }
+            let position = positions[index].flatMap { $0.count == 8 ? Int($0.loadBigEndian(Int64.self, at: 0)) : nil }
+            answers.append(
+                Answer(outcome: outcome, position: position, epoch: Int(epoch.loadBigEndian(Int64.self, at: 0)))
+            )
+        }
+        return answers
+    }
+}

@@ -1,0 +1,149 @@
+import LibPQ
+
+/// The statements sent at run time, all of them, for one schema.
+///
+/// Each hot one reads a range of an index, at any size of the tables; `PlanTests` holds them to it.
+struct Statements: Sendable {
+    let greeting: Statement
+    let schemaVersion: Statement
+    let appendBatch: Statement
+    let notify: Statement
+    let clearNotificationQueue: Statement
+    let claim: Statement
+    let resolve: Statement
+    let page: Statement
+    let tailPages: Statement
+    let close: Statement
+    let nextPosition: Statement
+    let list: Statement
+    let listOpen: Statement
+    let listClosed: Statement
+
+    init(schema: SchemaName) {
+        let quoted = schema.quoted
+
+        greeting = Statement(
+            name: "greeting",
+            sql: """
+                select pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only'), \
+                current_setting('server_encoding')
+                """
+        )
+
+        schemaVersion = Statement(
+            name: "schema_version",
+            sql: "select coalesce(max(version), 0) from \(quoted).migrations"
+        )
+
+        appendBatch = Statement(
+            name: "append_batch",
+            sql: "select * from \(quoted).append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            parameterTypes: [
+                .textArray, .int8Array, .int8Array, .boolArray, .uuidArray, .int4Array, .charArray, .textArray,
+                .jsonArray, .text,
+            ]
+        )
+
+        notify = Statement(name: "notify", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text])
+
+        // Not for its answer: it is what makes the server drop what nobody will read any more.
+        clearNotificationQueue = Statement(name: "queue_usage", sql: "select pg_notification_queue_usage()")
+
+        claim = Statement(
+            name: "claim",
+            sql: "select epoch, position from \(quoted).claim($1, $2)",
+            parameterTypes: [.text, .text]
+        )
+
+        resolve = Statement(
+            name: "resolve",
+            sql: "select position, next_position from \(quoted).resolve($1, $2, $3)",
+            parameterTypes: [.text, .uuid, .int8]
+        )
+
+        // Ends with the first large event, so that a page's size is bounded whatever the stream holds.
+        page = Statement(
+            name: "page",
+            sql: """
+                select \(EventRow.columns)
+                from \(quoted).streams s
+                cross join lateral (
+                    select e.* from \(quoted).events e
+                    where e.stream_id = s.id and e.position >= $2 and e.position <= coalesce((
+                        select l.position from \(quoted).events l
+                        where l.stream_id = s.id and l.position >= $2 and octet_length(l.event::text) > 32768
+                        order by l.position limit 1), 9223372036854775807)
+                    order by e.position limit $3
+                ) e
+                where s.name = $1
+                """,
+            parameterTypes: [.text, .int8, .int8]
+        )
+
+        tailPages = Statement(
+            name: "tail_pages",
+            sql: """
+                select t.ordinal, \(EventRow.columns)
+                from unnest($1, $2) with ordinality as t (name, position, ordinal)
+                join \(quoted).streams s on s.name = t.name
+                cross join lateral (
+                    select e.* from \(quoted).events e
+                    where e.stream_id = s.id and e.position >= t.position and e.position <= coalesce((
+                        select l.position from \(quoted).events l
+                        where l.stream_id = s.id and l.position >= t.position and octet_length(l.event::text) > 32768
+                        order by l.position limit 1), 9223372036854775807)
+                    order by e.position limit $3
+                ) e
+                """,
+            parameterTypes: [.textArray, .int8Array, .int8]
+        )
+
+        close = Statement(
+            name: "close",
+            sql: """
+                select \(EventRow.columns)
+                from \(quoted).streams s
+                join \(quoted).events e on e.stream_id = s.id
+                where s.name = $1 and e.kind = 'c' and hashtextextended(e.coroutine_id, 0) = hashtextextended($2, 0)
+                    and e.coroutine_id = $2
+                order by e.position desc limit 1
+                """,
+            parameterTypes: [.text, .text]
+        )
+
+        nextPosition = Statement(
+            name: "next_position",
+            sql: """
+                select coalesce((
+                    select e.position + 1 from \(quoted).events e
+                    where e.stream_id = s.id order by e.position desc limit 1), 0)
+                from \(quoted).streams s where s.name = $1
+                """,
+            parameterTypes: [.text]
+        )
+
+        func list(_ name: String, where condition: String) -> Statement {
+            Statement(
+                name: name,
+                sql: """
+                    select s.name, s.epoch, s.created_at, last.position + 1, last.recorded_at, closed.event
+                    from \(quoted).streams s
+                    left join lateral (
+                        select e.position, e.recorded_at from \(quoted).events e
+                        where e.stream_id = s.id order by e.position desc limit 1) last on true
+                    left join lateral (
+                        select e.event from \(quoted).events e
+                        where e.stream_id = s.id and e.kind = 'c' and e.coroutine_id = 'root'
+                            and hashtextextended(e.coroutine_id, 0) = hashtextextended('root', 0)
+                        order by e.position desc limit 1) closed on true
+                    where s.name > $1 and s.name >= $2 and ($3::text is null or s.name < $3) and \(condition)
+                    order by s.name limit $4
+                    """,
+                parameterTypes: [.text, .text, .text, .int8]
+            )
+        }
+        self.list = list("list", where: "true")
+        listOpen = list("list_open", where: "closed.event is null")
+        listClosed = list("list_closed", where: "closed.event is not null")
+    }
+}

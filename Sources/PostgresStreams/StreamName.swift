@@ -1,0 +1,55 @@
+import Crypto
+
+/// A stream's name: any text of 1 to 512 bytes in UTF-8, without NUL. Two names are the same when their bytes are.
+public struct StreamName: Sendable, CustomStringConvertible {
+    public static let maximumByteCount = 512
+
+    public let text: String
+
+    /// What a notification calls the stream: the first 16 hex digits of SHA-256 of the name.
+    let digest: String
+
+    /// - Throws: `JournalError` with `invalidArgument` when it is empty, too long or holds a NUL.
+    public init(_ text: String) throws(JournalError) {
+        let count = text.utf8.count
+        guard count > 0 else { throw JournalError(.invalidArgument, "a stream's name must not be empty") }
+        guard count <= Self.maximumByteCount else {
+            throw JournalError(
+                .invalidArgument,
+                "a stream's name has at most \(Self.maximumByteCount) bytes; this one has \(count)"
+            )
+        }
+        guard !text.utf8.contains(0) else {
+            throw JournalError(.invalidArgument, "a stream's name must not hold a NUL character")
+        }
+        self.init(trusting: text)
+    }
+
+    /// For names that come from the database.
+    init(trusting text: String) {
+        self.text = text
+        digest = SHA256.hash(data: Array(text.utf8)).prefix(8).map { byte in
+            let hex = String(byte, radix: 16)
+            return hex.count == 1 ? "0" + hex : hex
+        }.joined()
+    }
+
+    public var description: String { text }
+}
+
+extension StreamName: Hashable {
+    // Not String's own equality, which takes canonically equivalent spellings for the same.
+    public static func == (left: StreamName, right: StreamName) -> Bool {
+        left.text.utf8.elementsEqual(right.text.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+}
+
+extension StreamName {
+    /// Spreads streams over the connections that append, the same way in every process.
+    var laneNumber: UInt64 { UInt64(digest, radix: 16) ?? 0 }
+}

@@ -1,0 +1,99 @@
+import TisynStreams
+
+/// Where a tail begins.
+public enum TailStart: Sendable, Hashable {
+    /// With the first event there is.
+    case start
+    /// With the first that is committed after the tail asked where the end is.
+    case end
+    /// With the event at this position, whether or not it is there yet.
+    case position(Int)
+}
+
+/// The events of a stream as they are committed: those that are there, then those to come, each once and in order, across
+/// lost connections and restarts of the server.
+///
+/// It waits for as long as it takes, also for a stream that does not exist yet. It ends
+/// - with `cancelled`, at once, when the task is cancelled,
+/// - after the root coroutine's close, where that was asked for,
+/// - with `closed` when the journal is closed,
+/// - with `logReplaced` when what it delivered is no longer there.
+///
+/// A consumer that does not pull costs nothing and delays nobody.
+public struct Tail: AsyncSequence, Sendable {
+    public typealias Element = RecordedEvent
+
+    let journal: Journal
+    let name: StreamName
+    let start: TailStart
+    let endsWithRootClose: Bool
+
+    public func makeAsyncIterator() -> Iterator { Iterator(tail: self) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        private let tail: Tail
+        private var subscription: Subscription?
+        private var page: [EventRow] = []
+        private var index = 0
+        private var isEnded = false
+
+        init(tail: Tail) { self.tail = tail }
+
+        public mutating func next() async throws -> RecordedEvent? {
+            guard !isEnded else { return nil }
+            do {
+                while index == page.count {
+                    page = try await subscribed().next()
+                    index = 0
+                }
+            } catch {
+                isEnded = true
+                subscription = nil
+                throw error
+            }
+            let row = page[index]
+            index += 1
+            if tail.endsWithRootClose, row.event.kind == .close, row.event.coroutineID == .root {
+                isEnded = true
+                subscription = nil
+            }
+            return row.recorded(in: tail.name)
+        }
+
+        private mutating func subscribed() async throws -> Subscription {
+            if let subscription { return subscription }
+            let cursor =
+                switch tail.start {
+                case .start: 0
+                case .position(let position): Swift.max(0, position)
+                case .end: try await tail.journal.stream(tail.name).nextPosition()
+                }
+            let subscription = Subscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)
+            self.subscription = subscription
+            return subscription
+        }
+    }
+
+    /// Its place among the journal's tails; given up with the last reference.
+    private final class Subscription: Sendable {
+        private let hub: TailHub
+        private let id: Int
+
+        init(hub: TailHub, stream: StreamName, cursor: Int) {
+            self.hub = hub
+            id = hub.add(stream, cursor: cursor)
+        }
+
+        deinit { hub.remove(id) }
+
+        func next() async throws(JournalError) -> [EventRow] { try await hub.next(id) }
+    }
+}
+
+extension Journal {
+    /// How tails learn of new events just now.
+    public var listeningState: ListeningState { tails.listener.current }
+
+    /// The state now and each change from here on, until the journal is closed.
+    public func listeningStates() -> AsyncStream<ListeningState> { tails.listener.states() }
+}
