@@ -54,19 +54,24 @@ let package = Package(
         ),
         .target(name: "StreamConformance", dependencies: ["TisynStreams"]),
         .target(name: "PrivatePostgres"),
+        .target(name: "LibPQFloor", dependencies: ["CLibPQ"]),
         .executableTarget(
             name: "durable-streams",
             dependencies: [
-                "PostgresStreams", "PrivatePostgres",
+                "LibPQFloor", "PostgresStreams", "PrivatePostgres", "TisynStreams",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ]
         ),
+        .testTarget(name: "CommandLineTests", dependencies: ["durable-streams", "PrivatePostgres"]),
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
+        .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),
         .testTarget(name: "TisynStreamsTests", dependencies: ["TisynStreams", "StreamConformance"]),
         .testTarget(
             name: "PostgresStreamsTests",
             dependencies: ["PostgresStreams", "PrivatePostgres", "StreamConformance"]
         ),
+        .testTarget(name: "ReadmeTests", dependencies: ["PostgresStreams", "PrivatePostgres"]),
         .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"]),
     ],
     swiftLanguageModes: [.v6]

@@ -33,6 +33,12 @@ package struct Parameters: Sendable {
         add { bytes in bytes.appendBigEndian(Int64(value)) }
     }
 
+    /// A `"char"`: one byte.
+    package mutating func append(char value: UInt8) { add { $0.append(value) } }
+
+    /// Text, json or anything else that is sent as it is.
+    package mutating func append(bytes value: UnsafeRawBufferPointer) { add { $0.append(contentsOf: value) } }
+
     package mutating func append(_ value: Bool) { add { $0.append(value ? 1 : 0) } }
 
     package mutating func append(_ value: Token) {

@@ -54,6 +54,12 @@ struct Pipeline {
             return nil
         case .sync:
             let batch = waiting.removeFirst()
+            if let failure = batch.failure, failure.sqlState.isEmpty {
+                // libpq's own trouble, such as no memory for the answer: the server may well have committed.
+                let loss = ConnectionFailure(.network, failure.message)
+                return Finished(
+                    completion: batch.completion, outcome: .failure(.connectionLost(loss, sent: true)))
+            }
             if let failure = batch.failure {
                 return Finished(completion: batch.completion, outcome: .failure(.refused(failure)))
             }
@@ -68,7 +74,4 @@ struct Pipeline {
             Finished(completion: $0.completion, outcome: .failure(.connectionLost(failure, sent: true)))
         }
     }
-
-    /// A statement failed with an error after which the server hangs up: its transaction's outcome is not known by it.
-    var lastWords: ServerMessage? { waiting.first?.failure.flatMap { $0.endsConnection ? $0 : nil } }
 }

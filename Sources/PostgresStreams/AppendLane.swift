@@ -11,7 +11,7 @@ import TisynStreams
 ///
 ///     answer of segment n ─► queue ─► send segment n + 1 ─► tell the callers of n
 ///
-/// After each commit, and outside its transaction, the same pipeline carries the NOTIFY that wakes the tails.
+/// After each commit the announcer wakes the tails, on a connection of its own.
 final class AppendLane: Sendable {
     private struct State {
         var queue: AppendQueue
@@ -41,15 +41,15 @@ final class AppendLane: Sendable {
     private let state: Mutex<State>
     private let link = Mutex<Link?>(nil)
     private let statements: Statements
-    private let channel: String
+    private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
     private let logger: Logger
     private let segmentSizes = Recorder(label: "durable_streams_segment_appends")
 
-    init(_ options: Link.Options, _ configuration: JournalConfiguration) {
+    init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
         statements = options.statements
-        channel = options.schema.text
+        self.announcer = announcer
         durability = configuration.durability
         deadline = configuration.appendDeadline
         logger = configuration.logger
@@ -143,16 +143,17 @@ final class AppendLane: Sendable {
     }
 
     private func cancel(_ id: Int, _ caller: Caller) {
-        var error = JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
         state.withLock { state in
+            var error = JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
             if state.queue.withdraw(id) {
                 state.callers[id] = nil
             } else if let receipt = state.queue.receipt(of: id) {
                 error.outcome = .unknown
                 error.receipt = receipt
             }
+            // Under the lock: an append on its way into the queue must find that it has been given up.
+            caller.set(.failure(error))
         }
-        caller.set(.failure(error))
         tellFlushers()
     }
 
@@ -160,10 +161,9 @@ final class AppendLane: Sendable {
 
     private func send(_ segment: Segment, over session: Session) {
         segmentSizes.record(segment.appendCount)
-        let append = Batch([(statements.appendBatch, segment.parameters(durability: durability))]) { [self] in
-            answered(segment, over: session, $0)
-        }
-        session.submit([append] + wakeUps(for: segment).map(announcement))
+        session.submit([
+            Batch([segment.command(statements, durability)]) { [self] in answered(segment, over: session, $0) }
+        ])
     }
 
     private func answered(_ segment: Segment, over session: Session, _ outcome: Result<[QueryResult], BatchFailure>) {
@@ -197,6 +197,7 @@ final class AppendLane: Sendable {
             case .failure(.connectionLost(_, let sent)):
                 state.queue.connectionLost(segment.id, sent: sent)
                 if state.session === session { state.session = nil }
+                needsReconnect = true
             }
             guard !needsReconnect, !state.isPaused, state.session === session else { return (resolutions, nil) }
             return (resolutions, state.queue.nextSegment())
@@ -204,7 +205,8 @@ final class AppendLane: Sendable {
         // First the wire, then the callers: the server works while they wake.
         if let next { send(next, over: session) }
         tell(resolutions)
-        if needsReconnect { connection?.reset() }
+        if case .success = outcome { announcer.announce(segment.runs.lazy.map(\.stream)) }
+        if needsReconnect { session.close() }
         if let pause { connection?.setTimer(at: .now + pause) }
     }
 
@@ -223,35 +225,6 @@ final class AppendLane: Sendable {
             return state.flushers
         }
         for flusher in flushers { flusher() }
-    }
-
-    // MARK: Waking the tails
-
-    /// The payloads that name the segment's streams: a payload stays below the server's 8,000 bytes.
-    private func wakeUps(for segment: Segment) -> [String] {
-        let digests = segment.runs.map(\.stream.digest)
-        return stride(from: 0, to: digests.count, by: 400).map { start in
-            digests[start..<min(start + 400, digests.count)].joined(separator: ",")
-        }
-    }
-
-    private func announcement(_ payload: String) -> Batch {
-        var parameters = Parameters()
-        parameters.append(channel)
-        parameters.append(payload)
-        return Batch([(statements.notify, parameters)]) { [self] outcome in
-            guard case .failure(.refused(let message)) = outcome else { return }
-            logger.warning(
-                "NOTIFY failed; tails find the events at their next check",
-                metadata: ["reason": "\(message)"]
-            )
-            // The queue is full, and stays so until somebody asks for its usage.
-            if message.sqlState == "54000" {
-                state.withLock { $0.session }?.submit([
-                    Batch([(statements.clearNotificationQueue, Parameters())]) { _ in }
-                ])
-            }
-        }
     }
 
     // MARK: The connection

@@ -4,8 +4,9 @@ import LibPQ
 /// Which appends wait, which are on the wire, and what an answer means for each. No IO, no clock, no threads.
 ///
 /// At most one segment is on the wire; what comes meanwhile becomes the next. A segment whose connection was lost stays
-/// and is sent again as it was, tokens and positions included: only so does the server know it again. Appends to one
-/// stream keep their order: where one cannot go with a segment, later ones to the same stream wait too.
+/// and is sent again as it was, tokens and positions included, until the server answers it: only so does the server know
+/// it again. Appends to one stream keep their order: where one cannot go with a segment, later ones to the same stream
+/// wait too.
 struct AppendQueue {
     struct Limits {
         var bytes: Int
@@ -22,14 +23,15 @@ struct AppendQueue {
 
     private enum InFlight {
         case none
-        case onTheWire(Segment)
-        /// Sent, and then the connection was lost.
-        case lost(Segment)
+        /// `again`: an earlier sending was lost and may have been written, so that no refusal of this one says it was not.
+        case onTheWire(Segment, again: Bool)
     }
 
     private let limits: Limits
     private var waiting: Deque<Append> = []
     private var inFlight = InFlight.none
+    /// Sent, and not known to be written or not: the connection was lost. They go first, each as it was.
+    private var unsettled: Deque<Segment> = []
     /// Where a stream's next event goes, as far as we know. Only a hint: wrong costs a round trip, no more.
     private var nextPositions: [StreamName: Int] = [:]
     private var segmentCount = 0
@@ -40,14 +42,20 @@ struct AppendQueue {
         self.random = random
     }
 
-    var isEmpty: Bool { if case .none = inFlight { waiting.isEmpty } else { false } }
+    var isEmpty: Bool { if case .none = inFlight { waiting.isEmpty && unsettled.isEmpty } else { false } }
+
+    /// What was sent and is not answered.
+    private var sent: [Segment] {
+        switch inFlight {
+        case .none: Array(unsettled)
+        case .onTheWire(let segment, again: _): [segment] + unsettled
+        }
+    }
 
     /// When the first of all appends here has to be given up.
     var firstDeadline: ContinuousClock.Instant? {
         var first = waiting.map(\.deadline).min()
-        switch inFlight {
-        case .none: break
-        case .onTheWire(let segment), .lost(let segment):
+        for segment in sent {
             for run in segment.runs {
                 for append in run.appends { first = min(first ?? append.deadline, append.deadline) }
             }
@@ -68,9 +76,7 @@ struct AppendQueue {
 
     /// What `Journal.resolve` needs to find an append that is on the wire.
     func receipt(of id: Int) -> AppendReceipt? {
-        switch inFlight {
-        case .none: return nil
-        case .onTheWire(let segment), .lost(let segment):
+        for segment in sent {
             for run in segment.runs {
                 var offset = 0
                 for append in run.appends {
@@ -78,24 +84,22 @@ struct AppendQueue {
                     offset += append.events.count
                 }
             }
-            return nil
         }
+        return nil
     }
 
     // MARK: Out
 
     /// The segment to send now; nil when there is nothing to send or one is on the wire.
     mutating func nextSegment() -> Segment? {
-        switch inFlight {
-        case .onTheWire: return nil
-        case .lost(let segment):
-            inFlight = .onTheWire(segment)
-            return segment
-        case .none:
-            guard let segment = cutSegment() else { return nil }
-            inFlight = .onTheWire(segment)
+        guard case .none = inFlight else { return nil }
+        if let segment = unsettled.popFirst() {
+            inFlight = .onTheWire(segment, again: true)
             return segment
         }
+        guard let segment = cutSegment() else { return nil }
+        inFlight = .onTheWire(segment, again: false)
+        return segment
     }
 
     private mutating func cutSegment() -> Segment? {
@@ -161,14 +165,14 @@ struct AppendQueue {
     // MARK: What became of it
 
     /// The segment on the wire, if it is this one and was not given up meanwhile.
-    private func onTheWire(_ id: Int) -> Segment? {
-        guard case .onTheWire(let segment) = inFlight, segment.id == id else { return nil }
-        return segment
+    private func onTheWire(_ id: Int) -> (segment: Segment, again: Bool)? {
+        guard case .onTheWire(let segment, let again) = inFlight, segment.id == id else { return nil }
+        return (segment, again)
     }
 
     /// The server committed, and answered each run of the segment.
     mutating func answered(_ id: Int, _ answers: [Segment.Answer]) -> [Resolution] {
-        guard let segment = onTheWire(id) else { return [] }
+        guard let (segment, _) = onTheWire(id) else { return [] }
         inFlight = .none
         var resolutions: [Resolution] = []
         var again: [Append] = []
@@ -247,10 +251,12 @@ struct AppendQueue {
 
     /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again or fails.
     mutating func refused(_ id: Int, _ refusal: ServerMessage) -> [Resolution] {
-        guard let segment = onTheWire(id) else { return [] }
+        guard let (segment, again) = onTheWire(id) else { return [] }
         inFlight = .none
+        let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
+        if again { return refusedAgain(segment, refusal, passes: passes) }
         var appends = segment.runs.flatMap(\.appends)
-        if SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState) {
+        if passes {
             waiting.prepend(contentsOf: appends)
             return []
         }
@@ -264,30 +270,51 @@ struct AppendQueue {
         return []
     }
 
+    /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
+    /// could be written twice. Its runs can part, each as it was; a run cannot.
+    private mutating func refusedAgain(_ segment: Segment, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
+        if passes {
+            unsettled.prepend(segment)
+            return []
+        }
+        guard segment.runs.count > 1 else {
+            return abandon(segment, because: JournalError(refusal, outcome: .unknown))
+        }
+        let parts = segment.runs.map { self.segment([$0]) }
+        unsettled.prepend(contentsOf: parts)
+        return []
+    }
+
     /// The connection was lost. What was on the wire is sent again as it was; `sent` false: it never left.
     mutating func connectionLost(_ id: Int, sent: Bool) {
-        guard let segment = onTheWire(id) else { return }
-        inFlight = sent ? .lost(segment) : .none
-        if !sent { waiting.prepend(contentsOf: segment.runs.flatMap(\.appends)) }
+        guard let (segment, again) = onTheWire(id) else { return }
+        inFlight = .none
+        if sent || again {
+            unsettled.prepend(segment)
+        } else {
+            waiting.prepend(contentsOf: segment.runs.flatMap(\.appends))
+        }
     }
 
     /// Gives up what is over its deadline: what was never sent is not written, what was sent may be.
     ///
-    /// With it goes the whole segment on the wire, since it can only be sent again as it was. Returns whether one went.
+    /// With it goes its whole segment, since that can only be sent again as it was. Returns whether the one on the wire
+    /// went: its answer may come yet.
     mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> (
         resolutions: [Resolution], abandonedSegment: Bool
     ) {
         var resolutions: [Resolution] = []
         var abandonedSegment = false
-        switch inFlight {
-        case .none: break
-        case .onTheWire(let segment), .lost(let segment):
-            if segment.runs.contains(where: { $0.appends.contains { $0.deadline <= now } }) {
-                resolutions += abandon(segment, because: reason)
-                inFlight = .none
-                abandonedSegment = true
-            }
+        func isOver(_ segment: Segment) -> Bool {
+            segment.runs.contains { $0.appends.contains { $0.deadline <= now } }
         }
+        if case .onTheWire(let segment, again: _) = inFlight, isOver(segment) {
+            resolutions += abandon(segment, because: reason)
+            inFlight = .none
+            abandonedSegment = true
+        }
+        for segment in unsettled where isOver(segment) { resolutions += abandon(segment, because: reason) }
+        unsettled.removeAll(where: isOver)
         for append in waiting where append.deadline <= now {
             var error = reason
             error.outcome = .notWritten
@@ -299,12 +326,9 @@ struct AppendQueue {
 
     /// Gives up everything.
     mutating func close(because reason: JournalError) -> [Resolution] {
-        var resolutions: [Resolution] = []
-        switch inFlight {
-        case .none: break
-        case .onTheWire(let segment), .lost(let segment): resolutions += abandon(segment, because: reason)
-        }
+        var resolutions = sent.flatMap { abandon($0, because: reason) }
         inFlight = .none
+        unsettled = []
         for append in waiting {
             var error = reason
             error.outcome = .notWritten

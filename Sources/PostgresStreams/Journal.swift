@@ -24,6 +24,7 @@ public final class Journal: Sendable {
     let tails: TailHub
     private let readers: [Requester]
     private let lanes: [AppendLane]
+    private let announcer: Announcer
 
     /// Connects, and checks that the journal is there and in the version this library knows.
     ///
@@ -77,7 +78,11 @@ public final class Journal: Sendable {
         var writing = options
         writing.purpose = "append"
         writing.needsPrimary = true
-        lanes = (0..<configuration.writerConnections).map { _ in AppendLane(writing, configuration) }
+        let announcer = Announcer(writing)
+        self.announcer = announcer
+        lanes = (0..<configuration.writerConnections).map { _ in
+            AppendLane(writing, configuration, announcer: announcer)
+        }
         tails = TailHub(configuration, schema, options, reader: reader, server)
     }
 
@@ -112,9 +117,10 @@ public final class Journal: Sendable {
 
     // MARK: The end
 
-    /// Waits until every append accepted so far has been answered.
+    /// Waits until every append accepted so far has been answered, and the tails have been told.
     public func flush() async {
         for lane in lanes { await lane.flush() }
+        await announcer.flush()
     }
 
     /// Waits for the appends under way, then ends everything: later calls fail with `closed`, tails end so too.
@@ -126,6 +132,7 @@ public final class Journal: Sendable {
     private func closeNow() {
         tails.close()
         for lane in lanes { lane.close() }
+        announcer.close()
         for reader in readers { reader.close() }
     }
 
@@ -140,7 +147,7 @@ public final class Journal: Sendable {
         expecting: Int?
     ) async throws(JournalError) -> Int {
         // A stream keeps to one connection, so that its appends keep their order.
-        try await lanes[Int(stream.laneNumber % UInt64(lanes.count))].append(
+        try await lanes[Int(stream.digestBits % UInt64(lanes.count))].append(
             events,
             to: stream,
             epoch: epoch,

@@ -26,7 +26,9 @@ struct EventRow {
     let recordedAt: Date
     let token: Token
     let event: DurableEvent
+}
 
+extension EventRow {
     /// Reads the row; its event shares the result's memory.
     init?(_ result: QueryResult, row: Int, firstColumn: Int = 0) {
         guard let position = result.integer(row: row, column: firstColumn),

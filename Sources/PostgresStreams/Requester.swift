@@ -27,8 +27,9 @@ final class Requester: Sendable {
         var nextID = 0
         var isClosed = false
         var lastError: JournalError?
-        /// Called once the first session is ready, or cannot be.
+        /// Called once the next session is ready, or cannot be.
         var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
+        var openDeadline: ContinuousClock.Instant?
     }
 
     private let state = Mutex(State())
@@ -53,7 +54,11 @@ final class Requester: Sendable {
         let deadline = ContinuousClock.now + timeout
         while true {
             let outcome: Result<Greeting, JournalError> = await withCheckedContinuation { continuation in
-                state.withLock { $0.openers.append { continuation.resume(returning: $0) } }
+                state.withLock { state in
+                    state.openers.append { continuation.resume(returning: $0) }
+                    state.openDeadline = deadline
+                }
+                setTimer()
                 connection?.start()
             }
             switch outcome {
@@ -214,25 +219,35 @@ final class Requester: Sendable {
     /// Fails what has waited too long. What is under way too long means a connection that is not what it seems.
     private func expire() {
         let now = ContinuousClock.now
-        let (expired, error, isStuck): ([Request], JournalError?, Bool) = state.withLock { state in
+        struct Expired {
+            var requests: [Request]
+            var openers: [@Sendable (Result<Greeting, JournalError>) -> Void]
+            var error: JournalError
+            var isStuck: Bool
+        }
+        let expired: Expired = state.withLock { state in
             func isOver(_ request: Request) -> Bool { request.deadline.map { $0 <= now } ?? false }
             let stuck = state.underWay.values.filter(isOver)
             for request in stuck { state.underWay[request.id] = nil }
-            let expired = state.waiting.filter(isOver)
+            let waiting = state.waiting.filter(isOver)
             state.waiting.removeAll(where: isOver)
-            return (stuck + expired, state.lastError, !stuck.isEmpty)
+            var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
+            if let deadline = state.openDeadline, deadline <= now { swap(&openers, &state.openers) }
+            return Expired(
+                requests: stuck + waiting, openers: openers,
+                error: state.lastError ?? JournalError(.unreachable, "the server did not answer in time"),
+                isStuck: !stuck.isEmpty)
         }
-        for request in expired {
-            request.completion(
-                .failure(error ?? JournalError(.unreachable, "the server did not answer in time"))
-            )
-        }
-        if isStuck { connection?.reset() }
+        for opener in expired.openers { opener(.failure(expired.error)) }
+        for request in expired.requests { request.completion(.failure(expired.error)) }
+        if expired.isStuck { connection?.reset() }
     }
 
     private func setTimer() {
         let deadline = state.withLock { state in
-            (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)).min()
+            let opening = state.openers.isEmpty ? nil : state.openDeadline
+            return (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
+                + [opening].compactMap { $0 }).min()
         }
         connection?.setTimer(at: deadline)
     }

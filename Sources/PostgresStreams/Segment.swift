@@ -1,4 +1,5 @@
 import LibPQ
+import TisynStreams
 
 /// What one transaction appends: for each of its streams one run of events.
 struct Segment: Sendable {
@@ -30,8 +31,35 @@ struct Segment: Sendable {
 
     var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
 
+    /// The statement that appends this, with its parameters.
+    func command(_ statements: Statements, _ durability: JournalConfiguration.Durability) -> (Statement, Parameters) {
+        if runs.count == 1, let run = runs.first, run.appends.count == 1, let append = run.appends.first,
+            append.events.count == 1, let event = append.events.first
+        {
+            return (statements.appendSingle, Self.parameters(run, event, durability))
+        }
+        return (statements.appendBatch, parameters(durability))
+    }
+
+    /// The parameters of `append_single`, in its order.
+    private static func parameters(
+        _ run: Run, _ event: DurableEvent, _ durability: JournalConfiguration.Durability
+    ) -> Parameters {
+        var parameters = Parameters(reservingCapacity: event.json.utf8Count + 256)
+        parameters.append(run.stream.text)
+        parameters.append(run.epoch)
+        parameters.append(run.position)
+        parameters.append(run.isExact)
+        parameters.append(run.token)
+        parameters.append(char: event.kindByte)
+        parameters.append(event.coroutineID.encoded)
+        event.json.withUTF8Bytes { parameters.append(bytes: $0) }
+        parameters.append(durability.rawValue)
+        return parameters
+    }
+
     /// The parameters of `append_batch`, in its order.
-    func parameters(durability: JournalConfiguration.Durability) -> Parameters {
+    private func parameters(_ durability: JournalConfiguration.Durability) -> Parameters {
         let byteCount = runs.reduce(0) { $0 + $1.appends.reduce(64) { $0 + $1.byteCount } }
         var parameters = Parameters(reservingCapacity: byteCount + 1024)
         parameters.append(array: runs.map(\.stream.text))
@@ -43,7 +71,7 @@ struct Segment: Sendable {
         parameters.append(
             array: runs.enumerated().flatMap { repeatElement(Int32($0.offset + 1), count: $0.element.eventCount) }
         )
-        parameters.append(array: events.map { $0.kind == .close ? UInt8(ascii: "c") : UInt8(ascii: "y") })
+        parameters.append(array: events.map(\.kindByte))
         parameters.append(array: events.map(\.coroutineID.encoded))
         parameters.appendJSONArray(count: events.count) { add in
             for event in events { event.json.withUTF8Bytes(add) }
@@ -52,9 +80,14 @@ struct Segment: Sendable {
         return parameters
     }
 
-    /// Reads what `append_batch` answered; nil when it is not an answer to this segment.
+    /// Reads what the statement answered; nil when it is not an answer to this segment.
     func answers(_ result: QueryResult) -> [Answer]? {
         guard result.rowCount == 1, result.columnCount == 3 else { return nil }
+        // `append_single` answers values, `append_batch` arrays of them.
+        if let outcome = Answer.Outcome(rawValue: result.text(row: 0, column: 0)) {
+            guard runs.count == 1, let epoch = result.integer(row: 0, column: 2) else { return nil }
+            return [Answer(outcome: outcome, position: result.integer(row: 0, column: 1), epoch: epoch)]
+        }
         let outcomes = result.array(row: 0, column: 0)
         let positions = result.array(row: 0, column: 1)
         let epochs = result.array(row: 0, column: 2)
@@ -75,4 +108,9 @@ struct Segment: Sendable {
         }
         return answers
     }
+}
+
+extension DurableEvent {
+    /// As the column `kind` has it.
+    fileprivate var kindByte: UInt8 { kind == .close ? UInt8(ascii: "c") : UInt8(ascii: "y") }
 }

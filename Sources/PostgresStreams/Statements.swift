@@ -7,6 +7,7 @@ struct Statements: Sendable {
     let greeting: Statement
     let schemaVersion: Statement
     let appendBatch: Statement
+    let appendSingle: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
     let claim: Statement
@@ -43,6 +44,11 @@ struct Statements: Sendable {
                 .jsonArray, .text,
             ]
         )
+
+        appendSingle = Statement(
+            name: "append_single",
+            sql: "select * from \(quoted).append_single($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            parameterTypes: [.text, .int8, .int8, .bool, .uuid, .char, .text, .json, .text])
 
         notify = Statement(name: "notify", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text])
 

@@ -6,8 +6,15 @@ public struct StreamName: Sendable, CustomStringConvertible {
 
     public let text: String
 
-    /// What a notification calls the stream: the first 16 hex digits of SHA-256 of the name.
-    let digest: String
+    /// What a notification calls the stream: the first 64 bits of SHA-256 of the name. They also spread the streams over
+    /// connections, the same way in every process, and serve as its hash.
+    let digestBits: UInt64
+
+    /// The digest as it is written: 16 hex digits.
+    var digest: String {
+        let hex = String(digestBits, radix: 16)
+        return String(repeating: "0", count: 16 - hex.count) + hex
+    }
 
     /// - Throws: `JournalError` with `invalidArgument` when it is empty, too long or holds a NUL.
     public init(_ text: String) throws(JournalError) {
@@ -28,10 +35,7 @@ public struct StreamName: Sendable, CustomStringConvertible {
     /// For names that come from the database.
     init(trusting text: String) {
         self.text = text
-        digest = SHA256.hash(data: Array(text.utf8)).prefix(8).map { byte in
-            let hex = String(byte, radix: 16)
-            return hex.count == 1 ? "0" + hex : hex
-        }.joined()
+        digestBits = SHA256.hash(data: Array(text.utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     public var description: String { text }
@@ -40,16 +44,8 @@ public struct StreamName: Sendable, CustomStringConvertible {
 extension StreamName: Hashable {
     // Not String's own equality, which takes canonically equivalent spellings for the same.
     public static func == (left: StreamName, right: StreamName) -> Bool {
-        left.text.utf8.elementsEqual(right.text.utf8)
+        left.digestBits == right.digestBits && left.text.utf8.elementsEqual(right.text.utf8)
     }
 
-    public func hash(into hasher: inout Hasher) {
-        var text = text
-        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-    }
-}
-
-extension StreamName {
-    /// Spreads streams over the connections that append, the same way in every process.
-    var laneNumber: UInt64 { UInt64(digest, radix: 16) ?? 0 }
+    public func hash(into hasher: inout Hasher) { hasher.combine(digestBits) }
 }

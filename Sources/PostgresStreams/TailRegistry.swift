@@ -97,6 +97,8 @@ struct TailRegistry {
 
     /// What to read now, at most `limit` tails.
     mutating func takeQueries(limit: Int, connection: Int) -> [Query] {
+        // Not those whose consumer is gone: a round of nothing but them would be taken for the end of all.
+        ready.removeAll { entries[$0] == nil }
         let ids = ready.prefix(limit)
         ready.removeFirst(ids.count)
         return ids.compactMap { id in

@@ -5,27 +5,48 @@ import PrivatePostgres
 /// The server the tests run against: the one `DATABASE_URL` names, else a private one, started at first use and gone with
 /// the process.
 ///
-/// Each test has a database of its own, cloned from a migrated one: notification channels and advisory locks are a
-/// database's, so that a schema of its own would not isolate it.
+/// Each test has a database of its own: notification channels and advisory locks are a database's, so that a schema of
+/// its own would not isolate it. On the private server it is cloned from a migrated one; on another it is migrated, and
+/// dropped at the end, so that nothing is left behind there.
 actor TestServer {
     static let shared = TestServer()
+
+    /// The URL of a server that is not ours to stop or to rule. Its role must be allowed to create databases.
+    static let externalURL = ProcessInfo.processInfo.environment["DATABASE_URL"].flatMap { $0.isEmpty ? nil : $0 }
+
+    /// Whether the server is ours. Tests that stop it, stand between it and us, or need a superuser are only run then.
+    static var isPrivate: Bool { externalURL == nil }
 
     private var starting: Task<PrivatePostgres, any Error>?
     private var template: Task<Void, any Error>?
     private var count = 0
+    private let run = String(UInt32.random(in: .min ... .max), radix: 16)
 
     private static let templateName = "durable_streams_template"
 
-    /// The server, for tests that stop it or look into it. Nil where `DATABASE_URL` names one that is not ours to stop.
+    struct NotOurs: Error, CustomStringConvertible {
+        let description = "DATABASE_URL names the server, and this test needs one of its own"
+    }
+
+    /// The private server, for tests that look into it.
     func server() async throws -> PrivatePostgres {
+        guard Self.isPrivate else { throw NotOurs() }
         if let starting { return try await starting.value }
-        let task = Task { try await PrivatePostgres.start(.init(tcp: true, settings: ["max_connections": "200"])) }
+        let task = Task { try await PrivatePostgres.start(.init(tcp: true, settings: ["max_connections": "300"])) }
         starting = task
         return try await task.value
     }
 
-    /// The URL of a new database with a migrated journal, or an empty one.
+    /// The URL of a new database with a migrated journal, or an empty one. `withTestDatabase` also drops it.
     func database(migrated: Bool = true) async throws -> String {
+        count += 1
+        let name = "durable_streams_test_\(run)_\(count)"
+        if let externalURL = Self.externalURL {
+            try await withSQL(externalURL) { try await $0.run("create database \(name) template template0") }
+            let url = Self.url(externalURL, database: name)
+            if migrated { try await Migrator(JournalConfiguration(databaseURL: url)).migrate() }
+            return url
+        }
         let server = try await server()
         if migrated, template == nil {
             template = Task {
@@ -35,19 +56,67 @@ actor TestServer {
             }
         }
         if migrated { try await template?.value }
-        count += 1
-        let name = "test_\(count)"
         try await server.createDatabase(name, template: migrated ? Self.templateName : nil)
         return server.databaseURL(database: name)
+    }
+
+    /// Drops a database that `database` created, where it would not go with the server.
+    func drop(_ url: String) async throws {
+        guard let externalURL = Self.externalURL else { return }
+        let name = try await withSQL(url) { try await $0.value("select current_database()") }
+        try await withSQL(externalURL) { try await $0.run("drop database if exists \(name) with (force)") }
+    }
+
+    /// The same server and role, another database. Of a URI the path is replaced; in a key=value string the last wins.
+    private static func url(_ url: String, database: String) -> String {
+        guard let authority = url.range(of: "://")?.upperBound else { return "\(url) dbname=\(database)" }
+        let rest = url[authority...]
+        let query = rest.firstIndex(of: "?") ?? rest.endIndex
+        let path = rest[..<query].firstIndex(of: "/") ?? query
+        return url[..<path] + "/\(database)" + rest[query...]
+    }
+}
+
+/// Runs `body` with a database of its own.
+@discardableResult
+func withTestDatabase<R: Sendable>(migrated: Bool = true, _ body: (String) async throws -> R) async throws -> R {
+    let url = try await TestServer.shared.database(migrated: migrated)
+    do {
+        let result = try await body(url)
+        try await TestServer.shared.drop(url)
+        return result
+    } catch {
+        try? await TestServer.shared.drop(url)
+        throw error
     }
 }
 
 /// Runs `body` with a journal on a database of its own.
+@discardableResult
 func withTestJournal<R: Sendable>(
     _ configure: (inout JournalConfiguration) -> Void = { _ in },
     _ body: (Journal) async throws -> R
 ) async throws -> R {
-    var configuration = JournalConfiguration(databaseURL: try await TestServer.shared.database())
-    configure(&configuration)
-    return try await withJournal(configuration, body)
+    try await withTestDatabase { url in
+        var configuration = JournalConfiguration.quiet(url)
+        configure(&configuration)
+        return try await withJournal(configuration, body)
+    }
+}
+
+extension JournalConfiguration {
+    /// The defaults, with a log that keeps quiet: connections are lost all the time in these tests.
+    static func quiet(_ url: String) -> JournalConfiguration {
+        var configuration = JournalConfiguration(databaseURL: url)
+        configuration.logger.logLevel = .critical
+        return configuration
+    }
+}
+
+/// Asks until it is so. For what gives no sign of itself; the suite's time limit bounds it.
+func until(_ condition: () async throws -> Bool) async throws {
+    while try await !condition() {
+        try Task.checkCancellation()
+        await Task.yield()
+    }
 }

@@ -1,0 +1,67 @@
+import TisynStreams
+
+/// Single writer: at most one at any time, and the others learn it (contract §2).
+extension ConformanceCheck {
+    func fencing<Backend: Claiming>(_ backend: Backend) async throws {
+        try await backend.withStream(named: newName()) { unclaimed in
+            try await append(event(0), to: unclaimed, at: 0)
+            let first = try await backend.claim(unclaimed)
+            try await append(event(1), to: first, at: 1)
+            try await expectFenced(unclaimed, "a writer without a claim")
+            let second = try await backend.claim(unclaimed)
+            try await expectFenced(first, "the first writer, after the second claimed")
+            try await expectFenced(unclaimed, "a writer without a claim")
+            try await append(event(2), to: second, at: 2)
+            try await expectFenced(first, "the first writer, after the second wrote")
+            // Claimed by way of a fenced writer: fencing is the stream's, not the value's.
+            let third = try await backend.claim(first)
+            try await expectFenced(second, "the second writer, after the third claimed")
+            try await append(event(3), to: third, at: 3)
+            try await expect(unclaimed, holds: events(0..<4), "after three claims")
+        }
+    }
+
+    func lastingClaim<Backend: Claiming>(_ backend: Backend) async throws {
+        let name = newName()
+        try await backend.withStream(named: name) { stream in
+            let claimed = try await backend.claim(stream)
+            try await append(event(0), to: claimed, at: 0)
+        }
+        try await backend.withStream(named: name) { stream in
+            try await expectFenced(stream, "a writer without a claim, after the claimer was gone")
+            let claimed = try await backend.claim(stream)
+            try await backend.withStream(named: name) { other in
+                try await expectFenced(other, "a writer without a claim, elsewhere")
+            }
+            try await append(event(1), to: claimed, at: 1)
+            try await expect(stream, holds: events(0..<2), "after claims of two processes")
+        }
+    }
+
+    func rivalClaims<Backend: Claiming>(_ backend: Backend) async throws {
+        try await backend.withStream(named: newName()) { stream in
+            let claimed = try await withThrowingTaskGroup(of: Backend.Stream.self) { group in
+                for _ in 0..<8 { group.addTask { try await backend.claim(stream) } }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            // All have claimed, so that only the last can write, whichever that is.
+            let written = await withTaskGroup(of: DurableEvent?.self) { group in
+                for (rival, writer) in claimed.enumerated() {
+                    group.addTask {
+                        let event = event(rival)
+                        return (try? await writer.append(event)) == nil ? nil : event
+                    }
+                }
+                return await group.reduce(into: [DurableEvent]()) { written, event in
+                    if let event { written.append(event) }
+                }
+            }
+            try expect(written.count == 1, "of 8 rivals that claimed the stream \(written.count) could write")
+            try await expect(stream, holds: written, "after 8 rivals claimed and one wrote")
+        }
+    }
+
+    private func expectFenced(_ writer: some DurableStream, _ who: String) async throws {
+        try await expectRefusal(of: "an append by \(who)") { try await writer.append(event(9, of: "fenced")) }
+    }
+}

@@ -1,0 +1,146 @@
+import ArgumentParser
+import PostgresStreams
+import TisynStreams
+
+/// `append`: events from stdin into a stream, an answer for each once it is durable.
+struct AppendCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "append",
+        abstract: "Append events from stdin to a stream.",
+        discussion: """
+            Reads NDJSON, an event a line. For each event, once it is durable, a line {"position":N} goes to stdout at \
+            once: a program can write one event, wait for its line, and only then go on. What is there already, a file for \
+            instance, is appended in batches, each of them whole or not at all.
+
+              durable-streams append orders/17 < events.ndjson
+              durable-streams append orders/17 --expect 0 < events.ndjson
+              durable-streams append orders/17 --claim < events.ndjson
+
+            A bad line (no JSON, no event, invalid UTF-8, empty, over 64 MiB) ends it with 65: the events before it are \
+            durable and answered, nothing after it is written.
+
+            With --expect the first event must land at that position and the others right behind it, or it ends with 75 \
+            and nothing of the batch written. So it does when another writer has claimed the stream; --claim makes this \
+            process the only writer before it begins.
+
+            A lost connection is made again for --deadline seconds, and each event is then there exactly once. After that \
+            it exits 69 and says whether the events that were under way are written, or that it is not known.
+
+            Interrupted, it reads no further, answers what is under way, and exits 130.
+            """
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Argument(
+        help: ArgumentHelp("The stream's name, 1 to 512 bytes.", valueName: "stream"),
+        transform: StreamArgument.name
+    )
+    var stream: StreamName
+
+    @Option(
+        help: ArgumentHelp("The position the first event must land at.", valueName: "n"),
+        transform: StreamArgument.position
+    )
+    var expect: Int?
+
+    @Flag(help: "First claim the stream: from then on only this process can append to it. Says the claim on stderr.")
+    var claim = false
+
+    @Option(help: ArgumentHelp("How long an append is tried over lost connections.", valueName: "seconds"))
+    var deadline = 30.0
+
+    func validate() throws {
+        guard deadline > 0, deadline <= 86_400 else {
+            throw ValidationError("--deadline takes more than 0 and at most 86400 seconds")
+        }
+    }
+
+    func run() async throws {
+        var configuration = connection.configuration
+        configuration.appendDeadline = .seconds(deadline)
+        try await withJournal(configuration) { journal in
+            try journal.refuseStandby()
+            var target = journal.stream(stream)
+            if claim {
+                let claim = try await target.claim()
+                StandardError.say("claimed \(stream): epoch \(claim.epoch), next position \(claim.position)")
+                target = claim.stream
+            }
+            try await copyEvents(to: target)
+        }
+    }
+
+    private func copyEvents(to target: PostgresStream) async throws {
+        let limits = LineReader<NumberedEvent>.Limits(lineBytes: PostgresStream.maximumEventByteCount)
+        let lines = LineReader(0, limits: limits) { line, number in try NumberedEvent(line, number: number) }
+        var expected = expect
+        do {
+            while let batch = try await lines.next() {
+                let positions = try await Self.append(batch, to: target, expecting: expected)
+                if expect != nil { expected = positions.upperBound }
+                var answers: [UInt8] = []
+                for position in positions { answers += #"{"position":\#(position)}"#.utf8 + [UInt8(ascii: "\n")] }
+                try await Output.standard.write(answers)
+            }
+            try await Output.standard.finish()
+        } catch let error as LineError {
+            throw ToolError(.badInput, "\(error). The lines before it are appended, nothing after them is")
+        } catch let error as OutputError {
+            throw ToolError(.outputFailed, "\(error); no more is appended")
+        }
+    }
+
+    /// Appends a batch. Not given up when the task is cancelled: its answers are to be written first.
+    private static func append(
+        _ batch: [NumberedEvent],
+        to target: PostgresStream,
+        expecting expected: Int?
+    ) async throws -> Range<Int> {
+        let appending = Task { try await target.append(contentsOf: batch.map(\.event), expecting: expected) }
+        do {
+            return try await appending.value
+        } catch let error as JournalError {
+            throw ToolError(ExitStatus(error), place(batch) + error.description + hint(error))
+        }
+    }
+
+    private static func place(_ batch: [NumberedEvent]) -> String {
+        guard let first = batch.first, let last = batch.last else { return "" }
+        return first.number == last.number ? "line \(first.number): " : "lines \(first.number) to \(last.number): "
+    }
+
+    private static func hint(_ error: JournalError) -> String {
+        guard error.code == .fenced else { return "" }
+        return error.epoch == nil
+            ? " (append --claim does)" : " (append --claim does, and takes it from whoever claimed it since)"
+    }
+}
+
+/// An event and the line of the input it was.
+private struct NumberedEvent: Sendable {
+    let number: Int
+    let event: DurableEvent
+
+    init(_ line: UnsafeBufferPointer<UInt8>, number: Int) throws {
+        guard !line.isEmpty else { throw LineError(number: number, reason: "it is empty; every line is an event") }
+        do {
+            event = try DurableEvent(utf8: line)
+        } catch {
+            throw LineError(number: number, reason: error.description)
+        }
+        self.number = number
+    }
+}
+
+extension Journal {
+    /// A standby takes no appends and never will while it is one: said at once rather than after the deadline.
+    func refuseStandby() throws {
+        guard server.isStandby else { return }
+        throw ToolError(
+            .unavailable,
+            "\(server.place) is a standby and takes no appends: name the primary, or several hosts with "
+                + "target_session_attrs=read-write"
+        )
+    }
+}

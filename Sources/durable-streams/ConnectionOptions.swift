@@ -1,0 +1,51 @@
+import ArgumentParser
+import Foundation
+import PostgresStreams
+
+/// Where the journal is: the options every subcommand has that talks to a server.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        name: .customLong("database-url"),
+        help: ArgumentHelp(
+            "The server and database, as a URI or key=value string that libpq reads.",
+            discussion: "Without it DATABASE_URL counts, and without that libpq's own variables.",
+            valueName: "url"
+        )
+    )
+    var databaseURL: String?
+
+    @Option(help: ArgumentHelp("The schema that holds the journal.", valueName: "name"))
+    var schema = "durable_streams"
+
+    @Option(
+        name: .customLong("connect-timeout"),
+        help: ArgumentHelp("How long to try to reach the server at the start, at most 28.", valueName: "seconds")
+    )
+    var connectTimeout = 25.0
+
+    @Flag(name: .shortAndLong, help: "Say on stderr which connections are made and lost.")
+    var verbose = false
+
+    func validate() throws {
+        guard connectTimeout > 0, connectTimeout <= 28 else {
+            throw ValidationError("--connect-timeout takes more than 0 and at most 28 seconds")
+        }
+    }
+
+    /// Nil when libpq's own variables are to decide.
+    var givenURL: String? {
+        if let databaseURL { return databaseURL }
+        let variable = ProcessInfo.processInfo.environment["DATABASE_URL"]
+        return variable?.isEmpty == false ? variable : nil
+    }
+
+    /// One connection for each purpose: a process of the tool does one thing at a time.
+    var configuration: JournalConfiguration {
+        var configuration = JournalConfiguration(databaseURL: givenURL ?? "")
+        configuration.schema = schema
+        configuration.openTimeout = .seconds(connectTimeout)
+        configuration.writerConnections = 1
+        configuration.logger = StandardErrorLog.logger(verbose ? .info : .warning)
+        return configuration
+    }
+}

@@ -1,0 +1,170 @@
+import Foundation
+import Testing
+
+@Suite("append", .timeLimit(.minutes(3)))
+struct AppendTests {
+    @Test("answers each line before it needs the next")
+    func coupled() async throws {
+        try await ToolDatabase.with { tool in
+            let process = try tool.start("append", "s")
+            var answers = process.lines.makeAsyncIterator()
+            for number in 0..<20 {
+                process.write(line: Sample.event(number))
+                #expect(await answers.next() == "{\"position\":\(number)}")
+                // Durable by then: another process sees it.
+                if number % 7 == 0 {
+                    #expect(try await tool.run("read", "s", "--from", "\(number)").text == Sample.event(number) + "\n")
+                }
+            }
+            process.closeInput()
+            let outcome = await process.outcome
+            #expect(outcome.status == 0)
+            #expect(outcome.messages.isEmpty)
+        }
+    }
+
+    @Test("a hundred thousand awkward events come back byte for byte, each answered once and in order")
+    func awkward() async throws {
+        try await ToolDatabase.with { tool in
+            let input = Array(AwkwardEvents(count: 100_000).map { $0 + "\n" }.joined().utf8)
+            let append = try await tool.run(["append", "s"], input: input)
+            #expect(append.status == 0, "\(append.messages)")
+            #expect(append.text == Sample.positions(0..<100_000))
+            let read = try await tool.run("read", "s")
+            #expect(read.status == 0, "\(read.messages)")
+            #expect(read.output == input)
+        }
+    }
+
+    @Test(
+        "a bad line ends it with 65, its number and the reason; what is before it stays, nothing after it is written",
+        arguments: [
+            (#"{"type":"yield"}"#, "not an event"), ("oops", "invalid JSON at byte 0"), ("", "empty"),
+            (#"{"type":"close","coroutineId":"root","result":{"status":"ok"}} {}"#, "invalid JSON"),
+            (" ", "invalid JSON"),
+        ]
+    )
+    func badLine(line: String, reason: String) async throws {
+        try await ToolDatabase.with { tool in
+            let input = Sample.events(1500) + line + "\n" + Sample.events(10)
+            let append = try await tool.run("append", "s", input: input)
+            #expect(append.status == 65)
+            #expect(append.messages.contains("line 1501: "), "\(append.messages)")
+            #expect(append.messages.contains(reason), "\(append.messages)")
+            #expect(append.text == Sample.positions(0..<1500))
+            #expect(try await tool.run("read", "s").text == Sample.events(1500))
+        }
+    }
+
+    @Test("invalid UTF-8 is bad input")
+    func invalidUTF8() async throws {
+        try await ToolDatabase.with { tool in
+            var line = Array(Sample.event(1).utf8)
+            let name = try #require(line.firstIndex(of: UInt8(ascii: "n")))
+            line.insert(contentsOf: [0xED, 0xA0, 0x80], at: name)
+            let append = try await tool.run(["append", "s"], input: Array(Sample.events(1).utf8) + line)
+            #expect(append.status == 65)
+            #expect(append.messages.contains("line 2: "))
+            #expect(append.messages.contains("UTF-8"))
+            #expect(append.text == Sample.positions(0..<1))
+        }
+    }
+
+    @Test("a line may have 64 MiB and no byte more; the last line needs no line feed")
+    func longLines() async throws {
+        try await ToolDatabase.with { tool in
+            let frame = Sample.event(0).utf8.count
+            let longest = String(Sample.event(0).dropLast()) + String(repeating: " ", count: (64 << 20) - frame) + "}"
+            #expect(longest.utf8.count == 64 << 20)
+            let append = try await tool.run("append", "s", input: longest)
+            #expect(append.status == 0, "\(append.messages)")
+            #expect(append.text == Sample.positions(0..<1))
+            #expect(try await tool.run("read", "s").output == Array(longest.utf8) + [UInt8(ascii: "\n")])
+            let tooLong = try await tool.run("append", "s", input: Sample.event(1) + "\n " + longest)
+            #expect(tooLong.status == 65)
+            #expect(tooLong.messages.contains("line 2: "), "\(tooLong.messages)")
+            #expect(tooLong.messages.contains("67108864"), "\(tooLong.messages)")
+            #expect(tooLong.text == Sample.positions(1..<2))
+        }
+    }
+
+    @Test("no input is no error")
+    func nothing() async throws {
+        try await ToolDatabase.with { tool in
+            let append = try await tool.run("append", "s")
+            #expect(append.status == 0)
+            #expect(append.output.isEmpty)
+        }
+    }
+
+    @Test("--expect: lands there and goes on from there, or exits 75 with both positions and nothing written")
+    func expect() async throws {
+        try await ToolDatabase.with { tool in
+            let first = try await tool.run("append", "s", "--expect", "0", input: Sample.events(2500))
+            #expect(first.status == 0, "\(first.messages)")
+            #expect(first.text == Sample.positions(0..<2500))
+            let late = try await tool.run("append", "s", "--expect", "0", input: Sample.events(3))
+            #expect(late.status == 75)
+            #expect(late.output.isEmpty)
+            #expect(late.messages.contains("2500") && late.messages.contains("nothing was written"), "\(late.messages)")
+            let early = try await tool.run("append", "s", "--expect", "2501", input: Sample.events(3))
+            #expect(early.status == 75)
+            let next = try await tool.run("append", "s", "--expect", "2500", input: Sample.events(1))
+            #expect(next.text == Sample.positions(2500..<2501))
+        }
+    }
+
+    @Test("--claim fences whoever wrote before; a claimed stream takes no unclaimed append")
+    func claims() async throws {
+        try await ToolDatabase.with { tool in
+            let first = try tool.start("append", "s", "--claim")
+            var answers = first.lines.makeAsyncIterator()
+            first.write(line: Sample.event(0))
+            #expect(await answers.next() == #"{"position":0}"#)
+            let unclaimed = try await tool.run("append", "s", input: Sample.event(1))
+            #expect(unclaimed.status == 75)
+            #expect(unclaimed.messages.contains("--claim"), "\(unclaimed.messages)")
+            let claim = try await tool.run("claim", "s")
+            #expect(claim.text == "{\"epoch\":2,\"position\":1}\n")
+            first.write(line: Sample.event(1))
+            let fenced = await first.outcome
+            #expect(fenced.status == 75)
+            #expect(fenced.text == Sample.positions(0..<1))
+            #expect(fenced.messages.contains("epoch 1") && fenced.messages.contains("epoch 2"), "\(fenced.messages)")
+            let second = try await tool.run("append", "s", "--claim", input: Sample.event(1))
+            #expect(second.text == Sample.positions(1..<2))
+            #expect(second.messages.contains("epoch 3, next position 1"), "\(second.messages)")
+        }
+    }
+
+    @Test(
+        "interrupted while it waits for input, it exits 130, and what was answered is there",
+        arguments: [SIGINT, SIGTERM]
+    )
+    func interrupted(signal: Int32) async throws {
+        try await ToolDatabase.with { tool in
+            let process = try tool.start("append", "s")
+            var answers = process.lines.makeAsyncIterator()
+            process.write(line: Sample.event(0))
+            #expect(await answers.next() == #"{"position":0}"#)
+            process.send(signal)
+            let outcome = await process.outcome
+            #expect(outcome.status == 130)
+            #expect(outcome.messages.isEmpty, "\(outcome.messages)")
+            #expect(try await tool.run("read", "s").text == Sample.events(1))
+        }
+    }
+
+    @Test("exits 74 when its answers cannot be written")
+    func readerGone() async throws {
+        try await ToolDatabase.with { tool in
+            let process = try tool.start(["append", "s"], hasReader: false)
+            process.write(line: Sample.event(0))
+            process.write(Array(Sample.events(5000).utf8))
+            process.closeInput()
+            let outcome = await process.outcome
+            #expect(outcome.status == 74)
+            #expect(outcome.messages.contains("stdout"))
+        }
+    }
+}

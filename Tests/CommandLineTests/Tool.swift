@@ -1,0 +1,64 @@
+import Foundation
+import Testing
+
+@testable import PrivatePostgres
+
+/// The built command-line tool, run as a process against one database.
+struct Tool: Sendable {
+    /// What a process of the tool left behind.
+    struct Outcome: Sendable {
+        /// The exit code; a process that a signal ended has the signal's number, negated.
+        let status: Int32
+        let output: [UInt8]
+        /// What it wrote to stderr.
+        let messages: String
+
+        var text: String { String(decoding: output, as: UTF8.self) }
+        // By bytes: to a String, a carriage return and a line feed are one character.
+        var lines: [String] { output.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) } }
+    }
+
+    /// Goes by the environment, as users would have it; nil: there is none.
+    var databaseURL: String?
+
+    /// Runs it to its end.
+    ///
+    /// - Parameter input: all of stdin.
+    func run(_ arguments: [String], input: some Sequence<UInt8> = []) async throws -> Outcome {
+        let process = try start(arguments)
+        process.write(Array(input))
+        process.closeInput()
+        return await process.outcome
+    }
+
+    func run(_ arguments: String..., input: String = "") async throws -> Outcome {
+        try await run(arguments, input: input.utf8)
+    }
+
+    /// Starts it, to talk to it.
+    ///
+    /// - Parameter hasReader: false: nobody reads its stdout, from the beginning.
+    func start(_ arguments: [String], hasReader: Bool = true) throws -> ToolProcess {
+        var environment = Command.cleanEnvironment
+        environment["DATABASE_URL"] = databaseURL
+        environment["NO_COLOR"] = nil
+        return try ToolProcess(Self.executable(), arguments, environment: environment, hasReader: hasReader)
+    }
+
+    func start(_ arguments: String...) throws -> ToolProcess { try start(arguments) }
+
+    /// SwiftPM builds products and test bundles into one folder.
+    private static func executable() throws -> URL {
+        final class Anchor {}
+        let places = [
+            Bundle(for: Anchor.self).bundleURL.deletingLastPathComponent(),
+            Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent(),
+        ]
+        return try #require(
+            places.map { $0.appendingPathComponent("durable-streams") }.first {
+                FileManager.default.isExecutableFile(atPath: $0.path)
+            },
+            "there is no durable-streams in \(places.map(\.path))"
+        )
+    }
+}

@@ -1,0 +1,126 @@
+import Foundation
+
+/// A running process of the tool: stdin to write to, lines of stdout as they come, and how it ended.
+///
+/// Threads of its own read and write its pipes, so that neither side can stand still because of the other.
+final class ToolProcess: Sendable {
+    /// Its stdout, line by line, without line feeds. Iterate it once.
+    let lines: AsyncStream<String>
+    /// The same for stderr.
+    let messages: AsyncStream<String>
+    let processID: Int32
+
+    private let input: Int32
+    private let inputQueue = DispatchQueue(label: "stdin")
+    private let standardOutput: Capture
+    private let standardError: Capture
+    private let ending: Task<Int32, Never>
+
+    private static let ignoringBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
+
+    init(_ executable: URL, _ arguments: [String], environment: [String: String], hasReader: Bool) throws {
+        Self.ignoringBrokenPipes
+        let process = Process()
+        process.executableURL = executable
+        process.arguments = arguments
+        process.environment = environment
+        let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
+        (process.standardInput, process.standardOutput, process.standardError) = (stdin, stdout, stderr)
+        let (statuses, continuation) = AsyncStream.makeStream(of: Int32.self)
+        process.terminationHandler = { process in
+            continuation.yield(
+                process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+            )
+            continuation.finish()
+        }
+        try process.run()
+        processID = process.processIdentifier
+        ending = Task {
+            for await status in statuses { return status }
+            return .min
+        }
+        // Of our own, so that it can be closed while the pipe object lives.
+        input = dup(stdin.fileHandleForWriting.fileDescriptor)
+        _ = fcntl(input, F_SETFD, FD_CLOEXEC)
+        try stdin.fileHandleForWriting.close()
+        if !hasReader { try stdout.fileHandleForReading.close() }
+        standardOutput = Capture(hasReader ? stdout : Pipe())
+        standardError = Capture(stderr)
+        lines = standardOutput.lines
+        messages = standardError.lines
+    }
+
+    /// Writes to its stdin, after what was written before; does not wait.
+    func write(_ bytes: [UInt8]) {
+        inputQueue.async { [input] in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { Foundation.write(input, $0.baseAddress, $0.count) }
+                // It need not read all of it: a bad line ends it.
+                guard count > 0 else { return }
+                rest = rest.dropFirst(count)
+            }
+        }
+    }
+
+    func write(line: String) { write(Array(line.utf8) + [UInt8(ascii: "\n")]) }
+
+    /// Ends its stdin, after what was written before.
+    func closeInput() { inputQueue.async { [input] in _ = close(input) } }
+
+    func send(_ signal: Int32) { kill(processID, signal) }
+
+    /// How it ended, once it has, with all it wrote.
+    var outcome: Tool.Outcome {
+        get async {
+            let status = await ending.value
+            return await Tool.Outcome(
+                status: status,
+                output: standardOutput.all,
+                messages: String(decoding: standardError.all, as: UTF8.self)
+            )
+        }
+    }
+}
+
+/// What a process writes to one of its pipes: kept whole, and as lines while it comes.
+private final class Capture: Sendable {
+    let lines: AsyncStream<String>
+    private let reading: Task<[UInt8], Never>
+
+    init(_ pipe: Pipe) {
+        let (lines, lineContinuation) = AsyncStream.makeStream(of: String.self)
+        let (wholes, wholeContinuation) = AsyncStream.makeStream(of: [UInt8].self)
+        self.lines = lines
+        reading = Task {
+            for await whole in wholes { return whole }
+            return []
+        }
+        let handle = pipe.fileHandleForReading
+        Thread.detachNewThread {
+            var all: [UInt8] = []
+            var lineStart = 0
+            var searched = 0
+            var chunk = [UInt8](repeating: 0, count: 1 << 16)
+            while true {
+                // Not FileHandle's own reading, which waits until all it was asked for is there.
+                let count = read(handle.fileDescriptor, &chunk, chunk.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { break }
+                all += chunk[..<count]
+                while let end = all[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                    lineContinuation.yield(String(decoding: all[lineStart..<end], as: UTF8.self))
+                    lineStart = end + 1
+                    searched = lineStart
+                }
+                searched = all.count
+            }
+            lineContinuation.finish()
+            wholeContinuation.yield(all)
+            wholeContinuation.finish()
+        }
+    }
+
+    /// Everything, once the process has closed its end.
+    var all: [UInt8] { get async { await reading.value } }
+}

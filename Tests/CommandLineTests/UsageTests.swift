@@ -1,0 +1,80 @@
+import Foundation
+import Testing
+
+@Suite("The command line", .timeLimit(.minutes(3)))
+struct UsageTests {
+    static let subcommands = ["migrate", "append", "claim", "read", "tail", "replay", "list", "demo"]
+
+    @Test("--help of each subcommand has an example", arguments: subcommands)
+    func help(subcommand: String) async throws {
+        let outcome = try await Tool().run(subcommand, "--help")
+        #expect(outcome.status == 0)
+        #expect(outcome.text.contains("durable-streams \(subcommand) ") || subcommand == "demo")
+        #expect(outcome.text.contains("--database-url"))
+        #expect(outcome.messages.isEmpty)
+    }
+
+    @Test("the tool's own help names every subcommand but the hidden one, and every exit code")
+    func rootHelp() async throws {
+        let text = try await Tool().run("--help").text
+        for subcommand in Self.subcommands { #expect(text.contains("\n  \(subcommand) "), "\(subcommand)") }
+        #expect(!text.contains("demo-worker"))
+        for code in ["64", "65", "69", "75", "130"] { #expect(text.contains("\n  \(code) "), "\(code)") }
+    }
+
+    @Test(
+        "an argument that cannot be exits 64, before any server is asked",
+        arguments: [
+            ["nonsense"], ["read"], ["append", "s", "--expect", "-1"], ["read", "s", "--from", "x"], ["tail"],
+            ["read", "s", "--limit", "-1"], ["tail", "s", "--from", "middle"], ["list", "--status", "dead"],
+            ["append", ""], ["append", String(repeating: "x", count: 513)], ["append", "s", "--deadline", "0"],
+            ["migrate", "--print", "--check"], ["read", "s", "--connect-timeout", "60"],
+            ["migrate", "--schema", "pg_x"],
+            ["read", "s", "--database-url", "host=a nonsense"],
+        ]
+    )
+    func usage(arguments: [String]) async throws {
+        let outcome = try await Tool().run(arguments)
+        #expect(outcome.status == 64, "\(outcome.messages)")
+        #expect(outcome.output.isEmpty)
+        #expect(!outcome.messages.isEmpty)
+    }
+
+    @Test(
+        "a server that cannot be reached exits 69 with what was tried, and never shows a password",
+        arguments: ["migrate", "append", "claim", "read", "tail", "replay", "list"]
+    )
+    func unreachable(subcommand: String) async throws {
+        // Nothing listens on a socket in a folder that does not exist.
+        let tool = Tool(databaseURL: "postgresql://user:sesame@/journal?host=/nonexistent/folder&port=5999")
+        let stream = subcommand == "list" || subcommand == "migrate" ? [] : ["s"]
+        let outcome = try await tool.run([subcommand, "--connect-timeout", "1"] + stream)
+        #expect(outcome.status == 69)
+        #expect(outcome.output.isEmpty)
+        #expect(outcome.messages.contains("/nonexistent/folder"), "\(outcome.messages)")
+        #expect(!outcome.messages.contains("sesame"))
+    }
+
+    @Test("--database-url counts before DATABASE_URL")
+    func precedence() async throws {
+        try await ToolDatabase.with { tool in
+            let url = try #require(tool.databaseURL)
+            let elsewhere = Tool(databaseURL: "postgresql:///none?host=/nonexistent/folder")
+            #expect(try await elsewhere.run("list", "--database-url", url).status == 0)
+        }
+    }
+
+    @Test("names are taken as they are, to the last byte and scalar")
+    func names() async throws {
+        try await ToolDatabase.with { tool in
+            let names = ["e\u{301}", "\u{E9}", "-- x", "a\nb", String(repeating: "é", count: 256)]
+            for (number, name) in names.enumerated() {
+                let append = try await tool.run(["append", "--", name], input: Sample.event(number).utf8)
+                #expect(append.text == "{\"position\":0}\n", "\(append.messages)")
+            }
+            for (number, name) in names.enumerated() {
+                #expect(try await tool.run(["read", "--", name]).text == Sample.event(number) + "\n")
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Testing
+
+@testable import LibPQ
+
+@Suite("Connection strings")
+struct ConnectionStringTests {
+    @Test(
+        "hosts, addresses and ports are listed as libpq reads them",
+        arguments: [
+            ("", [], [], []),
+            ("dbname=d user=u", [], [], []),
+            ("host=h port=1", ["h"], [], ["1"]),
+            ("host=a,b port=1,2", ["a", "b"], [], ["1", "2"]),
+            ("host=a,b port=1", ["a", "b"], [], ["1"]),
+            ("host='/var/run/pg' hostaddr=127.0.0.1,::1", ["/var/run/pg"], ["127.0.0.1", "::1"], []),
+            ("host=,b", ["", "b"], [], []),
+            ("postgresql://u:p@h/d", ["h"], [], []),
+            ("postgres://u@a:1,b:2/d?connect_timeout=5", ["a", "b"], [], ["1", "2"]),
+            ("postgresql:///d?host=%2Ftmp&port=5433", ["/tmp"], [], ["5433"]),
+            ("postgresql://[::1]:5/d", ["::1"], [], ["5"]),
+        ] as [(String, [String], [String], [String])]
+    )
+    func lists(text: String, hosts: [String], addresses: [String], ports: [String]) throws {
+        let parsed = try ConnectionString.parse(text).get()
+        #expect(parsed.hosts == hosts)
+        #expect(parsed.addresses == addresses)
+        #expect(parsed.ports.filter { !$0.isEmpty } == ports)
+    }
+
+    @Test(
+        "a time-out counts from two seconds on, as libpq takes it; zero and less are none",
+        arguments: [
+            ("", nil), ("connect_timeout=0", nil), ("connect_timeout=-3", nil), ("connect_timeout=x", nil),
+            ("connect_timeout=1", .seconds(2)), ("connect_timeout=2", .seconds(2)),
+            ("postgresql://h/d?connect_timeout=7", .seconds(7)),
+        ] as [(String, Duration?)]
+    )
+    func timeouts(text: String, timeout: Duration?) throws {
+        #expect(try ConnectionString.parse(text).get().connectTimeout == timeout)
+    }
+
+    @Test("where a host does not answer the next attempt goes without it")
+    func hostLists() throws {
+        let three = try ConnectionString.parse("host=a,b,c port=1,2,3").get()
+        #expect(three.hostListsWithoutTimedOutHosts == [0..<3, 1..<3, 2..<3])
+        #expect(three.override(hosts: 0..<3).isEmpty)
+        #expect(three.override(hosts: 1..<3).map { "\($0)=\($1)" } == ["host=b,c", "port=2,3"])
+        let common = try ConnectionString.parse("host=a,b hostaddr=127.0.0.1,127.0.0.2 port=1").get()
+        #expect(common.override(hosts: 1..<2).map { "\($0)=\($1)" } == ["host=b", "hostaddr=127.0.0.2"])
+        #expect(try ConnectionString.parse("").get().hostListsWithoutTimedOutHosts.count == 1)
+        #expect(try ConnectionString.parse("host=a").get().hostListsWithoutTimedOutHosts.count == 1)
+    }
+
+    @Test("hosts are counted, one where none is named or the string is none")
+    func hostCount() {
+        #expect(SessionOptions.hostCount("") == 1)
+        #expect(SessionOptions.hostCount("host=a") == 1)
+        #expect(SessionOptions.hostCount("host=a,b,c") == 3)
+        #expect(SessionOptions.hostCount("hostaddr=127.0.0.1,127.0.0.2") == 2)
+        #expect(SessionOptions.hostCount("nonsense") == 1)
+    }
+
+    @Test(
+        "what is no connection string is refused, in words that hold nothing of the password",
+        arguments: [
+            "hunter2", "password=hunter2 host", "password='hunter2", "password=hunter2 nope=1", "=hunter2",
+            "postgresql://u:hunter2%zz@h/d", "postgresql://u:hunter2%00@h/d", "postgresql://u:hunter2@h/d?nope=1",
+            "postgresql://u:hunter2@[::1/d", "postgresql://u:hunter2@h/d?password=hunter2&x",
+            "postgresql://u:p@h/d?password=hunter2=x", "postgresql://u:hunter2@[]/d", "postgresql://u:hunter2@[::1]x/d",
+        ]
+    )
+    func invalid(text: String) {
+        guard case .failure(let failure) = ConnectionString.parse(text) else {
+            Issue.record("it was taken for a connection string")
+            return
+        }
+        #expect(failure.reason == .invalidConnectionString)
+        #expect(failure.message.hasPrefix("the connection string is not valid: "))
+        #expect(!failure.message.contains("hunter2"), "\(failure)")
+        #expect(failure.message.count > "the connection string is not valid: ".count)
+    }
+
+    @Test("our defaults come before the connection string, what must hold comes after it")
+    func precedence() {
+        let options = SessionOptions(
+            connectionString: "host=h",
+            applicationName: "app",
+            defaults: [("target_session_attrs", "read-write")],
+            overrides: [("replication", "database")]
+        )
+        let keywords = options.parameters.map(\.keyword)
+        let place = keywords.firstIndex(of: "dbname")
+        #expect(options.parameters.contains { $0 == ("dbname", "host=h") })
+        #expect(options.parameters.contains { $0 == ("fallback_application_name", "app") })
+        for keyword in ["keepalives_idle", "tcp_user_timeout", "target_session_attrs"] {
+            #expect(keywords.firstIndex(of: keyword).map { $0 < place ?? 0 } == true, "\(keyword)")
+        }
+        for keyword in ["replication", "client_encoding"] {
+            #expect(keywords.firstIndex(of: keyword).map { $0 > place ?? 0 } == true, "\(keyword)")
+        }
+    }
+}

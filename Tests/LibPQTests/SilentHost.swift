@@ -1,0 +1,47 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A TCP port of this machine at which connections are taken and nothing is ever said: a host behind which packets vanish.
+struct SilentHost: ~Copyable {
+    static let address = "127.0.0.1"
+
+    let port: Int
+    private let descriptor: Int32
+
+    struct Unavailable: Error {}
+
+    init() throws {
+        #if canImport(Glibc)
+            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        #else
+            descriptor = socket(AF_INET, SOCK_STREAM, 0)
+        #endif
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr(Self.address)
+        // Port 0: one that is free. The kernel completes connections by itself, up to the backlog.
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let descriptor = descriptor
+        let listens = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                bind(descriptor, pointer, length) == 0 && listen(descriptor, 64) == 0
+                    && getsockname(descriptor, pointer, &length) == 0
+            }
+        }
+        port = Int(UInt16(bigEndian: address.sin_port))
+        if !listens { throw Unavailable() }
+    }
+
+    deinit { close(descriptor) }
+
+    /// A port at which nobody listens: it was free a moment ago.
+    static func freePort() throws -> Int {
+        let host = try SilentHost()
+        return host.port
+    }
+}

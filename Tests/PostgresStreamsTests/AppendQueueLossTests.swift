@@ -1,0 +1,227 @@
+import Testing
+
+@testable import PostgresStreams
+
+/// What becomes of appends when the connection, the time or the caller goes away.
+@Suite("The append queue, when something is lost")
+struct AppendQueueLossTests {
+    // MARK: Connections
+
+    @Test("a lost segment is sent again as it was, tokens and positions included, before anything else")
+    func resent() throws {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", events: 2)
+        log.add(2, "b", expecting: 3, epoch: 1)
+        log.send()
+        let sent = try #require(log.segment)
+        log.add(3, "a")
+        log.lose()
+        #expect(!log.queue.isEmpty)
+        for _ in 0..<3 {
+            #expect(log.send() == "a@0: 1 | b@3!#1: 2")
+            #expect(log.segment?.runs.map(\.token) == sent.runs.map(\.token))
+            #expect(log.send() == nil)
+            log.lose()
+        }
+        log.send()
+        #expect(log.answer(.written(40), .written(3, epoch: 1)) == "1 at 40, 2 at 3")
+        #expect(log.send() == "a@42: 3")
+    }
+
+    @Test("what never left is cut anew, with what came meanwhile")
+    func unsent() throws {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.send()
+        let token = try #require(log.segment?.runs.first?.token)
+        log.add(2, "a")
+        log.lose(sent: false)
+        #expect(log.send() == "a@0: 1 2")
+        #expect(log.segment?.runs.first?.token != token)
+    }
+
+    @Test("what was lost once stays as it was, though a later sending never left")
+    func lostThenUnsent() throws {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.send()
+        let token = try #require(log.segment?.runs.first?.token)
+        log.add(2, "a")
+        log.lose()
+        log.send()
+        log.lose(sent: false)
+        #expect(log.send() == "a@0: 1")
+        #expect(log.segment?.runs.first?.token == token)
+    }
+
+    @Test(
+        "what was lost once stays as it was, though a later sending is refused for what passes",
+        arguments: ["55P03", "40001", "25006", "57P01"]
+    )
+    func lostThenRefused(state: String) throws {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.add(2, "b")
+        log.send()
+        let tokens = try #require(log.segment?.runs.map(\.token))
+        log.add(3, "a")
+        log.lose()
+        log.send()
+        #expect(log.refuse(state) == "")
+        #expect(log.send() == "a@0: 1 | b@0: 2")
+        #expect(log.segment?.runs.map(\.token) == tokens)
+        #expect(log.answer(.written(0), .written(7)) == "1 at 0, 2 at 7")
+        #expect(log.send() == "a@1: 3")
+    }
+
+    @Test("a later sending that is refused for good parts by stream; what is refused alone has an unknown outcome")
+    func lostThenRefusedForGood() throws {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", events: 2)
+        log.add(2, "a")
+        log.add(3, "b")
+        log.send()
+        let tokens = try #require(log.segment?.runs.map(\.token))
+        log.add(4, "a")
+        log.lose()
+        log.send()
+        #expect(log.refuse("22P05") == "")
+        #expect(log.send() == "a@0: 1 2")
+        #expect(log.segment?.runs.map(\.token) == [tokens[0]])
+        log.lose()
+        #expect(log.send() == "a@0: 1 2")
+        #expect(log.refuse("22P05") == "1 refused unknown a@0+0, 2 refused unknown a@0+2")
+        #expect(log.send() == "b@0: 3")
+        #expect(log.segment?.runs.map(\.token) == [tokens[1]])
+        #expect(log.answer(.written(0)) == "3 at 0")
+        #expect(log.send() == "a@0: 4")
+    }
+
+    @Test("a later sending of exact appends that conflicts means that the first was not written")
+    func lostThenConflict() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", expecting: 0)
+        log.send()
+        log.lose()
+        log.send()
+        #expect(log.answer(.conflict(4)) == "1 conflict 0≠4 notWritten")
+    }
+
+    @Test("answers, refusals and losses of a segment that was given up mean nothing")
+    func lateAnswers() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", deadline: 1)
+        log.add(2, "b", deadline: 60)
+        log.send()
+        #expect(log.expire(after: 1) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0; abandoned")
+        log.add(3, "a")
+        #expect(log.answer(.written(0), .written(0)) == "")
+        #expect(log.refuse("22000") == "")
+        log.lose()
+        #expect(log.send() == "a@0: 3")
+        #expect(log.answer(.written(1)) == "3 at 1")
+        #expect(log.answer(.written(1)) == "")
+        #expect(log.queue.isEmpty)
+    }
+
+    // MARK: Time
+
+    @Test("what waits too long was not written; what was sent may have been, and with it its whole segment")
+    func deadlines() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", events: 3, deadline: 10)
+        log.add(2, "a", deadline: 30)
+        log.send()
+        log.add(3, "a", deadline: 20)
+        log.add(4, "b", deadline: 5)
+        #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(5))
+        #expect(log.expire(after: 4) == "")
+        #expect(log.expire(after: 5) == "4 unreachable notWritten")
+        #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(10))
+        #expect(log.expire(after: 10) == "1 unreachable unknown a@0+0, 2 unreachable unknown a@0+3; abandoned")
+        #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(20))
+        #expect(log.send() == "a@0: 3")
+        #expect(log.expire(after: 19) == "")
+    }
+
+    @Test("a lost segment is given up with its first deadline, and nothing on the wire with it")
+    func lostDeadline() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", deadline: 10)
+        log.add(2, "b", deadline: 30)
+        log.send()
+        log.lose()
+        #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(10))
+        #expect(log.expire(after: 10) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0")
+        #expect(log.queue.isEmpty)
+        #expect(log.queue.firstDeadline == nil)
+        #expect(log.send() == nil)
+    }
+
+    // MARK: Callers
+
+    @Test("what waits can be taken back, what was sent cannot")
+    func withdraw() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.send()
+        log.add(2, "a")
+        log.add(3, "a")
+        let first = log.queue.withdraw(2)
+        #expect(first)
+        let second = log.queue.withdraw(2)
+        let sent = log.queue.withdraw(1)
+        let unknown = log.queue.withdraw(9)
+        #expect(!second && !sent && !unknown)
+        log.lose()
+        let lost = log.queue.withdraw(1)
+        #expect(!lost)
+        log.send()
+        #expect(log.answer(.written(0)) == "1 at 0")
+        #expect(log.send() == "a@1: 3")
+    }
+
+    @Test("a receipt says where to look for what was sent; what was not sent has none")
+    func receipts() throws {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", events: 2)
+        log.add(2, "a")
+        log.add(3, "b", expecting: 8)
+        #expect(log.queue.receipt(of: 1) == nil)
+        log.send()
+        log.add(4, "a")
+        let runs = try #require(log.segment?.runs)
+        for _ in 0..<2 {
+            let second = try #require(log.queue.receipt(of: 2))
+            #expect(second.stream == runs[0].stream)
+            #expect(second.position == 0)
+            #expect(second.offset == 2)
+            #expect(second.token == runs[0].token)
+            #expect(log.queue.receipt(of: 3)?.position == 8)
+            #expect(log.queue.receipt(of: 3)?.offset == 0)
+            #expect(log.queue.receipt(of: 4) == nil)
+            // The same while it waits to be sent again.
+            log.lose()
+        }
+        log.send()
+        log.answer(.written(0), .written(8))
+        #expect(log.queue.receipt(of: 2) == nil)
+    }
+
+    @Test("closing gives up all: what was sent may have been written, the rest was not")
+    func close() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.send()
+        log.add(2, "a")
+        #expect(log.close() == "1 closed unknown a@0+0, 2 closed notWritten")
+        #expect(log.queue.isEmpty)
+        #expect(log.send() == nil)
+        #expect(log.answer(.written(0)) == "")
+        log.add(3, "a")
+        log.send()
+        log.lose()
+        #expect(log.close() == "3 closed unknown a@0+0")
+        #expect(log.close() == "")
+    }
+}

@@ -1,0 +1,105 @@
+import TisynStreams
+
+@testable import PostgresStreams
+
+/// An append queue, what is on its wire, and what it says in short:
+/// a segment as `stream@position#epoch: ids | …` (`!` where the position is exact), resolutions as `id at position` or
+/// `id code … outcome`.
+struct AppendQueueTranscript {
+    var queue: AppendQueue
+    /// The segment sent last.
+    private(set) var segment: Segment?
+
+    static let start = ContinuousClock.now
+    private static let event = DurableEvent.close("c", .cancelled)
+
+    init(_ limits: AppendQueue.Limits = .init(bytes: 1 << 20), seed: UInt64 = 1) {
+        queue = AppendQueue(limits: limits, random: SplitMix(seed: seed))
+    }
+
+    /// - Parameter deadline: in seconds from `start`.
+    mutating func add(
+        _ id: Int,
+        _ stream: String,
+        events: Int = 1,
+        bytes: Int = 1,
+        expecting: Int? = nil,
+        epoch: Int? = nil,
+        deadline: Int = 60
+    ) {
+        queue.add(
+            Append(
+                id: id,
+                stream: StreamName(trusting: stream),
+                epoch: epoch,
+                expecting: expecting,
+                events: Array(repeating: Self.event, count: events),
+                byteCount: bytes,
+                deadline: Self.start + .seconds(deadline)
+            )
+        )
+    }
+
+    @discardableResult
+    mutating func send() -> String? {
+        guard let next = queue.nextSegment() else { return nil }
+        segment = next
+        return next.runs.map { run in
+            let epoch = run.epoch.map { "#\($0)" } ?? ""
+            let ids = run.appends.map { "\($0.id)" }.joined(separator: " ")
+            return "\(run.stream)@\(run.position)\(run.isExact ? "!" : "")\(epoch): \(ids)"
+        }.joined(separator: " | ")
+    }
+
+    @discardableResult
+    mutating func answer(_ answers: Segment.Answer...) -> String {
+        Self.text(queue.answered(segment?.id ?? 0, answers))
+    }
+
+    @discardableResult
+    mutating func refuse(_ sqlState: String) -> String {
+        Self.text(queue.refused(segment?.id ?? 0, .init(severity: "ERROR", sqlState: sqlState, message: "no")))
+    }
+
+    mutating func lose(sent: Bool = true) { queue.connectionLost(segment?.id ?? 0, sent: sent) }
+
+    mutating func expire(after seconds: Int) -> String {
+        let expired = queue.expire(at: Self.start + .seconds(seconds), because: JournalError(.unreachable, "gone"))
+        return Self.text(expired.resolutions) + (expired.abandonedSegment ? "; abandoned" : "")
+    }
+
+    mutating func close() -> String { Self.text(queue.close(because: JournalError(.closed, "closed"))) }
+
+    private static func text(_ resolutions: [AppendQueue.Resolution]) -> String {
+        resolutions.map { resolution in
+            switch resolution.result {
+            case .success(let position): return "\(resolution.id) at \(position)"
+            case .failure(let error):
+                var words = ["\(resolution.id)", "\(error.code)"]
+                if let expected = error.expectedPosition, let actual = error.actualPosition {
+                    words.append("\(expected)≠\(actual)")
+                }
+                if let current = error.currentEpoch { words.append("\(error.epoch.map { "\($0)" } ?? "–")<\(current)") }
+                words += error.outcome.map { ["\($0)"] } ?? []
+                if let receipt = error.receipt {
+                    words.append("\(receipt.stream)@\(receipt.position)+\(receipt.offset)")
+                }
+                return words.joined(separator: " ")
+            }
+        }.joined(separator: ", ")
+    }
+}
+
+extension Segment.Answer {
+    static func written(_ position: Int, epoch: Int = 0) -> Segment.Answer {
+        Segment.Answer(outcome: .written, position: position, epoch: epoch)
+    }
+
+    static func conflict(_ next: Int) -> Segment.Answer { Segment.Answer(outcome: .conflict, position: next, epoch: 0) }
+
+    static func behind(_ next: Int) -> Segment.Answer { Segment.Answer(outcome: .behind, position: next, epoch: 0) }
+
+    static func fenced(by epoch: Int, at position: Int? = nil) -> Segment.Answer {
+        Segment.Answer(outcome: .fenced, position: position, epoch: epoch)
+    }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// The roles of `Migrations/roles.sql`: what a writer and a reader may do, and nothing else.
+@Suite(
+    "The roles",
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: TestServer.isPrivate, "roles are created as a superuser")
+)
+struct RolesTests {
+    private static let rolesFile = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Migrations/roles.sql").path
+
+    /// A database whose journal a writer and a reader may use, each by a log-in of their own.
+    private func withRoles(_ body: (_ owner: SQLSession, _ writer: String, _ reader: String) async throws -> Void)
+        async throws
+    {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                try await sql.run("\\i \(Self.rolesFile.literal)")
+                for role in ["writer", "reader"] {
+                    try await sql.run(
+                        """
+                        do $$ begin
+                            if not exists (select from pg_roles where rolname = 'a_\(role)') then
+                                create role a_\(role) login in role durable_streams_\(role);
+                            end if;
+                        end $$
+                        """
+                    )
+                }
+                let database = try await sql.value("select current_database()")
+                try await body(
+                    sql,
+                    server.databaseURL(database: database, user: "a_writer"),
+                    server.databaseURL(database: database, user: "a_reader")
+                )
+            }
+        }
+    }
+
+    @Test("a writer's journal appends, claims, reads, tails and resolves")
+    func writer() async throws {
+        try await withRoles { _, writer, _ in
+            try await withJournal(.quiet(writer)) { journal in
+                let stream = try journal.stream("s")
+                async let tailed = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                try await stream.append(.close("a", .cancelled))
+                let claim = try await stream.claim()
+                try await claim.stream.append(contentsOf: [.close("b", .cancelled), .close("root", .cancelled)])
+                #expect(try await tailed == 3)
+                #expect(try await stream.readAll().count == 3)
+            }
+        }
+    }
+
+    @Test("a reader's journal reads, lists and tails, and every append is refused")
+    func reader() async throws {
+        try await withRoles { owner, _, reader in
+            let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
+            try await owner.run("select * from durable_streams.append('s', array['\(event)']::json[])")
+            try await withJournal(.quiet(reader)) { journal in
+                let stream = try journal.stream("s")
+                #expect(try await stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 } == 1)
+                #expect(try await stream.readAll().map(\.json.string) == [event])
+                var names: [String] = []
+                for try await summary in journal.streams() { names.append(summary.name.text) }
+                #expect(names == ["s"])
+                let appended = await thrown { try await stream.append(.close("root", .cancelled)) }
+                #expect(appended?.sqlState == "42501")
+                #expect(appended?.outcome == .notWritten)
+                let claimed = await thrown { try await stream.claim() }
+                #expect(claimed?.sqlState == "42501")
+            }
+        }
+    }
+
+    @Test(
+        "neither a writer nor a reader can touch a table",
+        arguments: [
+            "insert into streams (name) values ('x')", "update streams set epoch = epoch + 1", "delete from streams",
+            "insert into events select id, 1, now(), gen_random_uuid(), 'c', 'r', '1' from streams",
+            "update events set event = '1'", "delete from events", "truncate events", "truncate streams",
+            "delete from migrations", "update migrations set sha256 = null", "drop table events",
+            "alter table events disable trigger all", "drop trigger events_positions_are_dense on events",
+            "select * from streams for update", "create table more (a int)", "lock table events in exclusive mode",
+            "alter function append_batch security invoker", "drop schema durable_streams cascade",
+        ]
+    )
+    func tables(_ statement: String) async throws {
+        try await withRoles { owner, writer, reader in
+            let event = #"{"type":"close","coroutineId":"root"}"#
+            try await owner.run("select * from durable_streams.append('s', array['\(event)']::json[])")
+            for role in [writer, reader] {
+                try await withSQL(role) { sql in
+                    try await sql.run("set search_path = durable_streams")
+                    try await sql.run("set durable_streams.appending = on")
+                    let refusal = try await sql.refusal(statement.replacing("append_batch", with: Self.appendBatch))
+                    #expect(refusal == "42501")
+                }
+            }
+            #expect(try await owner.run("select name, epoch from durable_streams.streams") == [["s", "0"]])
+            #expect(try await owner.value("select count(*) from durable_streams.events") == "1")
+        }
+    }
+
+    private static let appendBatch =
+        #"append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], "char"[], text[], json[], text)"#
+
+    @Test("a reader cannot call what writes, and somebody without a role can call nothing")
+    func functions() async throws {
+        try await withRoles { owner, _, reader in
+            let calls = [
+                "append('s', array['{\"type\":\"close\",\"coroutineId\":\"r\"}']::json[])", "claim('s')",
+                "resolve('s', gen_random_uuid(), 0)", "announce(array['s'])",
+                "append_batch(null, null, null, null, null, null, null, null, null)",
+            ]
+            for call in calls {
+                try await withSQL(reader) { sql in
+                    let refusal = try await sql.refusal("select durable_streams.\(call)")
+                    #expect(refusal == "42501", "\(call)")
+                }
+            }
+            try await owner.run("grant usage on schema durable_streams to public")
+            let server = try await TestServer.shared.server()
+            try await owner.run("drop role if exists a_nobody")
+            try await owner.run("create role a_nobody login")
+            let database = try await owner.value("select current_database()")
+            try await withSQL(server.databaseURL(database: database, user: "a_nobody")) { sql in
+                for call in calls + ["read('s')"] {
+                    let refusal = try await sql.refusal("select durable_streams.\(call)")
+                    #expect(refusal == "42501", "\(call)")
+                }
+            }
+        }
+    }
+
+    @Test("a writer's temporary tables do not pass for the journal's")
+    func temporaryTables() async throws {
+        try await withRoles { owner, writer, _ in
+            try await withSQL(writer) { sql in
+                try await sql.run("create temporary table streams (like durable_streams.streams)")
+                try await sql.run("create temporary table events (like durable_streams.events)")
+                let event = #"{"type":"close","coroutineId":"root"}"#
+                try await sql.run("select * from durable_streams.append('s', array['\(event)']::json[])")
+                try await sql.run("select * from durable_streams.claim('s')")
+                #expect(try await sql.value("select count(*) from pg_temp.events") == "0")
+                #expect(try await sql.value("select count(*) from pg_temp.streams") == "0")
+            }
+            #expect(try await owner.run("select name, epoch from durable_streams.streams") == [["s", "1"]])
+        }
+    }
+}

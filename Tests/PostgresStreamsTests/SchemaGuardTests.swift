@@ -1,0 +1,163 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// What the schema promises against any SQL client, the owner of the tables included.
+@Suite("The schema's guards", .serialized, .timeLimit(.minutes(5)))
+struct SchemaGuardTests {
+    private func withSchema(_ body: (SQLSession) async throws -> Void) async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                try await sql.run("set search_path = durable_streams")
+                try await body(sql)
+            }
+        }
+    }
+
+    private static let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
+
+    private func append(_ sql: SQLSession, _ stream: String, count: Int = 1) async throws {
+        for _ in 0..<count { try await sql.run("select * from append('\(stream)', array['\(Self.event)']::json[])") }
+    }
+
+    private func insert(_ stream: String, position: Int, event: String = Self.event) -> String {
+        """
+        insert into events select id, \(position), now(), gen_random_uuid(), 'c', 'root', '\(event)' from streams
+        where name = '\(stream)'
+        """
+    }
+
+    /// Dense from 0 in every stream.
+    private func expectDense(_ sql: SQLSession, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let broken = try await sql.integer(
+            """
+            select count(*) from (
+                select count(*) as events, max(position) as last, min(position) as first from events group by stream_id
+            ) s where events <> last + 1 or first <> 0
+            """
+        )
+        #expect(broken == 0, "a stream has a gap", sourceLocation: sourceLocation)
+    }
+
+    @Test("an insert that would leave a gap, or go before the first position, is refused")
+    func gaps() async throws {
+        try await withSchema { sql in
+            try await append(sql, "s", count: 2)
+            #expect(try await sql.refusal(insert("s", position: 3)) == "23514")
+            #expect(try await sql.refusal(insert("s", position: 9_000_000_000)) == "23514")
+            #expect(try await sql.refusal(insert("s", position: -1)) == "23514")
+            #expect(try await sql.refusal(insert("s", position: 1)) == "23505")
+            #expect(try await sql.refusal(insert("s", position: 2)) == "00000")
+            #expect(try await sql.refusal("insert into events select -1, 0, now(), gen_random_uuid(), 'c', 'r', '1'") == "23503")
+            #expect(try await sql.value("select count(*) from events") == "3")
+            try await expectDense(sql)
+        }
+    }
+
+    @Test("after an append in the same transaction an insert is checked as ever")
+    func insertAfterAppend() async throws {
+        try await withSchema { sql in
+            try await sql.run("begin")
+            try await append(sql, "s")
+            #expect(try await sql.refusal(insert("s", position: 5)) == "23514")
+            try await sql.run("rollback")
+        }
+    }
+
+    @Test(
+        "events are neither changed nor deleted, streams not deleted",
+        arguments: [
+            "update events set event = '1'", "update events set position = position + 10", "delete from events",
+            "delete from events where position = 1", "truncate events", "truncate events, streams", "truncate streams",
+            "delete from streams", "update events set token = gen_random_uuid() where false",
+            "update streams set epoch = epoch - 1", "update streams set name = 'other'",
+            "insert into streams (name) values ('s') on conflict (name) do update set epoch = 0",
+            "merge into events e using streams s on e.stream_id = s.id when matched then delete",
+        ]
+    )
+    func changes(_ statement: String) async throws {
+        try await withSchema { sql in
+            if statement.hasPrefix("merge"), try await sql.integer("show server_version_num") < 150_000 { return }
+            try await append(sql, "s", count: 3)
+            try await sql.run("select * from claim('s')")
+            #expect(try await sql.refusal(statement) == "55000")
+            #expect(try await sql.run("select name, epoch from streams") == [["s", "1"]])
+            #expect(try await sql.value("select string_agg(position::text, ',' order by position) from events") == "0,1,2")
+        }
+    }
+
+    @Test("a stream that was claimed takes no insert past the functions")
+    func insertIntoClaimed() async throws {
+        try await withSchema { sql in
+            try await append(sql, "s")
+            try await sql.run("select * from claim('s')")
+            #expect(try await sql.refusal(insert("s", position: 1)) == "23503")
+            #expect(try await sql.value("select count(*) from events") == "1")
+        }
+    }
+
+    @Test(
+        "names and values that cannot be are refused",
+        arguments: [
+            ("insert into streams (name) values ('')", "23514"),
+            ("insert into streams (name) values (repeat('n', 513))", "23514"),
+            ("insert into streams (name, epoch) values ('s', -1)", "23514"),
+            ("insert into streams (id, name) values (1, 's')", "428C9"),
+            ("select * from append('', array['{\"type\":\"close\",\"coroutineId\":\"r\"}']::json[])", "23514"),
+            ("select * from append('s', array[]::json[])", "22023"),
+            ("select * from append('s', null)", "22023"),
+            ("select * from append('s', array[null]::json[])", "23502"),
+            ("select * from append('s', array['{}']::json[])", "23502"),
+            ("select * from append('s', array['{\"type\":\"other\",\"coroutineId\":\"r\"}']::json[])", "23502"),
+            ("select * from append('s', array['not json']::json[])", "22P02"),
+        ]
+    )
+    func impossibleValues(_ statement: String, _ state: String) async throws {
+        try await withSchema { sql in
+            let refusal = try await sql.refusal(statement)
+            #expect(refusal == state)
+            #expect(try await sql.value("select count(*) from events") == "0")
+        }
+    }
+
+    @Test("an event's JSON is kept byte for byte, whatever PostgreSQL could make of it")
+    func bytes() async throws {
+        let texts = [
+            #" {"b":1, "a":2,"a":3 , "type":"yield","coroutineId":"root","description":{"type":"t","name":"n"},"result":{"status":"ok","value":1e400}} "#,
+            #"{"type":"close","coroutineId":"root","result":{"status":"ok","value":[-0,1.0,1E2,12345678901234567890123]}}"#,
+            #"{"t\u0079pe":"close","coroutineId":"\u0072oot","result":{"status":"cancelled"}}"#,
+            #"{"type":"close","coroutineId":"\u0000\ud800","result":{"status":"error","error":{"message":"\u0000"}}}"#,
+        ]
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            for text in texts { try await stream.append(DurableEvent(text)) }
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                let stored = try await sql.run("select event from durable_streams.events order by position")
+                #expect(stored == texts.map { [$0] })
+            }
+            #expect(try await stream.readAll().map(\.json.string) == texts)
+        }
+    }
+
+    /// Arguments that no honest client sends. Whatever the answer is: no gap, and nothing written that was not asked for.
+    @Test(
+        "append_batch takes any arguments without leaving a gap or writing to a stream that was claimed",
+        arguments: HostileBatch.all
+    )
+    func hostileBatches(_ batch: HostileBatch) async throws {
+        try await withSchema { sql in
+            try await append(sql, "open", count: 3)
+            try await append(sql, "claimed", count: 2)
+            try await sql.run("select * from claim('claimed')")
+            try await sql.run("select * from claim('claimed')")
+            _ = try await sql.refusal(batch.sql)
+            try await expectDense(sql)
+            let claimed = "select count(*) from events e join streams s on s.id = e.stream_id where s.name = 'claimed'"
+            #expect(try await sql.value(claimed) == "2")
+            #expect(try await sql.value("select epoch from streams where name = 'claimed'") == "2")
+            try await append(sql, "open")
+            try await expectDense(sql)
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Testing
+
+@testable import PostgresStreams
+
+/// The registry against logs in memory: appends, hints that get lost, consumers that dawdle, connections that change.
+@Suite("The tail registry and a model of the server")
+struct TailRegistryModelTests {
+    @Test("every event is delivered once and in order, at the latest after a look at everything", arguments: 0..<400)
+    func deliveries(seed: Int) {
+        var run = TailModelRun(seed: UInt64(seed))
+        for _ in 0..<200 { run.step() }
+        run.finish()
+        run.expectAllDelivered()
+    }
+}
+
+private struct TailModelRun {
+    private struct Consumer {
+        var stream: Int
+        var start: Int
+        var delivered: [Int] = []
+        var isWaiting = false
+    }
+
+    private struct Reading {
+        var queries: [TailRegistry.Query]
+        var connection: Int
+        /// What each stream had when the server read it; nil while it has not.
+        var snapshot: [Int]?
+    }
+
+    private var registry = TailRegistry()
+    private var random: SplitMix
+    private var lengths = [0, 0, 0]
+    private var consumers: [Int: Consumer] = [:]
+    private var reading: Reading?
+    private var connection = 1
+
+    private static let streams = ["a", "b", "c"].map { StreamName(trusting: $0) }
+    private static let pageSize = 3
+
+    init(seed: UInt64) { random = SplitMix(seed: seed) }
+
+    private mutating func number(_ range: Range<Int>) -> Int { Int.random(in: range, using: &random) }
+
+    // MARK: What happens
+
+    mutating func step() {
+        switch number(0..<100) {
+        case 0..<25: append()
+        case 25..<30: registry.hintAll()
+        case 30..<35: comeAndGo()
+        case 35..<60: pull()
+        case 60..<65: connection += 1
+        default: read()
+        }
+    }
+
+    /// Everybody pulls until there is nothing more, after a look at everything.
+    mutating func finish() {
+        // Hints of appends whose reads are under way may all have been lost; this one is not.
+        registry.hintAll()
+        var progress = true
+        while progress {
+            let before = consumers.values.reduce(0) { $0 + $1.delivered.count }
+            for id in consumers.keys.sorted() { wait(id) }
+            for _ in 0..<6 { read() }
+            progress = consumers.values.reduce(0) { $0 + $1.delivered.count } > before || reading != nil
+        }
+    }
+
+    private mutating func append() {
+        let stream = number(0..<3)
+        lengths[stream] += number(1..<6)
+        if number(0..<100) < 70 { registry.hint([Substring(Self.streams[stream].digest)]) }
+    }
+
+    private mutating func comeAndGo() {
+        if number(0..<3) == 0, let id = consumers.keys.sorted().randomElement(using: &random) {
+            registry.remove(id)
+            consumers[id] = nil
+            return
+        }
+        let stream = number(0..<3)
+        let start = number(0..<(lengths[stream] + 3))
+        let id = registry.add(Self.streams[stream], cursor: start)
+        consumers[id] = Consumer(stream: stream, start: start)
+    }
+
+    private mutating func pull() {
+        guard let id = consumers.keys.sorted().randomElement(using: &random) else { return }
+        wait(id)
+    }
+
+    private mutating func wait(_ id: Int) {
+        guard consumers[id]?.isWaiting == false else { return }
+        consumers[id]?.isWaiting = true
+        registry.wait(id)
+    }
+
+    /// One query at a time: it is asked, read at some moment, answered at a later one.
+    private mutating func read() {
+        guard var current = reading else {
+            let queries = registry.takeQueries(limit: 2, connection: connection)
+            if !queries.isEmpty { reading = Reading(queries: queries, connection: connection) }
+            return
+        }
+        guard let snapshot = current.snapshot else {
+            current.snapshot = lengths
+            reading = current
+            return
+        }
+        reading = nil
+        guard current.connection == connection else { return registry.readAgain(current.queries) }
+        for query in current.queries { answer(query, snapshot) }
+    }
+
+    private mutating func answer(_ query: TailRegistry.Query, _ snapshot: [Int]) {
+        let stream = Self.streams.firstIndex(of: query.stream) ?? 0
+        let limit = Self.pageSize + 1
+        let rows = (query.position..<max(query.position, snapshot[stream])).prefix(limit).map { EventRow.made(at: $0) }
+        switch registry.read(query, rows, isFull: rows.count == limit, connection: connection) {
+        case .rows(let rows):
+            // Rows for a consumer that does not wait would be lost.
+            #expect(consumers[query.id]?.isWaiting == true)
+            #expect(!rows.isEmpty)
+            consumers[query.id]?.isWaiting = false
+            consumers[query.id]?.delivered += rows.map(\.position)
+        case .nothing: #expect(consumers[query.id] != nil)
+        case .ignored: #expect(consumers[query.id] == nil)
+        case .replaced(let error): Issue.record(error)
+        }
+    }
+
+    // MARK: What must hold
+
+    func expectAllDelivered() {
+        for consumer in consumers.values {
+            #expect(consumer.delivered == Array(consumer.start..<max(consumer.start, lengths[consumer.stream])))
+        }
+    }
+}

@@ -1,0 +1,338 @@
+import Foundation
+import Testing
+import TisynStreams
+
+@testable import PostgresStreams
+
+@Suite("The tail registry")
+struct TailRegistryTests {
+    // MARK: When a tail is read
+
+    @Test("a new tail is read as soon as its consumer waits, and not before")
+    func newTail() {
+        var log = TailTranscript()
+        #expect(log.registry.isEmpty)
+        log.add("a", at: 3)
+        #expect(!log.registry.isEmpty)
+        #expect(log.take() == "")
+        #expect(!log.registry.hasWaiting)
+        log.wait(1)
+        #expect(log.registry.hasWaiting)
+        #expect(log.take() == "1:a@3")
+        #expect(log.take() == "")
+    }
+
+    @Test("a tail at its end waits for a hint; each hint is one read")
+    func hints() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        #expect(log.answer(1) == "nothing")
+        #expect(log.take() == "")
+        log.hint("a")
+        log.hint("a")
+        #expect(log.take() == "1:a@0")
+        #expect(log.answer(1, 0..<2) == "0 1")
+        #expect(log.take() == "")
+        log.wait(1)
+        #expect(log.take() == "")
+        log.hint("a")
+        #expect(log.take() == "1:a@2")
+        #expect(log.answer(1) == "nothing")
+    }
+
+    @Test("a hint that comes while nobody waits counts when somebody does")
+    func hintBeforeWaiting() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        #expect(log.answer(1, 0..<1) == "0")
+        log.hint("a")
+        #expect(log.take() == "")
+        log.wait(1)
+        #expect(log.take() == "1:a@1")
+    }
+
+    @Test("a hint that comes during a read is about what the read may have missed: it is read again")
+    func hintDuringRead() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        log.hint("a")
+        #expect(log.take() == "")
+        #expect(log.answer(1) == "nothing")
+        #expect(log.take() == "1:a@0")
+        log.hint("a")
+        #expect(log.answer(1, 0..<1) == "0")
+        #expect(log.take() == "")
+        log.wait(1)
+        #expect(log.take() == "1:a@1")
+    }
+
+    @Test("a full page is followed by another read without a hint, one that is not full is not")
+    func fullPages() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        #expect(log.answer(1, 0..<3, isFull: true) == "0 1 2")
+        log.wait(1)
+        #expect(log.take() == "1:a@3")
+        #expect(log.answer(1, 3..<4) == "3")
+        log.wait(1)
+        #expect(log.take() == "")
+    }
+
+    @Test("a consumer that does not pull is not read for, however many hints come")
+    func slowConsumer() {
+        var log = TailTranscript()
+        log.add("a")
+        log.add("a")
+        log.wait(1)
+        log.wait(2)
+        #expect(log.take() == "1:a@0, 2:a@0")
+        #expect(log.answer(1, 0..<1) == "0")
+        #expect(log.answer(2, 0..<1) == "0")
+        log.wait(1)
+        log.hint("a")
+        log.hintAll()
+        #expect(log.take() == "1:a@1")
+    }
+
+    @Test("a hint wakes all tails of its streams and no other; what is unknown is ignored")
+    func hintedStreams() {
+        var log = TailTranscript()
+        for stream in ["a", "b", "a", "c"] { log.add(stream, at: 5) }
+        for id in 1...4 { log.wait(id) }
+        log.take()
+        for id in 1...4 { #expect(log.answer(id) == "nothing") }
+        log.registry.hint("".split(separator: ","))
+        log.registry.hint("a,,0123456789abcdef,\u{0},😀".split(separator: ",", omittingEmptySubsequences: false))
+        log.hint("d")
+        #expect(log.take() == "")
+        log.hint("a", "c")
+        #expect(log.takeSorted() == "1:a@5, 3:a@5, 4:c@5")
+        for id in [1, 3, 4] { #expect(log.answer(id) == "nothing") }
+        log.hintAll()
+        #expect(log.takeSorted() == "1:a@5, 2:b@5, 3:a@5, 4:c@5")
+    }
+
+    @Test("a query takes so many tails at most, first those that came to be ready first")
+    func limit() {
+        var log = TailTranscript()
+        for _ in 1...5 { log.add("a") }
+        for id in [3, 1, 5, 2, 4] { log.wait(id) }
+        #expect(log.take(2) == "3:a@0, 1:a@0")
+        #expect(log.answer(3) == "nothing")
+        log.hint("a")
+        #expect(log.take(2) == "5:a@0, 2:a@0")
+        #expect(log.take(9) == "4:a@0, 3:a@0")
+    }
+
+    @Test("a read that failed is done again, with what was hinted at and what was not")
+    func readAgain() {
+        var log = TailTranscript()
+        log.add("a")
+        log.add("b")
+        log.wait(1)
+        log.wait(2)
+        #expect(log.take() == "1:a@0, 2:b@0")
+        log.registry.remove(1)
+        log.readAgain()
+        #expect(log.take() == "2:b@0")
+        #expect(log.answer(2, 0..<1) == "0")
+    }
+
+    // MARK: Tails that go
+
+    @Test("a tail that is removed is not read, nor hinted at, and its rows are nobody's")
+    func removal() {
+        var log = TailTranscript()
+        for _ in 1...3 { log.add("a") }
+        for id in 1...3 { log.wait(id) }
+        log.registry.remove(2)
+        #expect(log.take() == "1:a@0, 3:a@0")
+        log.registry.remove(1)
+        #expect(log.answer(1, 0..<1) == "ignored")
+        #expect(log.answer(3) == "nothing")
+        log.hint("a")
+        #expect(log.take() == "3:a@0")
+        #expect(log.answer(3) == "nothing")
+        log.registry.remove(3)
+        log.registry.remove(3)
+        log.hint("a")
+        log.hintAll()
+        log.wait(3)
+        #expect(log.take() == "")
+        #expect(log.registry.isEmpty)
+        #expect(!log.registry.hasWaiting)
+    }
+
+    @Test("tails that were removed before they were read take no place in a query")
+    func removedWhileReady() {
+        var log = TailTranscript()
+        for _ in 1...5 { log.add("a") }
+        for id in 1...5 { log.wait(id) }
+        for id in [1, 2, 4] { log.registry.remove(id) }
+        #expect(log.take(2) == "3:a@0, 5:a@0")
+    }
+
+    // MARK: Replaced logs
+
+    @Test("on another connection the last event delivered is compared, once")
+    func compared() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        #expect(log.take() == "1:a@0")
+        #expect(log.answer(1, 0..<3, isFull: true) == "0 1 2")
+        log.wait(1)
+        #expect(log.take() == "1:a@3")
+        #expect(log.answer(1, 3..<4, isFull: true) == "3")
+        log.connection = 2
+        log.wait(1)
+        #expect(log.take() == "1:a@3=")
+        #expect(log.answer(1, 3..<6) == "4 5")
+        log.hint("a")
+        log.wait(1)
+        #expect(log.take() == "1:a@6")
+        #expect(log.answer(1) == "nothing")
+        log.connection = 3
+        log.hint("a")
+        #expect(log.take() == "1:a@5=")
+        #expect(log.answer(1, 5..<6) == "nothing")
+        log.hint("a")
+        #expect(log.take() == "1:a@6")
+    }
+
+    @Test("a tail that has delivered nothing has nothing to compare")
+    func nothingToCompare() {
+        var log = TailTranscript()
+        log.add("a", at: 7)
+        log.wait(1)
+        log.take()
+        #expect(log.answer(1) == "nothing")
+        log.connection = 2
+        log.hint("a")
+        #expect(log.take() == "1:a@7")
+        #expect(log.answer(1, 7..<9) == "7 8")
+    }
+
+    @Test("a comparison that was read again is still to be made")
+    func comparedAgain() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        log.answer(1, 0..<2)
+        log.connection = 2
+        log.hint("a")
+        log.wait(1)
+        #expect(log.take() == "1:a@1=")
+        log.connection = 3
+        log.readAgain()
+        #expect(log.take() == "1:a@1=")
+        #expect(log.answer(1, 1..<3) == "2")
+    }
+
+    @Test("another event in the place of the last one delivered means that the log was replaced")
+    func replaced() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        log.answer(1, 0..<3)
+        log.connection = 2
+        log.incarnation = 2
+        log.hint("a")
+        log.wait(1)
+        #expect(log.take() == "1:a@2=")
+        #expect(log.answer(1, 2..<5) == "replaced 2 2")
+        #expect(log.take() == "")
+    }
+
+    @Test("so does a log that ends before it, or that has a hole in its place")
+    func shortened() {
+        for (rows, expected) in [(3..<3, "replaced 2 –"), (3..<5, "replaced 2 3")] {
+            var log = TailTranscript()
+            log.add("a")
+            log.wait(1)
+            log.take()
+            log.answer(1, 0..<3)
+            log.connection = 2
+            log.hint("a")
+            log.wait(1)
+            #expect(log.take() == "1:a@2=")
+            #expect(log.answer(1, rows) == expected)
+        }
+    }
+}
+
+/// A registry, its queries under way, and what it says in short: queries as `id:stream@position`, `=` where the event
+/// before the cursor is compared; rows by their positions.
+struct TailTranscript {
+    var registry = TailRegistry()
+    var connection = 1
+    /// Of the log: its events have other tokens than those of another.
+    var incarnation: UInt64 = 1
+    private var underWay: [Int: TailRegistry.Query] = [:]
+
+    mutating func add(_ stream: String, at cursor: Int = 0) {
+        _ = registry.add(StreamName(trusting: stream), cursor: cursor)
+    }
+
+    mutating func wait(_ id: Int) { registry.wait(id) }
+
+    mutating func hint(_ streams: String...) {
+        let payload = streams.map { StreamName(trusting: $0).digest }.joined(separator: ",")
+        registry.hint(payload.split(separator: ","))
+    }
+
+    mutating func hintAll() { registry.hintAll() }
+
+    @discardableResult
+    mutating func take(_ limit: Int = 100) -> String { taken(limit).joined(separator: ", ") }
+
+    /// For tails that one hint made ready, in whatever order.
+    mutating func takeSorted() -> String { taken(100).sorted().joined(separator: ", ") }
+
+    private mutating func taken(_ limit: Int) -> [String] {
+        registry.takeQueries(limit: limit, connection: connection).map { query in
+            underWay[query.id] = query
+            return "\(query.id):\(query.stream)@\(query.position)\(query.isCompared ? "=" : "")"
+        }
+    }
+
+    mutating func readAgain() {
+        registry.readAgain(underWay.values.sorted { $0.id < $1.id })
+        underWay = [:]
+    }
+
+    @discardableResult
+    mutating func answer(_ id: Int, _ positions: Range<Int> = 0..<0, isFull: Bool = false) -> String {
+        guard let query = underWay.removeValue(forKey: id) else { return "not under way" }
+        let rows = positions.map { EventRow.made(at: $0, incarnation: incarnation) }
+        switch registry.read(query, rows, isFull: isFull, connection: connection) {
+        case .rows(let rows): return rows.map { "\($0.position)" }.joined(separator: " ")
+        case .nothing: return "nothing"
+        case .ignored: return "ignored"
+        case .replaced(let error):
+            let positions = [error.expectedPosition, error.actualPosition].map { $0.map { "\($0)" } ?? "–" }
+            return (error.code == .logReplaced ? "replaced " : "? ") + positions.joined(separator: " ")
+        }
+    }
+}
+
+extension EventRow {
+    static func made(at position: Int, incarnation: UInt64 = 1) -> EventRow {
+        EventRow(
+            position: position,
+            recordedAt: Date(timeIntervalSince1970: 0),
+            token: .init(high: incarnation, low: UInt64(position)),
+            event: .close("c", .cancelled)
+        )
+    }
+}

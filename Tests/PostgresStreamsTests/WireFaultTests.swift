@@ -1,0 +1,201 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// One append, and the connection broken at each of its protocol messages: see `WireProxy`.
+@Suite(
+    "Faults on the wire",
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+)
+struct WireFaultTests {
+    /// Runs `body` with a journal whose connections go through a proxy, and with one that goes straight to the server.
+    private func withProxy(
+        _ configure: (inout JournalConfiguration) -> Void = { _ in },
+        _ body: (_ proxy: WireProxy, _ journal: Journal, _ direct: Journal) async throws -> Void
+    ) async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            var configuration = JournalConfiguration.quiet("postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
+                    + "?sslmode=disable&gssencmode=disable"
+            )
+            configuration.appendDeadline = .seconds(240)
+            configure(&configuration)
+            try await withJournal(.quiet(url)) { direct in
+                try await withJournal(configuration) { journal in try await body(proxy, journal, direct) }
+            }
+        }
+    }
+
+    /// How many messages such an append takes in each direction.
+    private func messageCounts(
+        _ proxy: WireProxy,
+        _ stream: PostgresStream,
+        _ events: [DurableEvent]
+    ) async throws -> [WireProxy.Direction: Int] {
+        proxy.set(nil)
+        try await stream.append(contentsOf: events)
+        try await until {
+            let syncs = proxy.transcript(.toServer).filter { $0 == "S" }.count
+            return syncs >= 1 && proxy.transcript(.toClient).filter { $0 == "Z" }.count == syncs
+        }
+        return [.toServer: proxy.transcript(.toServer).count, .toClient: proxy.transcript(.toClient).count]
+    }
+
+    /// One event and several take different ways through the library and the schema.
+    @Test(
+        "an append whose connection breaks at any message is acknowledged once and there once",
+        arguments: [WireProxy.Fault.cut, .tear, .cutAfter, .halfClose],
+        [1, 3]
+    )
+    func everyMessage(_ fault: WireProxy.Fault, eventCount: Int) async throws {
+        try await withProxy { proxy, journal, direct in
+            let stream = try journal.stream("s")
+            func events(_ name: String) -> [DurableEvent] {
+                (0..<eventCount).map { .close(CoroutineID("\(name).\($0)"), .cancelled) }
+            }
+            // Twice: with the first the statements are prepared.
+            _ = try await messageCounts(proxy, stream, events("first"))
+            let counts = try await messageCounts(proxy, stream, events("measured"))
+            var expected = events("first") + events("measured")
+            for direction in WireProxy.Direction.allCases {
+                let count = try #require(counts[direction])
+                #expect(count >= 4)
+                for index in 0..<count {
+                    let sprung = proxy.set(.init(direction: direction, index: index, fault: fault))
+                    for name in ["\(direction).\(index)", "after"] {
+                        let events = events(name)
+                        let positions = try await stream.append(contentsOf: events)
+                        #expect(positions == expected.count..<(expected.count + eventCount), "\(name)")
+                        expected += events
+                    }
+                    for await _ in sprung {}
+                    #expect(proxy.isSprung)
+                }
+            }
+            let recorded = try await direct.stream("s").readAll()
+            #expect(recorded == expected)
+        }
+    }
+
+    @Test("appends of many streams in one segment survive a break of it", arguments: [2, 5, 9])
+    func segments(_ index: Int) async throws {
+        try await withProxy { proxy, journal, direct in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for writer in 0..<16 {
+                    group.addTask {
+                        let stream = try journal.stream("s\(writer)")
+                        for n in 0..<20 {
+                            if writer == 0 {
+                                let direction: WireProxy.Direction = n.isMultiple(of: 2) ? .toClient : .toServer
+                                proxy.set(.init(direction: direction, index: index, fault: .cut))
+                            }
+                            #expect(try await stream.append(.close("\(n)", .cancelled)) == n)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            for writer in 0..<16 {
+                let ids = try await direct.stream("s\(writer)").readAll().map(\.coroutineID)
+                #expect(ids == (0..<20).map { CoroutineID("\($0)") })
+            }
+        }
+    }
+
+    @Test("an answer that never comes ends the append at its deadline, and resolve tells the truth")
+    func swallowedAnswer() async throws {
+        try await withProxy({ $0.appendDeadline = .seconds(2) }) { proxy, journal, direct in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("before", .cancelled))
+            proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))
+            let error = await thrown { try await stream.append(.close("lost", .cancelled)) }
+            #expect(error?.code == .unreachable)
+            guard proxy.isSprung else {
+                // The machine was too slow to send it in time.
+                #expect(error?.outcome == .notWritten)
+                return
+            }
+            #expect(error?.outcome == .unknown)
+            let receipt = try #require(error?.receipt)
+            #expect(try await journal.resolve(receipt) == .written(at: 1))
+            #expect(try await direct.resolve(receipt) == .written(at: 1))
+            #expect(try await direct.stream("s").nextPosition() == 2)
+            #expect(try await stream.append(.close("after", .cancelled)) == 2)
+        }
+    }
+
+    @Test("an append that vanished on its way ends at its deadline, and resolve tells the truth")
+    func swallowedRequest() async throws {
+        try await withProxy({ $0.appendDeadline = .seconds(2) }) { proxy, journal, direct in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("before", .cancelled))
+            proxy.set(.init(direction: .toServer, index: 0, fault: .swallow))
+            let error = await thrown { try await stream.append(.close("lost", .cancelled)) }
+            guard proxy.isSprung else {
+                #expect(error?.outcome == .notWritten)
+                return
+            }
+            #expect(error?.outcome == .unknown)
+            let receipt = try #require(error?.receipt)
+            #expect(try await journal.resolve(receipt) == .notWrittenYet)
+            #expect(try await stream.append(.close("after", .cancelled)) == 1)
+            #expect(try await direct.stream("s").readAll().map(\.coroutineID) == ["before", "after"])
+        }
+    }
+
+    @Test("with nobody there an append ends at its deadline, not written")
+    func nobodyThere() async throws {
+        try await withProxy({ $0.appendDeadline = .milliseconds(500) }) { proxy, journal, direct in
+            proxy.refuse(true)
+            let stream = try journal.stream("s")
+            let error = await thrown { try await stream.append(.close("lost", .cancelled)) }
+            #expect(error?.code == .unreachable)
+            #expect(error?.outcome == .notWritten)
+            #expect(error?.receipt == nil)
+            #expect(try await direct.stream("s").nextPosition() == 0)
+        }
+    }
+
+    @Test("an append held up on its way, while the stream is claimed, is fenced when it arrives")
+    func heldUpWhileClaimed() async throws {
+        try await withProxy { proxy, journal, direct in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("before", .cancelled))
+            let sprung = proxy.set(.init(direction: .toServer, index: 0, fault: .hold))
+            async let late = thrown { try await stream.append(.close("late", .cancelled)) }
+            for await _ in sprung {}
+            let claim = try await direct.stream("s").claim()
+            #expect(claim.position == 1)
+            proxy.release()
+            let error = await late
+            #expect(error?.code == .fenced)
+            #expect(error?.outcome == .notWritten)
+            #expect(try await direct.stream("s").readAll().map(\.coroutineID) == ["before"])
+        }
+    }
+
+    @Test("an append that was written, its answer lost, and then fenced says that it was written")
+    func fencedAfterItWasWritten() async throws {
+        try await withProxy { proxy, journal, direct in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("before", .cancelled))
+            let sprung = proxy.set(.init(direction: .toClient, index: 0, fault: .hold))
+            async let late = thrown { try await stream.append(.close("late", .cancelled)) }
+            for await _ in sprung {}
+            let claim = try await direct.stream("s").claim()
+            #expect(claim.position == 2)
+            // Its connection goes, the answer with it: it is sent again, and meets the claim.
+            proxy.endConnections()
+            let error = await late
+            #expect(error?.code == .fenced)
+            #expect(error?.outcome == .written)
+            #expect(try await direct.stream("s").readAll().map(\.coroutineID) == ["before", "late"])
+        }
+    }
+}

@@ -1,0 +1,273 @@
+import Foundation
+import Synchronization
+
+/// Stands between a journal and the server, knows where one protocol message ends and the next begins, and breaks the
+/// connection at the message a test names. Used by the tests of faults on the wire; plain TCP only.
+///
+///     journal ── toServer ──► proxy ──► server
+///             ◄── toClient ──
+final class WireProxy: Sendable {
+    enum Direction: Sendable, CaseIterable { case toServer, toClient }
+
+    /// What is done at the message.
+    enum Fault: Sendable, CaseIterable {
+        /// The connection ends before it. What went before it arrives.
+        case cut
+        /// Half of it goes through, then the connection ends.
+        case tear
+        /// It goes through, then the connection ends.
+        case cutAfter
+        /// This direction ends, the other goes on.
+        case halfClose
+        /// It and all after it vanish, and nobody is told.
+        case swallow
+        /// It and all after it wait for `release`.
+        case hold
+    }
+
+    /// One message, and what happens at it. Messages are counted from the append's Bind on, from 0; those to the client
+    /// from the answers to that Bind on. Springs once.
+    struct Trap: Sendable {
+        var direction: Direction
+        var index: Int
+        var fault: Fault
+    }
+
+    private struct State {
+        var trap: Trap?
+        var isRefusing = false
+        var connections: [WireConnection] = []
+        var transcripts: [Direction: String] = [:]
+        var springs: AsyncStream<Void>.Continuation?
+    }
+
+    let port: Int
+    private let listener: LocalSocket
+    private let state = Mutex(State())
+
+    /// Starts to listen, and connects each that comes to `serverPort` of 127.0.0.1.
+    init(to serverPort: Int) throws {
+        (listener, port) = try LocalSocket.listening()
+        Thread.detachNewThread { [listener, weak self] in
+            while let client = listener.accepted() { self?.connect(client, serverPort) }
+        }
+    }
+
+    deinit { close() }
+
+    func close() {
+        listener.end()
+        endConnections()
+    }
+
+    private func connect(_ client: LocalSocket, _ serverPort: Int) {
+        guard !state.withLock({ $0.isRefusing }), let server = try? LocalSocket.connected(port: serverPort) else {
+            return client.end()
+        }
+        print("accept", DispatchTime.now().uptimeNanoseconds/1000000)
+        let connection = WireConnection(client: client, server: server, proxy: self)
+        state.withLock { $0.connections.append(connection) }
+        connection.start()
+    }
+
+    // MARK: For tests
+
+    /// Counts anew, from the next append on, with a trap or without. What it returns ends once the trap has sprung.
+    @discardableResult
+    func set(_ trap: Trap?) -> AsyncStream<Void> {
+        let (sprung, continuation) = AsyncStream.makeStream(of: Void.self)
+        let connections = state.withLock { state in
+            state.trap = trap
+            state.springs = continuation
+            state.transcripts = [:]
+            return state.connections
+        }
+        for connection in connections { connection.countAnew() }
+        return sprung
+    }
+
+    /// Whether the trap has sprung, or there is none.
+    var isSprung: Bool { state.withLock { $0.trap == nil } }
+
+    /// Ends new connections at once, as a port without a server does, until told otherwise.
+    func refuse(_ refuses: Bool) { state.withLock { $0.isRefusing = refuses } }
+
+    /// Ends all there are; new ones can be made.
+    func endConnections() {
+        for connection in state.withLock({ $0.connections }) { connection.end() }
+    }
+
+    /// Lets what was held go on.
+    func release() {
+        for connection in state.withLock({ $0.connections }) { connection.release() }
+    }
+
+    /// From here on nothing goes through on the connections whose statements match, and nobody is told.
+    func swallow(where matches: (_ statements: String) -> Bool) {
+        for connection in state.withLock({ $0.connections }) where matches(connection.statements) { connection.swallow() }
+    }
+
+    /// The messages of the last append, by their letters, since the last `set`.
+    func transcript(_ direction: Direction) -> String { state.withLock { $0.transcripts[direction] ?? "" } }
+
+    // MARK: For connections
+
+    /// What to do at this message of the append under way; nil: let it pass.
+    fileprivate func fault(at index: Int, _ direction: Direction, letter: Character) -> Fault? {
+        state.withLock { state in
+            state.transcripts[direction, default: ""].append(letter)
+            guard let trap = state.trap, trap.direction == direction, trap.index == index else { return nil }
+            state.trap = nil
+            state.springs?.finish()
+            print("spring", DispatchTime.now().uptimeNanoseconds/1000000)
+            return trap.fault
+        }
+    }
+}
+
+/// One connection through the proxy: two threads, one for each direction.
+private final class WireConnection: Sendable {
+    private struct State {
+        var statements = ""
+        /// How many Syncs went to the server, and how many of them were answered.
+        var syncs = 0
+        var answered = 0
+        /// How many had been sent before the append's Bind; nil before it.
+        var syncsBefore: Int?
+        var counts: [WireProxy.Direction: Int] = [:]
+        var isSwallowing: Set<WireProxy.Direction> = []
+    }
+
+    private let client: LocalSocket
+    private let server: LocalSocket
+    private let proxy: @Sendable () -> WireProxy?
+    private let state = Mutex(State())
+    private let gate = DispatchSemaphore(value: 0)
+
+    init(client: LocalSocket, server: LocalSocket, proxy: WireProxy) {
+        self.client = client
+        self.server = server
+        self.proxy = { [weak proxy] in proxy }
+    }
+
+    var statements: String { state.withLock { $0.statements } }
+
+    func start() {
+        Thread.detachNewThread { self.pump(.toServer, from: self.client, to: self.server) }
+        Thread.detachNewThread { self.pump(.toClient, from: self.server, to: self.client) }
+    }
+
+    func end() {
+        client.end()
+        server.end()
+        release()
+    }
+
+    func release() { gate.signal() }
+
+    func countAnew() {
+        state.withLock { state in
+            state.syncsBefore = nil
+            state.counts = [:]
+        }
+    }
+
+    func swallow() { state.withLock { $0.isSwallowing = [.toServer, .toClient] } }
+
+    private func pump(_ direction: WireProxy.Direction, from source: LocalSocket, to target: LocalSocket) {
+        var framing = MessageFraming(hasStartup: direction == .toServer)
+        while let bytes = source.receive() {
+            for message in framing.take(bytes) {
+                if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
+                if message.letter == "Z" || message.letter == "R" || message.letter == "B" || message.letter=="P" { print(direction, message.letter, DispatchTime.now().uptimeNanoseconds/1000000) }
+                switch fault(at: message, direction) {
+                case nil:
+                    target.send(message.bytes)
+                case .hold:
+                    gate.wait()
+                    target.send(message.bytes)
+                case .cut:
+                    return cut()
+                case .cutAfter:
+                    target.send(message.bytes)
+                    return cut()
+                case .tear:
+                    target.send(message.bytes.prefix(message.bytes.count / 2))
+                    return cut()
+                case .halfClose:
+                    target.endSending()
+                    _ = state.withLock { $0.isSwallowing.insert(direction) }
+                case .swallow:
+                    _ = state.withLock { $0.isSwallowing.insert(direction) }
+                }
+            }
+        }
+        target.endSending()
+    }
+
+    /// The client sees the end at once; the server first reads what it was sent.
+    private func cut() {
+        client.end()
+        server.endSending()
+        // Unread answers at the close would be a reset, and that would take from the server what it has not read yet.
+        while server.receive() != nil {}
+    }
+
+    private func fault(at message: MessageFraming.Message, _ direction: WireProxy.Direction) -> WireProxy.Fault? {
+        let index: Int? = state.withLock { state in
+            switch direction {
+            case .toServer:
+                if message.letter == "P" { state.statements += message.text }
+                if message.letter == "B", message.text.contains("append_"), state.syncsBefore == nil {
+                    state.syncsBefore = state.syncs
+                }
+                if message.letter == "S" { state.syncs += 1 }
+                guard state.syncsBefore != nil else { return nil }
+            case .toClient:
+                // The first is of no Sync: the server is ready after the log-in.
+                defer { if message.letter == "Z", state.syncs > 0 { state.answered += 1 } }
+                guard let before = state.syncsBefore, state.answered >= before else { return nil }
+            }
+            defer { state.counts[direction, default: 0] += 1 }
+            return state.counts[direction, default: 0]
+        }
+        return index.flatMap { proxy()?.fault(at: $0, direction, letter: message.letter) }
+    }
+}
+
+/// Cuts what comes over a connection into messages: a letter, a length, a body; the client's first has no letter.
+private struct MessageFraming {
+    struct Message {
+        var letter: Character
+        var bytes: [UInt8]
+
+        /// The body as far as it is text.
+        var text: String { String(decoding: bytes.prefix(4096), as: UTF8.self) }
+    }
+
+    private var rest: [UInt8] = []
+    private var expectsStartup: Bool
+
+    init(hasStartup: Bool) { expectsStartup = hasStartup }
+
+    mutating func take(_ bytes: [UInt8]) -> [Message] {
+        rest += bytes
+        var messages: [Message] = []
+        var start = 0
+        while let count = size(at: start), start + count <= rest.count {
+            let letter = expectsStartup ? "^" : Character(Unicode.Scalar(rest[start]))
+            messages.append(Message(letter: letter, bytes: Array(rest[start..<(start + count)])))
+            expectsStartup = false
+            start += count
+        }
+        rest.removeFirst(start)
+        return messages
+    }
+
+    private func size(at start: Int) -> Int? {
+        let lengthAt = start + (expectsStartup ? 0 : 1)
+        guard lengthAt + 4 <= rest.count else { return nil }
+        let length = rest[lengthAt..<(lengthAt + 4)].reduce(0) { $0 << 8 | Int($1) }
+        return lengthAt - start + length
+    }
+}
