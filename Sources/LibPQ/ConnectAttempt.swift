@@ -19,8 +19,9 @@ struct ConnectAttempt {
         var tried: [String] = []
         for hosts in settings.hostListsWithoutTimedOutHosts {
             let isLast = hosts.count <= 1
-            let share = settings.connectTimeout ?? options.connectTimeout / max(1, hosts.count)
-            let attemptDeadline = isLast ? deadline : min(deadline, .now + share)
+            // Without a `connect_timeout`, which is each host's, they share the whole.
+            let share = settings.connectTimeout ?? (isLast ? .seconds(Int32.max) : options.connectTimeout / hosts.count)
+            let attemptDeadline = min(deadline, .now + share)
             guard let connection = Connection(start: options.parameters + settings.override(hosts: hosts)) else {
                 return .failure(ConnectionFailure(.network, "libpq is out of memory"))
             }
@@ -53,7 +54,12 @@ struct ConnectAttempt {
             let patience = deadline - .now
             guard patience > .zero else {
                 let place = Self.place(host: connection.host, port: connection.port)
-                return .failure(ConnectionFailure(.timedOut, "no answer from \(place) in time"))
+                return .failure(
+                    ConnectionFailure(
+                        .timedOut,
+                        ConnectionString.redacting(options.connectionString, in: "no answer from \(place) in time")
+                    )
+                )
             }
             guard wait(connection.socket, forWriting, patience) else {
                 return .failure(ConnectionFailure(.closed, "the session was closed"))
@@ -68,7 +74,7 @@ struct ConnectAttempt {
     }
 
     private func refusal(_ connection: borrowing Connection) -> ConnectionFailure {
-        let message = connection.errorMessage
+        let message = ConnectionString.redacting(options.connectionString, in: connection.errorMessage)
         // libpq gives no SQLSTATE for a failed connection; a server's (or pooler's) refusal reads "FATAL:".
         let isRefusal = message.contains("FATAL:") || message.contains("authentication")
         return ConnectionFailure(isRefusal ? .refused : .network, message)

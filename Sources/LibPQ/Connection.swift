@@ -79,7 +79,8 @@ struct Connection: ~Copyable, @unchecked Sendable {
                     pointer,
                     statement.sql,
                     count,
-                    types.baseAddress,
+                    // libpq reads a type for each parameter, or lets the server infer them all.
+                    types.count == Int(count) ? types.baseAddress : nil,
                     values,
                     lengths,
                     formats,

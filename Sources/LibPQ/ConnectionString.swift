@@ -47,8 +47,23 @@ struct ConnectionString {
 
     /// libpq quotes what it could not read, which can be the password or the whole string.
     private static func withoutPassword(_ reason: String, _ text: String) -> String {
-        let quoted = reason.firstIndex(of: "\"").map { reason[..<$0].trimmingCharacters() } ?? reason
-        return text.isEmpty ? reason : quoted
+        guard !text.isEmpty, let quote = reason.firstIndex(of: "\"") else { return reason }
+        return String(reason[..<quote]).trimmingTrailingWhiteSpace()
+    }
+
+    /// `message` without what may be a password that was not escaped as a URI needs it: libpq then takes its parts for a
+    /// host, a port or a database, and quotes them.
+    static func redacting(_ text: String, in message: String) -> String {
+        guard let scheme = text.firstRange(of: "://"), let at = text.lastIndex(of: "@"), scheme.upperBound < at else {
+            return message
+        }
+        guard let colon = text[scheme.upperBound..<at].firstIndex(of: ":") else { return message }
+        let password = text[text.index(after: colon)..<at]
+        // Well-formed: libpq knows it for a password, and says nothing of it.
+        guard password.contains(where: { "/@:?#".contains($0) }) else { return message }
+        return password.split { "/@:?#&=".contains($0) }.reduce(message) { message, part in
+            message.replacing(part, with: "***")
+        }
     }
 
     /// The indices of the hosts to try: all, then all but the first, and so on.
@@ -66,8 +81,4 @@ struct ConnectionString {
         if ports.count > 1 { keywords.append(("port", ports[range].joined(separator: ","))) }
         return keywords
     }
-}
-
-extension Substring {
-    fileprivate func trimmingCharacters() -> String { String(self).trimmingTrailingWhiteSpace() }
 }

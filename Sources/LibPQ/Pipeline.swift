@@ -8,6 +8,8 @@ struct Pipeline {
     struct Finished {
         var completion: Batch.Completion
         var outcome: Result<[QueryResult], BatchFailure>
+        /// Statements that were to be prepared on the way and were not.
+        var unprepared: [String] = []
     }
 
     /// What libpq handed out.
@@ -20,19 +22,23 @@ struct Pipeline {
     }
 
     private struct Waiting {
-        /// Results that are not the caller's: of statements prepared on the way.
-        var preparations: Int
+        /// Statements prepared on the way, before all others: their results come first and are not the caller's.
+        var preparing: ArraySlice<String>
         var completion: Batch.Completion
         var results: [QueryResult] = []
         var failure: ServerMessage?
+
+        func finished(_ outcome: Result<[QueryResult], BatchFailure>) -> Finished {
+            Finished(completion: completion, outcome: outcome, unprepared: Array(preparing))
+        }
     }
 
     private var waiting: Deque<Waiting> = []
 
     var isEmpty: Bool { waiting.isEmpty }
 
-    mutating func sent(_ completion: @escaping Batch.Completion, preparations: Int) {
-        waiting.append(Waiting(preparations: preparations, completion: completion))
+    mutating func sent(_ completion: @escaping Batch.Completion, preparing: [String] = []) {
+        waiting.append(Waiting(preparing: preparing[...], completion: completion))
     }
 
     /// Takes one item; returns the batch that it completes.
@@ -40,11 +46,7 @@ struct Pipeline {
         guard !waiting.isEmpty else { return nil }
         switch item {
         case .result(let result):
-            if waiting[0].preparations > 0 {
-                waiting[0].preparations -= 1
-            } else {
-                waiting[0].results.append(result)
-            }
+            if waiting[0].preparing.popFirst() == nil { waiting[0].results.append(result) }
             return nil
         case .failure(let message):
             // The first says why; what follows are consequences.
@@ -57,13 +59,12 @@ struct Pipeline {
             if let failure = batch.failure, failure.sqlState.isEmpty {
                 // libpq's own trouble, such as no memory for the answer: the server may well have committed.
                 let loss = ConnectionFailure(.network, failure.message)
-                return Finished(
-                    completion: batch.completion, outcome: .failure(.connectionLost(loss, sent: true)))
+                return batch.finished(.failure(.connectionLost(loss, sent: true)))
             }
             if let failure = batch.failure {
-                return Finished(completion: batch.completion, outcome: .failure(.refused(failure)))
+                return batch.finished(.failure(.refused(failure)))
             }
-            return Finished(completion: batch.completion, outcome: .success(batch.results))
+            return batch.finished(.success(batch.results))
         }
     }
 

@@ -79,8 +79,8 @@ package final class Session: Sendable {
             guard state.phase == .open else { return batches }
             for batch in batches {
                 // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
-                let preparations = Self.send(batch, state: &state)
-                state.pipeline.sent(batch.completion, preparations: preparations)
+                let preparing = Self.send(batch, state: &state)
+                state.pipeline.sent(batch.completion, preparing: preparing)
             }
             Self.flush(state: &state)
             if state.isFlushing { wakePipe.wake() }
@@ -206,22 +206,23 @@ package final class Session: Sendable {
 
     // MARK: Under the lock
 
-    /// Returns how many statements had to be prepared on the way.
-    private static func send(_ batch: Batch, state: inout State) -> Int {
-        var preparations = 0
-        for command in batch.commands {
-            if state.usesPreparedStatements {
-                if state.prepared.insert(command.statement.name).inserted {
-                    preparations += 1
-                    _ = state.connection?.sendPrepare(command.statement)
-                }
-                _ = state.connection?.sendQueryPrepared(command.statement, command.parameters)
-            } else {
-                _ = state.connection?.sendQueryParams(command.statement, command.parameters)
+    /// Returns the statements that had to be prepared: before the others, so that their results come first.
+    private static func send(_ batch: Batch, state: inout State) -> [String] {
+        var preparing: [String] = []
+        if state.usesPreparedStatements {
+            for command in batch.commands where state.prepared.insert(command.statement.name).inserted {
+                preparing.append(command.statement.name)
+                _ = state.connection?.sendPrepare(command.statement)
             }
         }
+        for command in batch.commands {
+            _ =
+                state.usesPreparedStatements
+                ? state.connection?.sendQueryPrepared(command.statement, command.parameters)
+                : state.connection?.sendQueryParams(command.statement, command.parameters)
+        }
         _ = state.connection?.pipelineSync()
-        return preparations
+        return preparing
     }
 
     private static func flush(state: inout State) {
@@ -258,7 +259,13 @@ package final class Session: Sendable {
             case .failure: .failure(result.message)
             case .success: .result(result)
             }
-        if case .failure(let message) = item, message.endsConnection { state.lastWords = message }
-        if let batch = state.pipeline.received(item) { finished.append(batch) }
+        // libpq's own words, which have no SQLSTATE, must not cover the server's.
+        if case .failure(let message) = item, message.endsConnection, state.lastWords?.sqlState.isEmpty ?? true {
+            state.lastWords = message
+        }
+        if let batch = state.pipeline.received(item) {
+            state.prepared.subtract(batch.unprepared)
+            finished.append(batch)
+        }
     }
 }

@@ -90,7 +90,10 @@ final class Announcer: Sendable {
     }
 
     private func failed(_ payload: String, _ error: JournalError) {
-        logger.warning("NOTIFY failed; tails find the events at their next check", metadata: ["reason": "\(error.message)"])
+        logger.warning(
+            "NOTIFY failed; tails find the events at their next check",
+            metadata: ["reason": "\(error.message)"]
+        )
         // The queue is full, and stays so, even when its reader is gone, until somebody asks for its usage.
         if error.sqlState == "54000" { requester.send(statements.clearNotificationQueue, Parameters()) { _ in } }
     }

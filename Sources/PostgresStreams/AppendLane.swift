@@ -174,12 +174,10 @@ final class AppendLane: Sendable {
             switch outcome {
             case .success(let results):
                 guard let answers = results.last.flatMap(segment.answers) else {
-                    let strange = ServerMessage(
-                        severity: "ERROR",
-                        sqlState: "XX000",
-                        message: "append_batch answered in an unknown form"
-                    )
-                    resolutions = state.queue.refused(segment.id, strange)
+                    // It committed, and we cannot tell what: asked again until the deadline says that it is unknown.
+                    state.lastError = JournalError(.refused, "the server answered an append in an unknown form")
+                    state.queue.connectionLost(segment.id, sent: true)
+                    pause = state.pauseAfterRefusal()
                     break
                 }
                 resolutions = state.queue.answered(segment.id, answers)

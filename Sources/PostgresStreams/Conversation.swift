@@ -12,7 +12,9 @@ final class Conversation: Sendable {
         var backOff = BackOff()
         while true {
             let outcome = Once<Result<Void, JournalError>>()
-            let session = Session.start(options, after: backOff.delay) { _, event in
+            var attempt = options
+            attempt.connectTimeout = min(options.connectTimeout, max(.zero, deadline - .now - backOff.delay))
+            let session = Session.start(attempt, after: backOff.delay) { _, event in
                 switch event {
                 case .connected: outcome.set(.success(()))
                 case .ended(let failure): outcome.set(.failure(JournalError(failure)))

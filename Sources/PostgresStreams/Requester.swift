@@ -53,13 +53,19 @@ final class Requester: Sendable {
     func open(within timeout: Duration) async throws(JournalError) -> Greeting {
         let deadline = ContinuousClock.now + timeout
         while true {
-            let outcome: Result<Greeting, JournalError> = await withCheckedContinuation { continuation in
-                state.withLock { state in
-                    state.openers.append { continuation.resume(returning: $0) }
-                    state.openDeadline = deadline
+            let opener = Once<Result<Greeting, JournalError>>()
+            let outcome = await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    opener.onValue { continuation.resume(returning: $0) }
+                    state.withLock { state in
+                        state.openers.append { opener.set($0) }
+                        state.openDeadline = deadline
+                    }
+                    setTimer()
+                    connection?.start()
                 }
-                setTimer()
-                connection?.start()
+            } onCancel: {
+                opener.set(.failure(JournalError(.cancelled, "the task was cancelled")))
             }
             switch outcome {
             case .success(let greeting): return greeting
@@ -150,16 +156,17 @@ final class Requester: Sendable {
         guard let session, !requests.isEmpty else { return }
         session.submit(
             requests.map { request in
-                Batch([(request.statement, request.parameters)]) { [self] in answered(request.id, $0) }
+                Batch([(request.statement, request.parameters)]) { [self] in answered(request.id, over: session, $0) }
             }
         )
     }
 
-    private func answered(_ id: Int, _ outcome: Result<[QueryResult], BatchFailure>) {
+    private func answered(_ id: Int, over session: Session, _ outcome: Result<[QueryResult], BatchFailure>) {
         let request: Request? = state.withLock { state in
             guard let request = state.underWay.removeValue(forKey: id) else { return nil }
-            // Lost: it goes back where it was, to the front.
+            // Lost: it goes back where it was, to the front. The session takes no more, though its end is yet to be told.
             if case .failure(.connectionLost) = outcome {
+                if state.session === session { state.session = nil }
                 state.waiting.prepend(request)
                 return nil
             }
@@ -234,9 +241,11 @@ final class Requester: Sendable {
             var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
             if let deadline = state.openDeadline, deadline <= now { swap(&openers, &state.openers) }
             return Expired(
-                requests: stuck + waiting, openers: openers,
+                requests: stuck + waiting,
+                openers: openers,
                 error: state.lastError ?? JournalError(.unreachable, "the server did not answer in time"),
-                isStuck: !stuck.isEmpty)
+                isStuck: !stuck.isEmpty
+            )
         }
         for opener in expired.openers { opener(.failure(expired.error)) }
         for request in expired.requests { request.completion(.failure(expired.error)) }
@@ -246,7 +255,8 @@ final class Requester: Sendable {
     private func setTimer() {
         let deadline = state.withLock { state in
             let opening = state.openers.isEmpty ? nil : state.openDeadline
-            return (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
+            return
+                (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
                 + [opening].compactMap { $0 }).min()
         }
         connection?.setTimer(at: deadline)

@@ -43,7 +43,9 @@ struct Segment: Sendable {
 
     /// The parameters of `append_single`, in its order.
     private static func parameters(
-        _ run: Run, _ event: DurableEvent, _ durability: JournalConfiguration.Durability
+        _ run: Run,
+        _ event: DurableEvent,
+        _ durability: JournalConfiguration.Durability
     ) -> Parameters {
         var parameters = Parameters(reservingCapacity: event.json.utf8Count + 256)
         parameters.append(run.stream.text)

@@ -183,10 +183,6 @@ final class TailHub: Sendable {
             else { continue }
             rows[ordinal - 1].append(event)
         }
-        // The lateral pages come in order; the server promises it of none.
-        return rows.map { rows in
-            zip(rows, rows.dropFirst()).allSatisfy { $0.position < $1.position }
-                ? rows : rows.sorted { $0.position < $1.position }
-        }
+        return rows
     }
 }

@@ -108,7 +108,7 @@ private final class Capture: Sendable {
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else { break }
                 all += chunk[..<count]
-                while let end = all[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                while let end = Self.lineFeed(in: all, from: searched) {
                     lineContinuation.yield(String(decoding: all[lineStart..<end], as: UTF8.self))
                     lineStart = end + 1
                     searched = lineStart
@@ -118,6 +118,16 @@ private final class Capture: Sendable {
             lineContinuation.finish()
             wholeContinuation.yield(all)
             wholeContinuation.finish()
+        }
+    }
+
+    /// A debug build takes far longer to walk through an array.
+    private static func lineFeed(in bytes: [UInt8], from start: Int) -> Int? {
+        bytes.withUnsafeBytes { bytes in
+            guard start < bytes.count, let base = bytes.baseAddress,
+                let hit = memchr(base + start, Int32(UInt8(ascii: "\n")), bytes.count - start)
+            else { return nil }
+            return UnsafeRawPointer(hit) - base
         }
     }
 

@@ -123,9 +123,7 @@ struct ConnectTests {
     func singleShare() throws {
         let host = try SilentHost()
         let patience = try firstPatience("host=127.0.0.1 connect_timeout=7", host.port)
-        withKnownIssue("the last host, and so a single one, has all the time there is") {
-            #expect(patience <= .seconds(7))
-        }
+        #expect(patience <= .seconds(7))
     }
 
     // MARK: No entry
@@ -165,8 +163,6 @@ struct ConnectTests {
     )
     func unescapedPassword(url: String) async throws {
         let failure = try await failure(url)
-        withKnownIssue("libpq quotes what it took for a host or port") {
-            #expect(!failure.message.contains("hunter2"), "\(failure)")
-        }
+        #expect(!failure.message.contains("hunter2"), "\(failure)")
     }
 }

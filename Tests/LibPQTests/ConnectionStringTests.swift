@@ -16,7 +16,7 @@ struct ConnectionStringTests {
             ("host=,b", ["", "b"], [], []),
             ("postgresql://u:p@h/d", ["h"], [], []),
             ("postgres://u@a:1,b:2/d?connect_timeout=5", ["a", "b"], [], ["1", "2"]),
-            ("postgresql:///d?host=%2Ftmp&port=5433", ["/tmp"], [], ["5433"]),
+            ("postgresql:///d?host=%2Frun%2Fpg&port=5433", ["/run/pg"], [], ["5433"]),
             ("postgresql://[::1]:5/d", ["::1"], [], ["5"]),
         ] as [(String, [String], [String], [String])]
     )

@@ -14,7 +14,7 @@ struct PipelineTests {
         #expect(pipeline.isEmpty)
         let told = Told()
         let results = [QueryResult.empty(), QueryResult.empty()]
-        pipeline.sent(told.completion(of: 1), preparations: 0)
+        pipeline.sent(told.completion(of: 1))
         #expect(!pipeline.isEmpty)
         #expect(pipeline.received(.result(results[0])) == nil)
         #expect(pipeline.received(.result(results[1])) == nil)
@@ -28,14 +28,14 @@ struct PipelineTests {
     func order() {
         var pipeline = Pipeline()
         let told = Told()
-        for batch in 1...3 { pipeline.sent(told.completion(of: batch), preparations: 0) }
+        for batch in 1...3 { pipeline.sent(told.completion(of: batch)) }
         pipeline.received(.result(.empty()))?.tell()
         pipeline.received(.sync)?.tell()
         #expect(told.words == ["1 has 1"])
         pipeline.received(.sync)?.tell()
         pipeline.received(.result(.empty()))?.tell()
         #expect(told.words == ["1 has 1", "2 has 0"])
-        pipeline.sent(told.completion(of: 4), preparations: 0)
+        pipeline.sent(told.completion(of: 4))
         pipeline.received(.sync)?.tell()
         pipeline.received(.result(.empty()))?.tell()
         pipeline.received(.sync)?.tell()
@@ -47,8 +47,8 @@ struct PipelineTests {
     func preparation() {
         var pipeline = Pipeline()
         let told = Told()
-        pipeline.sent(told.completion(of: 1), preparations: 1)
-        pipeline.sent(told.completion(of: 2), preparations: 0)
+        pipeline.sent(told.completion(of: 1), preparing: ["one"])
+        pipeline.sent(told.completion(of: 2))
         let result = QueryResult.empty()
         for item in [Pipeline.Item.result(.empty()), .result(result), .sync, .result(.empty()), .sync] {
             pipeline.received(item)?.tell()
@@ -63,8 +63,8 @@ struct PipelineTests {
     func failure() {
         var pipeline = Pipeline()
         let told = Told()
-        pipeline.sent(told.completion(of: 1), preparations: 0)
-        pipeline.sent(told.completion(of: 2), preparations: 0)
+        pipeline.sent(told.completion(of: 1))
+        pipeline.sent(told.completion(of: 2))
         for item in [Pipeline.Item.result(.empty()), .failure(Self.no), .skipped, .failure(Self.consequence)] {
             #expect(pipeline.received(item) == nil)
         }
@@ -79,7 +79,7 @@ struct PipelineTests {
     func commitFailure() {
         var pipeline = Pipeline()
         let told = Told()
-        pipeline.sent(told.completion(of: 1), preparations: 0)
+        pipeline.sent(told.completion(of: 1))
         for item in [Pipeline.Item.result(.empty()), .failure(Self.no), .sync] { pipeline.received(item)?.tell() }
         #expect(told.words == ["1 refused 23514"])
     }
@@ -88,7 +88,7 @@ struct PipelineTests {
     func libpqFailure() {
         var pipeline = Pipeline()
         let told = Told()
-        pipeline.sent(told.completion(of: 1), preparations: 0)
+        pipeline.sent(told.completion(of: 1))
         let trouble = ServerMessage(severity: "", sqlState: "", message: "out of memory for query result")
         for item in [Pipeline.Item.failure(trouble), .sync] { pipeline.received(item)?.tell() }
         #expect(told.words == ["1 lost, sent: true"])
@@ -98,7 +98,7 @@ struct PipelineTests {
     func lost() {
         var pipeline = Pipeline()
         let told = Told()
-        for batch in 1...3 { pipeline.sent(told.completion(of: batch), preparations: 0) }
+        for batch in 1...3 { pipeline.sent(told.completion(of: batch)) }
         pipeline.received(.sync)?.tell()
         #expect(pipeline.received(.result(.empty())) == nil)
         #expect(pipeline.received(.failure(Self.no)) == nil)

@@ -80,10 +80,8 @@ struct SessionEndTests {
         #expect(told == [nil, true, true])
         let failure = try await live.ended()
         #expect(failure.reason == .network)
-        withKnownIssue("libpq's own words replace the server's last ones", isIntermittent: true) {
-            #expect(failure.sqlState == "57P01")
-            #expect(failure.message.contains("SQLSTATE 57P01"))
-        }
+        #expect(failure.sqlState == "57P01")
+        #expect(failure.message.contains("SQLSTATE 57P01"))
     }
 
     @Test("when its backend is terminated while nothing is under way it ends too")

@@ -234,10 +234,8 @@ struct SessionTests {
         live.session.usePreparedStatements()
         let first = try await live.run([.init("select 1"), .init("select 2"), .init("select 3")]).get()
         let second = try await live.run([.init("select 1"), .init("select 4")]).get()
-        withKnownIssue("the first results of a batch are taken for those of its preparations") {
-            #expect(first.map { $0.rowCount == 1 ? $0.integer(row: 0, column: 0) : nil } == [1, 2, 3])
-            #expect(second.map { $0.rowCount == 1 ? $0.integer(row: 0, column: 0) : nil } == [1, 4])
-        }
+        #expect(first.map { $0.rowCount == 1 ? $0.integer(row: 0, column: 0) : nil } == [1, 2, 3])
+        #expect(second.map { $0.rowCount == 1 ? $0.integer(row: 0, column: 0) : nil } == [1, 4])
         try await live.close()
     }
 
@@ -249,10 +247,8 @@ struct SessionTests {
         let skipped = await live.run("select 2")
         #expect(await live.run("create temp table late as select 7 as n").refusal == nil)
         let refused = await live.run("select n from late")
-        withKnownIssue("what was skipped or refused counts as prepared") {
-            #expect(skipped.integer == 2)
-            #expect(refused.integer == 7)
-        }
+        #expect(skipped.integer == 2)
+        #expect(refused.integer == 7)
         try await live.close()
     }
 

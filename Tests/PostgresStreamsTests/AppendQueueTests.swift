@@ -85,6 +85,23 @@ struct AppendQueueTests {
         #expect(log.send() == "a@8!: 4")
     }
 
+    @Test("what waits for its stream goes before what came later, whatever its kind")
+    func heldOrder() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.add(2, "a", expecting: 1)
+        log.add(3, "b")
+        log.add(4, "a")
+        log.add(5, "b", expecting: 1)
+        #expect(log.send() == "a@0: 1 | b@0: 3")
+        log.add(6, "a")
+        log.add(7, "b", expecting: 2)
+        #expect(log.answer(.written(0), .written(0)) == "1 at 0, 3 at 0")
+        #expect(log.send() == "a@1!: 2 | b@1!: 5 7")
+        #expect(log.answer(.written(1), .written(1)) == "2 at 1, 5 at 1, 7 at 2")
+        #expect(log.send() == "a@2: 4 6")
+    }
+
     @Test("exact and other appends to a stream do not share a run, and keep their order")
     func mixedExactness() {
         var log = AppendQueueTranscript()

@@ -7,7 +7,16 @@ import Testing
 struct TailRegistryModelTests {
     @Test("every event is delivered once and in order, at the latest after a look at everything", arguments: 0..<400)
     func deliveries(seed: Int) {
-        var run = TailModelRun(seed: UInt64(seed))
+        var run = TailModelRun(seed: UInt64(seed), losesHints: true)
+        for _ in 0..<200 { run.step() }
+        run.hintAll()
+        run.finish()
+        run.expectAllDelivered()
+    }
+
+    @Test("where no hint is lost every event is delivered without such a look", arguments: 0..<400)
+    func hintsAlone(seed: Int) {
+        var run = TailModelRun(seed: UInt64(seed), losesHints: false)
         for _ in 0..<200 { run.step() }
         run.finish()
         run.expectAllDelivered()
@@ -39,7 +48,13 @@ private struct TailModelRun {
     private static let streams = ["a", "b", "c"].map { StreamName(trusting: $0) }
     private static let pageSize = 3
 
-    init(seed: UInt64) { random = SplitMix(seed: seed) }
+    /// And now and then everything is looked at.
+    private let losesHints: Bool
+
+    init(seed: UInt64, losesHints: Bool) {
+        random = SplitMix(seed: seed)
+        self.losesHints = losesHints
+    }
 
     private mutating func number(_ range: Range<Int>) -> Int { Int.random(in: range, using: &random) }
 
@@ -48,7 +63,7 @@ private struct TailModelRun {
     mutating func step() {
         switch number(0..<100) {
         case 0..<25: append()
-        case 25..<30: registry.hintAll()
+        case 25..<30: if losesHints { hintAll() }
         case 30..<35: comeAndGo()
         case 35..<60: pull()
         case 60..<65: connection += 1
@@ -56,10 +71,10 @@ private struct TailModelRun {
         }
     }
 
-    /// Everybody pulls until there is nothing more, after a look at everything.
+    mutating func hintAll() { registry.hintAll() }
+
+    /// Everybody pulls until there is nothing more.
     mutating func finish() {
-        // Hints of appends whose reads are under way may all have been lost; this one is not.
-        registry.hintAll()
         var progress = true
         while progress {
             let before = consumers.values.reduce(0) { $0 + $1.delivered.count }
@@ -72,7 +87,7 @@ private struct TailModelRun {
     private mutating func append() {
         let stream = number(0..<3)
         lengths[stream] += number(1..<6)
-        if number(0..<100) < 70 { registry.hint([Substring(Self.streams[stream].digest)]) }
+        if !losesHints || number(0..<100) < 70 { registry.hint([Substring(Self.streams[stream].digest)]) }
     }
 
     private mutating func comeAndGo() {

@@ -17,3 +17,15 @@ func thrown<R>(
     }
     return nil
 }
+
+/// What `body` returns, or the `JournalError` it throws.
+func outcome<R>(
+    isolation: isolated (any Actor)? = #isolation,
+    of body: () async throws -> R
+) async throws -> Result<R, JournalError> {
+    do {
+        return .success(try await body())
+    } catch let error as JournalError {
+        return .failure(error)
+    }
+}

@@ -64,7 +64,6 @@ final class WireProxy: Sendable {
         guard !state.withLock({ $0.isRefusing }), let server = try? LocalSocket.connected(port: serverPort) else {
             return client.end()
         }
-        print("accept", DispatchTime.now().uptimeNanoseconds/1000000)
         let connection = WireConnection(client: client, server: server, proxy: self)
         state.withLock { $0.connections.append(connection) }
         connection.start()
@@ -119,7 +118,6 @@ final class WireProxy: Sendable {
             guard let trap = state.trap, trap.direction == direction, trap.index == index else { return nil }
             state.trap = nil
             state.springs?.finish()
-            print("spring", DispatchTime.now().uptimeNanoseconds/1000000)
             return trap.fault
         }
     }
@@ -179,7 +177,6 @@ private final class WireConnection: Sendable {
         while let bytes = source.receive() {
             for message in framing.take(bytes) {
                 if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
-                if message.letter == "Z" || message.letter == "R" || message.letter == "B" || message.letter=="P" { print(direction, message.letter, DispatchTime.now().uptimeNanoseconds/1000000) }
                 switch fault(at: message, direction) {
                 case nil:
                     target.send(message.bytes)

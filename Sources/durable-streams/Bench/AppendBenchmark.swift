@@ -26,7 +26,9 @@ struct AppendBenchmark {
     /// (a): one INSERT per commit, a connection per writer.
     func floorSingle(writers: Int) async throws -> BenchmarkRow {
         let stream = nextFloorStreams(writers)
-        let figures = await onThread { floor_insert(databaseURL, quotedSchema, stream, Int32(writers), seconds, Self.eventText) }
+        let figures = await onThread {
+            floor_insert(databaseURL, quotedSchema, stream, Int32(writers), seconds, Self.eventText)
+        }
         return try row("floor (a): INSERT × \(writers) connection\(writers == 1 ? "" : "s")", figures)
     }
 
@@ -60,15 +62,22 @@ struct AppendBenchmark {
         let error = withUnsafeBytes(of: &figures.error) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         guard error.isEmpty else { throw BenchmarkError(description: "\(name): \(error)") }
         return BenchmarkRow(
-            name: name, eventsPerSecond: figures.events_per_second, p50: figures.p50_microseconds,
-            p99: figures.p99_microseconds)
+            name: name,
+            eventsPerSecond: figures.events_per_second,
+            p50: figures.p50_microseconds,
+            p99: figures.p99_microseconds
+        )
     }
 
     // MARK: Ours
 
     /// `writers` tasks, each awaiting its own appends, spread over `streams` streams.
     func append(
-        _ journal: Journal, name: String, writers: Int, streams: Int, floor: BenchmarkRow?,
+        _ journal: Journal,
+        name: String,
+        writers: Int,
+        streams: Int,
+        floor: BenchmarkRow?,
         run: String = String(UInt64.random(in: .min ... .max), radix: 16)
     ) async throws -> BenchmarkRow {
         let event = try DurableEvent(Self.eventText)
@@ -83,7 +92,11 @@ struct AppendBenchmark {
 
     /// The same with a tail open on every stream, held against the row without.
     func appendTailed(
-        _ journal: Journal, name: String, writers: Int, streams: Int, without: BenchmarkRow
+        _ journal: Journal,
+        name: String,
+        writers: Int,
+        streams: Int,
+        without: BenchmarkRow
     ) async throws -> BenchmarkRow {
         let run = String(UInt64.random(in: .min ... .max), radix: 16)
         return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -92,7 +105,13 @@ struct AppendBenchmark {
                 group.addTask { for try await _ in tail {} }
             }
             let row = try await append(
-                journal, name: name, writers: writers, streams: streams, floor: without, run: run)
+                journal,
+                name: name,
+                writers: writers,
+                streams: streams,
+                floor: without,
+                run: run
+            )
             group.cancelAll()
             // Their errors say that they were cancelled.
             while await group.nextResult() != nil {}
@@ -110,7 +129,10 @@ struct AppendBenchmark {
     }
 
     private func measure(
-        name: String, workers: Int, floor: BenchmarkRow?, _ worker: @Sendable (Int) throws -> @Sendable () async throws -> Int
+        name: String,
+        workers: Int,
+        floor: BenchmarkRow?,
+        _ worker: @Sendable (Int) throws -> @Sendable () async throws -> Int
     ) async throws -> BenchmarkRow {
         let clock = ContinuousClock()
         let begin = clock.now
@@ -144,8 +166,13 @@ struct AppendBenchmark {
         let rate = Double(events) / elapsed
         let p50 = samples[samples.count / 2]
         return BenchmarkRow(
-            name: name, eventsPerSecond: rate, p50: p50, p99: samples[samples.count * 99 / 100],
-            ratio: floor.map { rate / $0.eventsPerSecond }, p50Ratio: floor.map { p50 / $0.p50 })
+            name: name,
+            eventsPerSecond: rate,
+            p50: p50,
+            p99: samples[samples.count * 99 / 100],
+            ratio: floor.map { rate / $0.eventsPerSecond },
+            p50Ratio: floor.map { p50 / $0.p50 }
+        )
     }
 }
 

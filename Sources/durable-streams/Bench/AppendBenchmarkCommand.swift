@@ -21,7 +21,8 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
 
             With --json a line per row: {"name","appendsPerSecond","p50","p99","ratio","p50Ratio"}; p50 and p99 in \
             microseconds per call; the ratios are ours ÷ the floor's.
-            """)
+            """
+    )
 
     @OptionGroup var connection: ConnectionOptions
 
@@ -41,7 +42,9 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
         guard (1...10_000).contains(writers), (1...100_000).contains(streams) else {
             throw ValidationError("--writers takes 1 to 10,000, --streams 1 to 100,000")
         }
-        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds takes more than 0 and at most 3,600") }
+        guard seconds > 0, seconds <= 3600 else {
+            throw ValidationError("--seconds takes more than 0 and at most 3,600")
+        }
     }
 
     func run() async throws {
@@ -59,7 +62,12 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
         configuration.schema = schema
         configuration.writerConnections = JournalConfiguration().writerConnections
         let benchmark = AppendBenchmark(
-            databaseURL: url, schema: schema, writers: writers, streams: streams, seconds: seconds)
+            databaseURL: url,
+            schema: schema,
+            writers: writers,
+            streams: streams,
+            seconds: seconds
+        )
         do {
             try await withJournal(configuration, migrate: true) { journal in try await rows(benchmark, journal) }
             try drop(schema, url)
@@ -78,10 +86,17 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
         let batch = try await show(try await benchmark.floorBatch(64))
         let name = "\(writers) writers on \(streams) streams"
         let plain = try await show(
-            await benchmark.append(journal, name: name, writers: writers, streams: streams, floor: batch))
+            await benchmark.append(journal, name: name, writers: writers, streams: streams, floor: batch)
+        )
         try await show(
             await benchmark.appendTailed(
-                journal, name: name + ", all tailed", writers: writers, streams: streams, without: plain))
+                journal,
+                name: name + ", all tailed",
+                writers: writers,
+                streams: streams,
+                without: plain
+            )
+        )
         try await show(await benchmark.appendBatches(journal, of: 1000, floor: batch))
     }
 
@@ -92,7 +107,9 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
     }
 
     private func drop(_ schema: String, _ url: String) throws {
-        let error = String(cString: floor_execute(url, "set client_min_messages = error; drop schema if exists \(schema) cascade"))
+        let error = String(
+            cString: floor_execute(url, "set client_min_messages = error; drop schema if exists \(schema) cascade")
+        )
         if !error.isEmpty { throw ToolError(.unavailable, "schema \(schema) could not be dropped: \(error)") }
     }
 }

@@ -1,0 +1,225 @@
+import Foundation
+import PostgresStreams
+import Testing
+import TisynStreams
+
+/// Tasks that are cancelled and journals that are closed, with work in every state.
+@Suite("Cancelling and closing", .serialized, .timeLimit(.minutes(5)))
+struct CancellationTests {
+    /// A journal with one connection that appends, stopped at the lock of stream `s`, on which one event is.
+    private func withHeldStream(
+        _ body: (_ journal: Journal, _ stream: PostgresStream, _ holder: SQLSession, _ observer: SQLSession)
+            async throws -> Void
+    ) async throws {
+        try await withTestJournal({ $0.writerConnections = 1 }) { journal in
+            let url = journal.configuration.databaseURL
+            let stream = try journal.stream("s")
+            try await stream.append(.close("before", .cancelled))
+            try await withSQL(url) { holder in
+                try await withSQL(url) { observer in
+                    try await holder.run("begin")
+                    try await holder.run("select * from durable_streams.streams for update")
+                    try await body(journal, stream, holder, observer)
+                }
+            }
+        }
+    }
+
+    private func untilBlocked(_ observer: SQLSession) async throws {
+        try await until {
+            try await observer.integer(
+                """
+                select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+                    and query like '%append_%'
+                """
+            ) > 0
+        }
+    }
+
+    @Test("an append that waits behind another is withdrawn: not written, now or later")
+    func queued() async throws {
+        guard #available(macOS 26, *) else { return }
+        try await withHeldStream { journal, stream, holder, observer in
+            let first = Task { try await stream.append(.close("first", .cancelled)) }
+            try await untilBlocked(observer)
+            // Immediate: they are queued when this returns.
+            let second = Task.immediate { await thrown { try await stream.append(.close("second", .cancelled)) } }
+            let third = Task.immediate { try await journal.stream("other").append(.close("third", .cancelled)) }
+            second.cancel()
+            let error = await second.value
+            #expect(error?.code == .cancelled)
+            #expect(error?.outcome == .notWritten)
+            #expect(error?.receipt == nil)
+            try await holder.run("commit")
+            #expect(try await first.value == 1)
+            #expect(try await third.value == 0)
+            #expect(try await stream.readAll().map(\.coroutineID) == ["before", "first"])
+        }
+    }
+
+    @Test("an append on the wire is not interrupted: its outcome is unknown until resolve tells")
+    func onTheWire() async throws {
+        try await withHeldStream { journal, stream, holder, observer in
+            let first = Task { await thrown { try await stream.append(.close("first", .cancelled)) } }
+            try await untilBlocked(observer)
+            first.cancel()
+            let error = await first.value
+            #expect(error?.code == .cancelled)
+            #expect(error?.outcome == .unknown)
+            let receipt = try #require(error?.receipt)
+            #expect(receipt.stream == stream.name)
+            #expect(try await journal.resolve(receipt) == .notWrittenYet)
+            try await holder.run("commit")
+            await journal.flush()
+            #expect(try await journal.resolve(receipt) == .written(at: 1))
+            #expect(try await stream.readAll().map(\.coroutineID) == ["before", "first"])
+        }
+    }
+
+    @Test("each of several appends that share a transaction resolves to its own position")
+    func receiptsOfOneSegment() async throws {
+        guard #available(macOS 26, *) else { return }
+        try await withHeldStream { journal, stream, holder, observer in
+            let first = Task { try await stream.append(.close("first", .cancelled)) }
+            try await untilBlocked(observer)
+            let shared = (0..<4).map { n in
+                Task.immediate {
+                    await thrown {
+                        try await stream.append(contentsOf: [.close("\(n).a", .cancelled), .close("\(n).b", .cancelled)])
+                    }
+                }
+            }
+            // Lets the first through and stops the next transaction, which has the others.
+            let next = try await SQLSession(journal.configuration.databaseURL)
+            async let held = next.run("begin; select * from durable_streams.streams for update")
+            try await until {
+                try await observer.integer(
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%for update%'"
+                ) > 0
+            }
+            try await holder.run("commit")
+            #expect(try await first.value == 1)
+            _ = try await held
+            try await untilBlocked(observer)
+            for task in shared { task.cancel() }
+            var receipts: [AppendReceipt] = []
+            for task in shared { receipts.append(try #require(await task.value?.receipt)) }
+            try await next.run("commit")
+            await journal.flush()
+            for (n, receipt) in receipts.enumerated() {
+                let resolution = try await journal.resolve(receipt)
+                #expect(resolution == .written(at: 2 + 2 * n))
+            }
+        }
+    }
+
+    @Test("a task that is cancelled before it appends writes nothing")
+    func cancelledBefore() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            for _ in 0..<20 {
+                let task = Task {
+                    try? await Task.sleep(for: .seconds(600))
+                    return await thrown { try await stream.append(.close("never", .cancelled)) }
+                }
+                task.cancel()
+                let error = await task.value
+                #expect(error?.code == .cancelled)
+                #expect(error?.outcome == .notWritten)
+            }
+            #expect(try await stream.nextPosition() == 0)
+        }
+    }
+
+    @Test("appends that are cancelled at any moment are there if their error says so, and not if it says not")
+    func cancelledAtAnyMoment() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            var unknown: [(CoroutineID, AppendReceipt)] = []
+            var written: Set<CoroutineID> = []
+            var notWritten: Set<CoroutineID> = []
+            for round in 0..<60 {
+                let tasks = (0..<8).map { n in
+                    let id = CoroutineID("\(round).\(n)")
+                    return (id, Task { try await outcome { try await stream.append(.close(id, .ok(nil))) } })
+                }
+                for _ in 0..<(round % 12) { await Task.yield() }
+                for (_, task) in tasks { task.cancel() }
+                for (id, task) in tasks {
+                    switch try await task.value {
+                    case .success: written.insert(id)
+                    case .failure(let error):
+                        #expect(error.code == .cancelled)
+                        if let receipt = error.receipt {
+                            #expect(error.outcome == .unknown)
+                            unknown.append((id, receipt))
+                        } else {
+                            #expect(error.outcome == .notWritten)
+                            notWritten.insert(id)
+                        }
+                    }
+                }
+            }
+            await journal.flush()
+            let ids = try await stream.readAll().map(\.coroutineID)
+            #expect(Set(ids).count == ids.count)
+            #expect(written.isSubset(of: ids))
+            #expect(notWritten.isDisjoint(with: ids))
+            for (id, receipt) in unknown {
+                switch try await journal.resolve(receipt) {
+                case .written(let position): #expect(ids[position] == id)
+                case .notWritten, .notWrittenYet: #expect(!ids.contains(id))
+                }
+            }
+        }
+    }
+
+    @Test("a cancelled tail ends at once, and the journal tails no more")
+    func tail() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            let tasks = (0..<20).map { _ in
+                Task { await thrown { for try await _ in stream.tail() {} } }
+            }
+            for await state in journal.listeningStates() where state == .listening { break }
+            for task in tasks { task.cancel() }
+            for task in tasks {
+                let error = await task.value
+                #expect(error?.code == .cancelled)
+                #expect(error?.outcome == nil)
+            }
+            for await state in journal.listeningStates() where state == .idle { break }
+            #expect(try await stream.append(.close("root", .cancelled)) == 0)
+            // And it can be begun anew.
+            var seen = 0
+            for try await _ in stream.tail(untilClose: true) { seen += 1 }
+            #expect(seen == 1)
+        }
+    }
+
+    @Test("a cancelled read, claim or listing ends as cancelled")
+    func reads() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("root", .cancelled))
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await sql.run("begin")
+                try await sql.run("lock table durable_streams.streams in access exclusive mode")
+                let tasks = [
+                    Task { await thrown { _ = try await stream.readAll() } },
+                    Task { await thrown { _ = try await stream.claim() } },
+                    Task { await thrown { _ = try await stream.nextPosition() } },
+                    Task { await thrown { for try await _ in journal.streams() {} } },
+                    Task { await thrown { _ = try await stream.replayIndex().peekYield("root") } },
+                ]
+                for task in tasks { task.cancel() }
+                for task in tasks {
+                    let error = await task.value
+                    #expect(error?.code == .cancelled)
+                }
+                try await sql.run("rollback")
+            }
+            #expect(try await stream.readAll().count == 1)
+        }
+    }
+}
