@@ -55,9 +55,11 @@ declare
     v_next bigint;
     v_found bigint;
     v_now timestamptz;
+    -- Assigned, where PERFORM would run a query.
+    v_setting text;
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
-        perform set_config('synchronous_commit', p_synchronous_commit, true);
+        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
     end if;
 
     for attempt in 1..2 loop
@@ -124,13 +126,13 @@ begin
     v_now := clock_timestamp();
     -- Tells the guard of 0003_guards.sql that positions were checked. Not by a SET clause of the function: to name a
     -- setting that no server knows takes a superuser there.
-    perform set_config('durable_streams.appending', 'on', true);
+    v_setting := set_config('durable_streams.appending', 'on', true);
     insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
     select v_ids[e.run], positions[e.run] + row_number() over (partition by e.run order by e.ordinal) - 1, v_now, p_tokens[e.run], e.kind,
         e.coroutine_id, e.event
     from unnest(p_runs, p_kinds, p_coroutine_ids, p_events) with ordinality as e (run, kind, coroutine_id, event, ordinal)
     where outcomes[e.run] = 'written';
-    perform set_config('durable_streams.appending', 'off', true);
+    v_setting := set_config('durable_streams.appending', 'off', true);
 
     outcomes := array_replace(outcomes, 'found', 'written');
 end
@@ -151,19 +153,21 @@ as $$
 declare
     v_id bigint;
     v_next bigint;
+    v_setting text;
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
-        perform set_config('synchronous_commit', p_synchronous_commit, true);
+        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
     end if;
     select s.id, s.epoch into v_id, epoch from streams s where s.name = p_stream for no key update;
     -- A statement of its own, so that its snapshot is taken under the lock: what it sees of this stream is final.
-    select coalesce(max(e.position) + 1, case when p_position = 0 then 0 end) into v_next
-    from events e where e.stream_id = v_id and e.position >= p_position - 1;
+    select e.position + 1 into v_next from events e
+    where e.stream_id = v_id and e.position >= p_position - 1 order by e.position desc limit 1;
+    if v_next is null and p_position = 0 then v_next := 0; end if;
     if v_next = p_position and nullif(epoch, 0) is not distinct from p_epoch and v_id is not null then
-        perform set_config('durable_streams.appending', 'on', true);
+        v_setting := set_config('durable_streams.appending', 'on', true);
         insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
         values (v_id, v_next, clock_timestamp(), p_token, p_kind, p_coroutine_id, p_event);
-        perform set_config('durable_streams.appending', 'off', true);
+        v_setting := set_config('durable_streams.appending', 'off', true);
         outcome := 'written';
         position := v_next;
     else
@@ -225,9 +229,10 @@ set enable_seqscan = off
 as $$
 declare
     v_id bigint;
+    v_setting text;
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
-        perform set_config('synchronous_commit', p_synchronous_commit, true);
+        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
     end if;
     insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;
     update streams s set epoch = s.epoch + 1 where s.name = p_stream returning s.id, s.epoch into v_id, epoch;

@@ -14,7 +14,10 @@ public struct JournalConfiguration: Sendable {
     public var schema = "durable_streams"
 
     /// How many connections append. A stream keeps to one of them.
-    public var writerConnections = 2
+    ///
+    /// One carries what many writers append together in one commit; more of them make smaller commits, and pay where the
+    /// server is far away or has cores to spare.
+    public var writerConnections = 1
 
     /// How many connections read.
     public var readerConnections = 1

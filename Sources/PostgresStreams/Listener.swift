@@ -97,11 +97,11 @@ final class Listener: Sendable {
 
     var current: ListeningState { state.withLock { $0.listening } }
 
-    /// The state now, and each change from here on; at most the latest is kept for a slow reader.
+    /// The state now, and each change from here on; the latest 64 are kept for a slow reader.
     func states() -> AsyncStream<ListeningState> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: ListeningState.self,
-            bufferingPolicy: .bufferingNewest(1)
+            bufferingPolicy: .bufferingNewest(64)
         )
         let id = state.withLock { state in
             state.observerCount += 1

@@ -138,8 +138,9 @@ struct Statements: Sendable {
             )
         }
         self.list = list("list", where: "true")
-        listOpen = list("list_open", where: "closed.event is null")
-        listClosed = list("list_closed", where: "closed.event is not null")
+        // Wrapped, or the planner takes open streams to be rare and sorts all there are, for each page.
+        listOpen = list("list_open", where: "not coalesce(closed.event is not null, false)")
+        listClosed = list("list_closed", where: "coalesce(closed.event is not null, false)")
     }
 
     /// The condition for up to `count` events of a stream; it ends with the first large one, so that a page's size is
