@@ -75,6 +75,10 @@ struct ConnectAttempt {
 
     private func refusal(_ connection: borrowing Connection) -> ConnectionFailure {
         let message = ConnectionString.redacting(options.connectionString, in: connection.errorMessage)
+        // Some values libpq looks at only when it uses them: a port, an sslmode. To try again is no use.
+        if message.hasPrefix("invalid ") {
+            return ConnectionFailure(.invalidConnectionString, "the connection string is not valid: \(message)")
+        }
         // libpq gives no SQLSTATE for a failed connection; a server's (or pooler's) refusal reads "FATAL:".
         let isRefusal = message.contains("FATAL:") || message.contains("authentication")
         return ConnectionFailure(isRefusal ? .refused : .network, message)

@@ -44,13 +44,7 @@ struct Greeting: Sendable {
                 return .failure(Self.error(failure, schema: options.schema))
             }
             guard answers.encoding == "UTF8" else {
-                return .failure(
-                    JournalError(
-                        .unfit,
-                        "the database's encoding is \(answers.encoding), a journal needs UTF8: "
-                            + "create database … encoding 'UTF8' template template0"
-                    )
-                )
+                return .failure(.wrongEncoding(answers.encoding))
             }
             if options.needsPrimary, answers.isInRecovery || answers.isReadOnly {
                 let reason = answers.isInRecovery ? "a standby" : "read-only"
@@ -91,6 +85,14 @@ struct Greeting: Sendable {
 }
 
 extension JournalError {
+    static func wrongEncoding(_ encoding: String) -> JournalError {
+        JournalError(
+            .unfit,
+            "the database's encoding is \(encoding), a journal needs UTF8: "
+                + "create database … encoding 'UTF8' template template0"
+        )
+    }
+
     init(_ failure: ConnectionFailure) {
         let code: Code =
             switch failure.reason {

@@ -26,6 +26,10 @@ public struct Migrator: Sendable {
     @discardableResult
     public func migrate() async throws(JournalError) -> [Int] {
         try await withConversation { (conversation) async throws(JournalError) in
+            let encoding = try await conversation.run("select current_setting('server_encoding')").last
+            if let encoding = encoding?.text(row: 0, column: 0), encoding != "UTF8" {
+                throw .wrongEncoding(encoding)
+            }
             try await conversation.run("begin")
             // Held to the end of the transaction. The key is this library's and the schema's.
             try await conversation.run(

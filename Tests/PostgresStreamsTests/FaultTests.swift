@@ -38,7 +38,12 @@ struct FaultTests {
         try await withTestDatabase { url in
             try await withSQL(url) { killer in
                 try await withJournals(3, url) { writing, tailing in
-                    let workload = Workload(appendsPerWriter: 150, appendsPerFault: 40, writing: writing, tailing: tailing)
+                    let workload = Workload(
+                        appendsPerWriter: 150,
+                        appendsPerFault: 40,
+                        writing: writing,
+                        tailing: tailing
+                    )
                     try await workload.run { n in
                         // Mostly one, now and then everybody.
                         let limit = n.isMultiple(of: 7) ? "all" : "1"
@@ -59,8 +64,14 @@ struct FaultTests {
         try await withTestDatabase { url in
             try await withSQL(url) { killer in
                 try await withJournals(2, url) { writing, tailing in
-                    let workload = Workload(appendsPerWriter: 60, appendsPerFault: 10, writing: writing, tailing: tailing)
-                    try await workload.run { _ in try await killer.run("select pg_cancel_backend(pid) \(Self.victims)") }
+                    let workload = Workload(
+                        appendsPerWriter: 60,
+                        appendsPerFault: 10,
+                        writing: writing,
+                        tailing: tailing
+                    )
+                    try await workload.run { _ in try await killer.run("select pg_cancel_backend(pid) \(Self.victims)")
+                    }
                 }
             }
         }
@@ -130,7 +141,7 @@ struct FaultTests {
     func crashUnderWay() async throws {
         try await withPrivatePostgres { server in
             var configuration = JournalConfiguration.quiet(server.databaseURL)
-            configuration.appendDeadline = .seconds(3)
+            configuration.appendDeadline = .seconds(5)
             try await withJournal(configuration, migrate: true) { journal in
                 let stream = try journal.stream("s")
                 try await stream.append(.close("before", .cancelled))
@@ -140,7 +151,8 @@ struct FaultTests {
                 async let late = thrown { try await stream.append(.close("late", .cancelled)) }
                 let observer = try await SQLSession(server.databaseURL)
                 try await until {
-                    try await observer.integer("select count(*) from pg_stat_activity where wait_event_type = 'Lock'") > 0
+                    try await observer.integer("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
+                        > 0
                 }
                 await server.stop(mode: .immediate)
                 let error = await late

@@ -68,7 +68,10 @@ struct FencingTests {
         }
     }
 
-    @Test("an append that comes while a claim is inside its transaction is fenced once the claim commits", arguments: [1, 2])
+    @Test(
+        "an append that comes while a claim is inside its transaction is fenced once the claim commits",
+        arguments: [1, 2]
+    )
     func claimThenAppend(_ eventCount: Int) async throws {
         try await withLocks { journal, holder, observer in
             let stream = try journal.stream("s")
@@ -138,7 +141,10 @@ struct FencingTests {
                     for attempt in [
                         { try await writer.append(.close("x", .cancelled)) },
                         { try await writer.append(.close("x", .cancelled), expecting: round) },
-                        { try await writer.append(contentsOf: [.close("x", .cancelled), .close("y", .cancelled)]).lowerBound },
+                        {
+                            try await writer.append(contentsOf: [.close("x", .cancelled), .close("y", .cancelled)])
+                                .lowerBound
+                        },
                     ] as [() async throws -> Int] {
                         let error = await thrown { try await attempt() }
                         #expect(error?.code == .fenced)

@@ -80,13 +80,20 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
         HostileBatch(what: "a negative position", positions: "array[-1]"),
         HostileBatch(what: "a negative position, not exact", positions: "array[-5]", exact: "array[false]"),
         HostileBatch(what: "the greatest position", positions: "array[9223372036854775807]"),
-        HostileBatch(what: "the greatest position, not exact", positions: "array[9223372036854775807]", exact: "array[false]"),
+        HostileBatch(
+            what: "the greatest position, not exact",
+            positions: "array[9223372036854775807]",
+            exact: "array[false]"
+        ),
         HostileBatch(what: "the least position", positions: "array[-9223372036854775808]"),
         HostileBatch(what: "a null position", positions: "array[null]"),
         HostileBatch(what: "no positions", positions: "array[]"),
         HostileBatch(what: "null exact", exact: "array[null]"),
         HostileBatch(what: "no tokens", tokens: "null"),
-        HostileBatch(what: "the token of an event that is there", tokens: "(select array[min(token::text)] from events)"),
+        HostileBatch(
+            what: "the token of an event that is there",
+            tokens: "(select array[min(token::text)] from events)"
+        ),
         HostileBatch(what: "a run 0", runs: "array[0]"),
         HostileBatch(what: "a run that is none", runs: "array[2]"),
         HostileBatch(what: "a negative run", runs: "array[-1]"),

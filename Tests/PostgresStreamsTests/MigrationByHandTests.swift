@@ -133,7 +133,8 @@ struct MigrationByHandTests {
                 try await sql.run("create schema \"Its own\" authorization schema_owner")
                 return database
             }
-            var configuration = JournalConfiguration.quiet(server.databaseURL(database: database, user: "schema_owner")
+            var configuration = JournalConfiguration.quiet(
+                server.databaseURL(database: database, user: "schema_owner")
             )
             let error = await thrown {
                 try await Migrator(configuration).migrate()

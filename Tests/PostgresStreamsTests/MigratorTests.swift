@@ -135,7 +135,8 @@ struct MigratorTests {
     @Test(
         "a schema can have any name that PostgreSQL can store",
         arguments: [
-            "Journal", "with space", "semi;drop table x", "quo\"te", "it's", "$migration_file$", "$sql_of_file$", "select",
+            "Journal", "with space", "semi;drop table x", "quo\"te", "it's", "$migration_file$", "$sql_of_file$",
+            "select",
             "日本語", "a.b", "%I", ":name", "back\\slash", "0", String(repeating: "n", count: 63),
         ]
     )
@@ -155,14 +156,19 @@ struct MigratorTests {
             try await withSQL(url) { sql in
                 let schema = try await sql.value("select nspname from pg_namespace where nspname = \(name.literal)")
                 #expect(schema == name)
-                #expect(try await sql.value("select count(*) from pg_namespace where nspname = 'durable_streams'") == "0")
+                #expect(
+                    try await sql.value("select count(*) from pg_namespace where nspname = 'durable_streams'") == "0"
+                )
             }
         }
     }
 
-    @Test("a name that no schema can have is refused before anything is sent", arguments: [
-        "", "pg_mine", String(repeating: "n", count: 64), String(repeating: "é", count: 32), "nu\0l", "line\nend",
-    ])
+    @Test(
+        "a name that no schema can have is refused before anything is sent",
+        arguments: [
+            "", "pg_mine", String(repeating: "n", count: 64), String(repeating: "é", count: 32), "nu\0l", "line\nend",
+        ]
+    )
     func impossibleSchemaNames(_ name: String) async throws {
         var configuration = JournalConfiguration.quiet("postgresql://127.0.0.1:1/nowhere")
         configuration.schema = name

@@ -88,7 +88,8 @@ struct RolesTests {
             "update events set event = '1'", "delete from events", "truncate events", "truncate streams",
             "delete from migrations", "update migrations set sha256 = null", "drop table events",
             "alter table events disable trigger all", "drop trigger events_positions_are_dense on events",
-            "select * from streams for update", "create table more (a int)", "lock table events in exclusive mode",
+            "select * from streams for update", "create table more (a int)",
+            "do $$ begin lock table events in exclusive mode; end $$",
             "alter function append_batch security invoker", "drop schema durable_streams cascade",
         ]
     )

@@ -95,7 +95,9 @@ final class SQLSession: Sendable {
             bytes += more
             guard bytes.last == UInt8(ascii: "\n"), let end = bytes.lastIndex(where: { $0 == mark }) else { continue }
             let state = String(decoding: bytes[(end + 1)...], as: UTF8.self)
-            return (String(decoding: bytes[..<end], as: UTF8.self), state.trimmingCharacters(in: .whitespacesAndNewlines))
+            return (
+                String(decoding: bytes[..<end], as: UTF8.self), state.trimmingCharacters(in: .whitespacesAndNewlines)
+            )
         }
     }
 }

@@ -49,7 +49,10 @@ struct SchemaGuardTests {
             #expect(try await sql.refusal(insert("s", position: -1)) == "23514")
             #expect(try await sql.refusal(insert("s", position: 1)) == "23505")
             #expect(try await sql.refusal(insert("s", position: 2)) == "00000")
-            #expect(try await sql.refusal("insert into events select -1, 0, now(), gen_random_uuid(), 'c', 'r', '1'") == "23503")
+            #expect(
+                try await sql.refusal("insert into events select -1, 0, now(), gen_random_uuid(), 'c', 'r', '1'")
+                    == "23503"
+            )
             #expect(try await sql.value("select count(*) from events") == "3")
             try await expectDense(sql)
         }
@@ -83,7 +86,9 @@ struct SchemaGuardTests {
             try await sql.run("select * from claim('s')")
             #expect(try await sql.refusal(statement) == "55000")
             #expect(try await sql.run("select name, epoch from streams") == [["s", "1"]])
-            #expect(try await sql.value("select string_agg(position::text, ',' order by position) from events") == "0,1,2")
+            #expect(
+                try await sql.value("select string_agg(position::text, ',' order by position) from events") == "0,1,2"
+            )
         }
     }
 

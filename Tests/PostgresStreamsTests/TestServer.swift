@@ -94,13 +94,24 @@ func withTestDatabase<R: Sendable>(migrated: Bool = true, _ body: (String) async
 /// Runs `body` with a journal on a database of its own.
 @discardableResult
 func withTestJournal<R: Sendable>(
-    _ configure: (inout JournalConfiguration) -> Void = { _ in },
+    _ change: ConfigurationChange = .none,
     _ body: (Journal) async throws -> R
 ) async throws -> R {
     try await withTestDatabase { url in
         var configuration = JournalConfiguration.quiet(url)
-        configure(&configuration)
+        change.apply(&configuration)
         return try await withJournal(configuration, body)
+    }
+}
+
+/// What a test wants otherwise: `.with { $0.pageSize = 10 }`.
+struct ConfigurationChange {
+    let apply: (inout JournalConfiguration) -> Void
+
+    static var none: ConfigurationChange { with { _ in } }
+
+    static func with(_ apply: @escaping (inout JournalConfiguration) -> Void) -> ConfigurationChange {
+        ConfigurationChange(apply: apply)
     }
 }
 

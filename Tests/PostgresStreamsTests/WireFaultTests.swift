@@ -13,7 +13,7 @@ import TisynStreams
 struct WireFaultTests {
     /// Runs `body` with a journal whose connections go through a proxy, and with one that goes straight to the server.
     private func withProxy(
-        _ configure: (inout JournalConfiguration) -> Void = { _ in },
+        _ change: ConfigurationChange = .none,
         _ body: (_ proxy: WireProxy, _ journal: Journal, _ direct: Journal) async throws -> Void
     ) async throws {
         let server = try await TestServer.shared.server()
@@ -21,11 +21,12 @@ struct WireFaultTests {
             let proxy = try WireProxy(to: server.port)
             defer { proxy.close() }
             let database = try await withSQL(url) { try await $0.value("select current_database()") }
-            var configuration = JournalConfiguration.quiet("postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
+            var configuration = JournalConfiguration.quiet(
+                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
                     + "?sslmode=disable&gssencmode=disable"
             )
             configuration.appendDeadline = .seconds(240)
-            configure(&configuration)
+            change.apply(&configuration)
             try await withJournal(.quiet(url)) { direct in
                 try await withJournal(configuration) { journal in try await body(proxy, journal, direct) }
             }
@@ -111,7 +112,7 @@ struct WireFaultTests {
 
     @Test("an answer that never comes ends the append at its deadline, and resolve tells the truth")
     func swallowedAnswer() async throws {
-        try await withProxy({ $0.appendDeadline = .seconds(2) }) { proxy, journal, direct in
+        try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))
@@ -133,7 +134,7 @@ struct WireFaultTests {
 
     @Test("an append that vanished on its way ends at its deadline, and resolve tells the truth")
     func swallowedRequest() async throws {
-        try await withProxy({ $0.appendDeadline = .seconds(2) }) { proxy, journal, direct in
+        try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             proxy.set(.init(direction: .toServer, index: 0, fault: .swallow))
@@ -152,7 +153,7 @@ struct WireFaultTests {
 
     @Test("with nobody there an append ends at its deadline, not written")
     func nobodyThere() async throws {
-        try await withProxy({ $0.appendDeadline = .milliseconds(500) }) { proxy, journal, direct in
+        try await withProxy(.with { $0.appendDeadline = .milliseconds(500) }) { proxy, journal, direct in
             proxy.refuse(true)
             let stream = try journal.stream("s")
             let error = await thrown { try await stream.append(.close("lost", .cancelled)) }

@@ -103,7 +103,9 @@ final class WireProxy: Sendable {
 
     /// From here on nothing goes through on the connections whose statements match, and nobody is told.
     func swallow(where matches: (_ statements: String) -> Bool) {
-        for connection in state.withLock({ $0.connections }) where matches(connection.statements) { connection.swallow() }
+        for connection in state.withLock({ $0.connections }) where matches(connection.statements) {
+            connection.swallow()
+        }
     }
 
     /// The messages of the last append, by their letters, since the last `set`.

@@ -1,0 +1,174 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// How tails are told of new events, and that they are told whatever happens to who tells them.
+@Suite("Listening", .serialized, .timeLimit(.minutes(5)))
+struct ListeningTests {
+    private static let backends = """
+        from pg_stat_activity where datname = current_database() and application_name = 'durable-streams'
+        """
+
+    private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
+        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+    }
+
+    private func until(_ journal: Journal, _ matches: (ListeningState) -> Bool) async {
+        for await state in journal.listeningStates() where matches(state) { break }
+    }
+
+    /// A journal with a tail of stream `s`, and what it has delivered, one after the other.
+    private func withTail(
+        _ change: ConfigurationChange = .none,
+        _ body: (_ journal: Journal, _ stream: PostgresStream, _ next: () async throws -> Int?) async throws -> Void
+    ) async throws {
+        try await withTestJournal(change) { journal in
+            let stream = try journal.stream("s")
+            let (positions, continuation) = AsyncThrowingStream.makeStream(of: Int.self)
+            let tail = Task {
+                do {
+                    for try await event in stream.tail() { continuation.yield(event.position) }
+                } catch { continuation.finish(throwing: error) }
+            }
+            defer { tail.cancel() }
+            var iterator = positions.makeAsyncIterator()
+            try await body(journal, stream) { try await iterator.next() }
+        }
+    }
+
+    @Test("idle, reconnecting, listening, idle: the states of a journal that tails for a while")
+    func states() async throws {
+        try await withTestJournal { journal in
+            #expect(journal.listeningState == .idle)
+            let stream = try journal.stream("s")
+            let tail = Task { for try await _ in stream.tail() {} }
+            var seen: [ListeningState] = []
+            for await state in journal.listeningStates() {
+                seen.append(state)
+                if state == .listening { tail.cancel() }
+                if seen.contains(.listening), state == .idle { break }
+            }
+            #expect(seen.last == .idle)
+            #expect(journal.listeningState == .idle)
+        }
+    }
+
+    @Test("several can follow the states, each from the one that is")
+    func observers() async throws {
+        try await withTail { journal, _, _ in
+            await until(journal) { $0 == .listening }
+            for _ in 0..<3 {
+                var first: ListeningState?
+                for await state in journal.listeningStates() {
+                    first = state
+                    break
+                }
+                #expect(first == .listening)
+            }
+        }
+    }
+
+    @Test("all backends of a journal are terminated: the tail goes on where it was, and listens again")
+    func terminated() async throws {
+        try await withTail { journal, stream, next in
+            await until(journal) { $0 == .listening }
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                for round in 0..<5 {
+                    try await append((2 * round)..<(2 * round + 1), stream)
+                    #expect(try await next() == 2 * round)
+                    var states = journal.listeningStates().makeAsyncIterator()
+                    #expect(await states.next() == .listening)
+                    try await sql.run("select pg_terminate_backend(pid) \(Self.backends)")
+                    while case .listening? = await states.next() {}
+                    try await append((2 * round + 1)..<(2 * round + 2), stream)
+                    #expect(try await next() == 2 * round + 1)
+                    await until(journal) { $0 == .listening }
+                }
+            }
+        }
+    }
+
+    @Test("with listening turned off tails poll, and say so")
+    func turnedOff() async throws {
+        try await withTail(
+            .with {
+                $0.listening.isEnabled = false
+                $0.listening.pollInterval = .milliseconds(20)
+            }
+        ) { journal, stream, next in
+            await until(journal) { $0 == .polling(.turnedOff) }
+            try await append(0..<5, stream)
+            for position in 0..<5 { #expect(try await next() == position) }
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                let listeners = try await sql.integer("select count(*) \(Self.backends) and query like 'listen%'")
+                #expect(listeners == 0)
+            }
+        }
+    }
+
+    @Test(
+        "a listener whose bytes are swallowed is found deaf, polls at once, and listens again on a new connection",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func swallowed() async throws {
+        let server = try await TestServer.shared.server()
+        let proxy = try WireProxy(to: server.port)
+        defer { proxy.close() }
+        try await withTail(
+            .with { configuration in
+                let name = configuration.databaseURL.split(separator: "/").dropFirst(2).first?.split(separator: "?")
+                    .first
+                configuration.listenURL =
+                    "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(name ?? "")"
+                    + "?sslmode=disable&gssencmode=disable"
+                configuration.listening.probeInterval = .milliseconds(100)
+                configuration.listening.probeTimeout = .milliseconds(500)
+                configuration.listening.checkInterval = .seconds(3600)
+                configuration.listening.pollInterval = .milliseconds(20)
+            }
+        ) { journal, stream, next in
+            await until(journal) { $0 == .listening }
+            try await append(0..<1, stream)
+            #expect(try await next() == 0)
+            var states = journal.listeningStates().makeAsyncIterator()
+            proxy.swallow { $0.contains("listen ") }
+            while let state = await states.next() {
+                // Only the latest is kept for who is slow: the one before may go unseen.
+                if case .reconnecting = state { break }
+                if state == .polling(.heartbeatMissed) { break }
+            }
+            try await append(1..<3, stream)
+            #expect(try await next() == 1)
+            #expect(try await next() == 2)
+            await until(journal) { $0 == .listening }
+        }
+    }
+
+    @Test("a probe that others send does not pass for ours")
+    func forgedProbe() async throws {
+        try await withTail { journal, stream, next in
+            await until(journal) { $0 == .listening }
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                for _ in 0..<50 { try await sql.run("select pg_notify('durable_streams', 'probe:1')") }
+            }
+            try await append(0..<1, stream)
+            #expect(try await next() == 0)
+            #expect(journal.listeningState == .listening)
+        }
+    }
+
+    @Test("a listener that cannot connect keeps trying, and the tail polls meanwhile")
+    func unreachable() async throws {
+        try await withTail(
+            .with {
+                $0.listenURL = "postgresql://127.0.0.1:1/nowhere"
+                $0.listening.pollInterval = .milliseconds(20)
+            }
+        ) { journal, stream, next in
+            await until(journal) { if case .reconnecting(let reason) = $0 { reason != "starting" } else { false } }
+            try await append(0..<3, stream)
+            for position in 0..<3 { #expect(try await next() == position) }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import PrivatePostgres
+import Testing
+
+@testable import PostgresStreams
+
+/// What runs for each append, page and look-up reads ranges of indices, at any size of the tables and whatever the server
+/// knows of them.
+@Suite("Plans", .serialized, .timeLimit(.minutes(5)))
+struct PlanTests {
+    /// What the server knows when it plans.
+    enum Knowledge: CaseIterable, Sendable, CustomTestStringConvertible {
+        /// 2,000 streams of 20 events, analyzed.
+        case analyzed
+        /// As many, and nothing known of them.
+        case unanalyzed
+        /// The plan was made while the tables were empty, and is used after they have grown.
+        case plannedWhenEmpty
+
+        var testDescription: String { "\(self)" }
+    }
+
+    private typealias Named = (name: String, sql: @Sendable (Statements) -> String, types: String, arguments: String)
+
+    private static let statements: [Named] = [
+        ("page", { $0.page.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
+        (
+            "tail_pages", { $0.tailPages.sql }, "text[], bigint[], bigint",
+            "array['s3', 's4', 'nowhere'], array[19, 5, 0], 100"
+        ),
+        ("close", { $0.close.sql }, "text, text", "'s17', 'root'"),
+        ("next_position", { $0.nextPosition.sql }, "text", "'s17'"),
+        ("list", { $0.list.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
+        ("list_open", { $0.listOpen.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
+        ("list_closed", { $0.listClosed.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
+        ("resolve", { $0.resolve.sql }, "text, uuid, bigint", "'s17', gen_random_uuid(), 15"),
+    ]
+
+    private func fill(_ sql: SQLSession, streams: Int = 2000, eventsEach: Int = 20) async throws {
+        try await sql.run("insert into streams (name) select 's' || n from generate_series(1, \(streams)) n")
+        try await sql.run("set durable_streams.appending = on")
+        try await sql.run(
+            """
+            insert into events
+            select s.id, n, now(), gen_random_uuid(), (case when n % 20 = 19 then 'c' else 'y' end)::"char",
+                case when n = \(eventsEach - 1) then 'root' else 'root.' || n % 7 end,
+                ('{"type":"yield","coroutineId":"root","padding":"' || repeat('x', 200) || '"}')::json
+            from streams s, generate_series(0, \(eventsEach - 1)) n
+            """
+        )
+        try await sql.run("reset durable_streams.appending")
+    }
+
+    /// Tables whose statistics change only when a test says so.
+    private func withTables(_ body: (_ url: String, _ sql: SQLSession) async throws -> Void) async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                try await sql.run("set search_path = durable_streams")
+                for table in ["events", "streams"] {
+                    try await sql.run("alter table \(table) set (autovacuum_enabled = false)")
+                }
+                try await body(url, sql)
+            }
+        }
+    }
+
+    /// The tables and sequential scans a plan names.
+    private func expectNoScan(_ plan: String, _ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(!plan.contains("Seq Scan"), "\(what):\n\(plan)", sourceLocation: sourceLocation)
+    }
+
+    @Test("the library's statements scan no table", arguments: Knowledge.allCases, ["auto", "force_custom_plan"])
+    func statements(_ knowledge: Knowledge, mode: String) async throws {
+        let statements = Statements(schema: try SchemaName("durable_streams"))
+        try await withTables { url, sql in
+            try await sql.run("set plan_cache_mode = \(mode)")
+            if knowledge != .plannedWhenEmpty { try await fill(sql) }
+            if knowledge == .analyzed { try await sql.run("analyze events, streams") }
+            for (name, statement, types, arguments) in Self.statements {
+                try await sql.run("prepare \(name)(\(types)) as \(statement(statements))")
+                for _ in 0..<7 { try await sql.run("execute \(name)(\(arguments))") }
+            }
+            if knowledge == .plannedWhenEmpty {
+                try await withSQL(url) { other in
+                    try await other.run("set search_path = durable_streams")
+                    try await fill(other)
+                }
+            }
+            for (name, _, _, arguments) in Self.statements {
+                let plan = try await sql.run("explain (costs off) execute \(name)(\(arguments))").map { $0[0] }
+                expectNoScan(plan.joined(separator: "\n"), name)
+                if name != "resolve" {
+                    let isByIndex = plan.contains { $0.contains("Index") && $0.contains("events_") }
+                    #expect(isByIndex, "\(name):\n\(plan.joined(separator: "\n"))")
+                }
+            }
+        }
+    }
+
+    @Test("a close is found by its own index, not by reading the stream")
+    func close() async throws {
+        let statement = Statements(schema: try SchemaName("durable_streams")).close.sql
+        try await withTables { _, sql in
+            try await fill(sql, streams: 4, eventsEach: 5000)
+            try await sql.run("analyze events, streams")
+            try await sql.run("prepare close(text, text) as \(statement)")
+            let plan = try await sql.run("explain (costs off) execute close('s2', 'root.3')").map { $0[0] }
+            #expect(plan.contains { $0.contains("events_closes") }, "\(plan.joined(separator: "\n"))")
+        }
+    }
+
+    /// Calls of the functions that take every way through them.
+    private static let calls: [(name: String, sql: String)] = {
+        let event = #"array['{"type":"close","coroutineId":"r"}']::json[]"#
+        func batch(_ positions: String, exact: Bool) -> String {
+            """
+            select * from append_batch(array['s3', 's4'], array[null, null]::bigint[], array[\(positions)]::bigint[],
+                array[\(exact), \(exact)], array[gen_random_uuid(), gen_random_uuid()], array[1, 2],
+                array['c', 'c']::"char"[], array['r', 'r'], array['{}', '{}']::json[])
+            """
+        }
+        func single(_ position: String, exact: Bool) -> String {
+            """
+            select * from append_single('s5', null, \(position), \(exact), gen_random_uuid(), 'c', 'r', '{}')
+            """
+        }
+        return [
+            ("append_batch at the end", batch("20, 20", exact: false)),
+            ("append_batch behind", batch("0, 3", exact: false)),
+            ("append_batch in conflict", batch("7, 9000", exact: true)),
+            ("append_batch nowhere", batch("null, null", exact: false)),
+            ("append_single at the end", single("20", exact: false)),
+            ("append_single behind", single("0", exact: false)),
+            ("append_single in conflict", single("4", exact: true)),
+            ("append", "select * from append('s6', \(event))"),
+            ("append at a position", "select * from append('s6', \(event), 5)"),
+            ("claim", "select * from claim('s7')"),
+            ("resolve", "select * from resolve('s8', gen_random_uuid(), 15)"),
+            ("resolve past the end", "select * from resolve('s8', gen_random_uuid(), 5000)"),
+            ("read", "select * from read('s9', 5, 10)"),
+            (
+                "a plain insert",
+                """
+                insert into events select id, (select max(position) + 1 from events e where e.stream_id = s.id),
+                    now(), gen_random_uuid(), 'c', 'r', '{}' from streams s where name = 's10'
+                """
+            ),
+        ]
+    }()
+
+    @Test(
+        "no statement inside the functions scans a table",
+        .enabled(if: TestServer.isPrivate, "auto_explain is loaded as a superuser"),
+        arguments: Knowledge.allCases
+    )
+    func functions(_ knowledge: Knowledge) async throws {
+        try await withTables { url, sql in
+            if knowledge != .plannedWhenEmpty { try await fill(sql) }
+            if knowledge == .analyzed { try await sql.run("analyze events, streams") }
+            try await withSQL(url, showsNotices: true) { caller in
+                try await caller.run("set search_path = durable_streams")
+                guard try await caller.refusal("load 'auto_explain'") == "00000" else { return }
+                // What a session keeps of plans is kept through a rollback.
+                for _ in 0..<7 {
+                    for (_, call) in Self.calls {
+                        try await caller.run("begin")
+                        try await caller.run(call)
+                        try await caller.run("rollback")
+                    }
+                }
+                if knowledge == .plannedWhenEmpty { try await fill(sql) }
+                for setting in ["log_min_duration = 0", "log_nested_statements = on", "log_level = notice"] {
+                    try await caller.run("set auto_explain.\(setting)")
+                }
+                for (name, call) in Self.calls {
+                    let notices = try await caller.run(call).flatMap(\.self).joined(separator: "\n")
+                    #expect(notices.contains("Index"), "\(name):\n\(notices)")
+                    expectNoScan(notices, name)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// With PgBouncer in transaction mode between journal and server.
+@Suite(
+    "Behind a pooler",
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+    .enabled(if: Pooler.program != nil, "there is no pgbouncer in PATH or /usr/sbin")
+)
+struct PoolerTests {
+    private func withPooler(
+        _ body: (_ pooled: String, _ direct: String) async throws -> Void
+    ) async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let pooler = try Pooler(to: server, database: database)
+            defer { pooler.stop() }
+            try await body(pooler.url, url)
+        }
+    }
+
+    @Test("a journal appends, reads, claims and replays through it, and knows that it is there")
+    func working() async throws {
+        try await withPooler { pooled, _ in
+            try await withJournal(.quiet(pooled)) { journal in
+                #expect(journal.server.isBehindPooler)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for writer in 0..<8 {
+                        group.addTask {
+                            let stream = try journal.stream("s\(writer % 4)")
+                            for n in 0..<20 {
+                                try await stream.append(.close(CoroutineID("\(writer).\(n)"), .ok(nil)))
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                let stream = try journal.stream("s0")
+                let ids = try await stream.readAll().map(\.coroutineID)
+                #expect(ids.count == 40)
+                #expect(Set(ids).count == 40)
+                #expect(try await stream.replayIndex().coroutineIDs().count == 40)
+                let claim = try await stream.claim()
+                #expect(claim.position == 40)
+                #expect(try await claim.stream.append(.close("root", .ok(nil))) == 40)
+                let error = await thrown { try await stream.append(.close("late", .ok(nil))) }
+                #expect(error?.code == .fenced)
+            }
+        }
+    }
+
+    @Test("a tail through it polls, and says why")
+    func polling() async throws {
+        try await withPooler { pooled, _ in
+            try await withJournal(.quiet(pooled)) { journal in
+                let stream = try journal.stream("s")
+                async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                for await state in journal.listeningStates() where state == .polling(.pooler) { break }
+                for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                try await stream.append(.close("root", .ok(nil)))
+                #expect(try await seen == 6)
+            }
+        }
+    }
+
+    @Test("with a way round it for the listener the tail listens")
+    func listeningDirectly() async throws {
+        try await withPooler { pooled, direct in
+            var configuration = JournalConfiguration.quiet(pooled)
+            configuration.listenURL = direct
+            configuration.listening.checkInterval = .seconds(3600)
+            try await withJournal(configuration) { journal in
+                let stream = try journal.stream("s")
+                async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                for await state in journal.listeningStates() where state == .listening { break }
+                for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                try await stream.append(.close("root", .ok(nil)))
+                #expect(try await seen == 6)
+            }
+        }
+    }
+
+    @Test("the durability asked for counts through it, whatever its connections have as default")
+    func durability() async throws {
+        try await withPooler { pooled, direct in
+            try await withSQL(direct) { sql in
+                let database = try await sql.value("select current_database()")
+                try await sql.run("alter database \"\(database)\" set synchronous_commit = off")
+                // Tells what the inserting transaction has.
+                try await sql.run(
+                    """
+                    create function durable_streams.note() returns trigger language plpgsql as $$
+                    begin
+                        insert into public.noted values (current_setting('synchronous_commit'));
+                        return null;
+                    end $$
+                    """
+                )
+                try await sql.run("create table public.noted (setting text)")
+                try await sql.run(
+                    """
+                    create trigger note after insert on durable_streams.events
+                    for each statement execute function durable_streams.note()
+                    """
+                )
+                try await withJournal(.quiet(pooled)) { journal in
+                    let stream = try journal.stream("s")
+                    try await stream.append(.close("a", .ok(nil)))
+                    try await stream.append(contentsOf: [.close("b", .ok(nil)), .close("c", .ok(nil))])
+                }
+                #expect(try await sql.run("select distinct setting from public.noted") == [["on"]])
+            }
+        }
+    }
+}
+
+/// A PgBouncer in transaction mode, for as long as it is held.
+private final class Pooler: Sendable {
+    let url: String
+    private let process: Process
+    private let folder: URL
+
+    static let program: String? = {
+        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"
+        return path.split(separator: ":").map { "\($0)/pgbouncer" }.first {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
+    }()
+
+    struct DidNotStart: Error {}
+
+    init(to server: PrivatePostgres, database: String) throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let (socket, port) = try LocalSocket.listening()
+        // Free again for the pooler, which has no way to be given a socket.
+        withExtendedLifetime(socket) {}
+        let file = folder.appendingPathComponent("pgbouncer.ini")
+        try """
+        [databases]
+        \(database) = host=127.0.0.1 port=\(server.port) user=postgres password=\(server.password)
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = \(port)
+        unix_socket_dir =
+        auth_type = any
+        pool_mode = transaction
+        default_pool_size = 4
+        """.write(to: file, atomically: true, encoding: .utf8)
+        process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.program ?? "")
+        // It refuses to be root.
+        process.arguments = ["-q"] + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path]
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
+        while (try? LocalSocket.connected(port: port)) == nil {
+            guard process.isRunning else { throw DidNotStart() }
+        }
+    }
+
+    func stop() {
+        process.terminate()
+        try? FileManager.default.removeItem(at: folder)
+    }
+}
