@@ -42,6 +42,20 @@ package struct SessionOptions: Sendable {
 }
 
 extension SessionOptions {
+    /// Where the connection string points, for messages: its hosts and ports, nothing else of it.
+    package var target: String {
+        guard case .success(let parsed) = ConnectionString.parse(connectionString) else { return "the server" }
+        let hosts = parsed.hosts.isEmpty ? parsed.addresses : parsed.hosts
+        guard !hosts.isEmpty else { return "the server of libpq's settings" }
+        let places = hosts.indices.map { index in
+            let port =
+                parsed.ports.count == 1
+                ? parsed.ports[0] : parsed.ports.indices.contains(index) ? parsed.ports[index] : ""
+            return ConnectAttempt.place(host: hosts[index], port: port.isEmpty ? "5432" : port)
+        }
+        return ConnectionString.redacting(connectionString, in: places.joined(separator: ", "))
+    }
+
     /// How many hosts a connection string names; 1 where it names none or is none.
     package static func hostCount(_ connectionString: String) -> Int {
         guard case .success(let parsed) = ConnectionString.parse(connectionString) else { return 1 }

@@ -150,6 +150,9 @@ final class AppendLane: Sendable {
             } else if let receipt = state.queue.receipt(of: id) {
                 error.outcome = .unknown
                 error.receipt = receipt
+            } else if state.callers[id] != nil {
+                // Answered, and about to be told: that is what happened, and not what we might guess here.
+                return
             }
             // Under the lock: an append on its way into the queue must find that it has been given up.
             caller.set(.failure(error))
@@ -209,10 +212,13 @@ final class AppendLane: Sendable {
     }
 
     private func tell(_ resolutions: [AppendQueue.Resolution]) {
-        let callers = state.withLock { state in
-            resolutions.map { (state.callers.removeValue(forKey: $0.id), $0.result) }
+        guard !resolutions.isEmpty else { return tellFlushers() }
+        let callers = state.withLock { state in resolutions.map { state.callers[$0.id] } }
+        for (caller, resolution) in zip(callers, resolutions) { caller?.set(resolution.result) }
+        // Only now: until it is told, `cancel` must see that there is an answer.
+        state.withLock { state in
+            for resolution in resolutions { state.callers[resolution.id] = nil }
         }
-        for (caller, result) in callers { caller?.set(result) }
         tellFlushers()
     }
 

@@ -37,7 +37,11 @@ final class Requester: Sendable {
     /// More would queue in the server's socket, where they cannot be given up.
     private static let maximumUnderWay = 8
 
+    /// Where it connects to, for messages.
+    private let target: String
+
     init(_ options: Link.Options) {
+        target = options.session.target
         link = Mutex(nil)
         let link = Link(options) { [weak self] event in self?.handle(event) ?? false }
         self.link.withLock { $0 = link }
@@ -243,7 +247,7 @@ final class Requester: Sendable {
             return Expired(
                 requests: stuck + waiting,
                 openers: openers,
-                error: state.lastError ?? JournalError(.unreachable, "the server did not answer in time"),
+                error: state.lastError ?? JournalError(.unreachable, "no answer from \(target) in time"),
                 isStuck: !stuck.isEmpty
             )
         }
