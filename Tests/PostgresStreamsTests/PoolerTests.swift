@@ -125,6 +125,8 @@ private final class Pooler: Sendable {
     let url: String
     private let process: Process
     private let folder: URL
+    /// Ends with this process, however it ends; and then the pooler does.
+    private let lifeline: LocalSocket
 
     static let program: String? = {
         let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"
@@ -138,9 +140,7 @@ private final class Pooler: Sendable {
     init(to server: PrivatePostgres, database: String) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let (socket, port) = try LocalSocket.listening()
-        // Free again for the pooler, which has no way to be given a socket.
-        withExtendedLifetime(socket) {}
+        let port = try Self.freePort()
         let file = folder.appendingPathComponent("pgbouncer.ini")
         try """
         [databases]
@@ -153,18 +153,30 @@ private final class Pooler: Sendable {
         pool_mode = transaction
         default_pool_size = 4
         """.write(to: file, atomically: true, encoding: .utf8)
-        process = Process()
-        process.executableURL = URL(fileURLWithPath: Self.program ?? "")
-        // It refuses to be root.
-        process.arguments = ["-q"] + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        (process, lifeline) = try Self.start(file)
         url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
         while (try? LocalSocket.connected(port: port)) == nil {
             guard process.isRunning else { throw DidNotStart() }
         }
     }
+
+    private static func start(_ file: URL) throws -> (Process, LocalSocket) {
+        let (ours, theirs) = try LocalSocket.pair()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments =
+            ["-c", #"exec 3<&0; (read -r _ <&3; kill $$) & exec "$@""#, "pooler", program ?? "", "-q"]
+            // It refuses to be root.
+            + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path]
+        process.standardInput = FileHandle(fileDescriptor: theirs.descriptor, closeOnDealloc: false)
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.runWithSignals()
+        return (process, ours)
+    }
+
+    /// Free again when this returns, for the pooler, which has no way to be given a socket.
+    private static func freePort() throws -> Int { try LocalSocket.listening().port }
 
     func stop() {
         process.terminate()

@@ -22,15 +22,22 @@ final class SQLSession: Sendable {
     /// - Parameter showsNotices: notices come as rows; otherwise they are suppressed.
     init(_ url: String, showsNotices: Bool = false) async throws {
         let folder = TestServer.isPrivate ? try await TestServer.shared.server().binaries + ":" : ""
+        (process, socket) = try Self.start(url, programs: folder, showsNotices: showsNotices)
+        try await run("select")
+    }
+
+    /// On its return only psql holds the other end: it is closed with psql.
+    private static func start(
+        _ url: String,
+        programs: String,
+        showsNotices: Bool
+    ) throws -> (Process, LocalSocket) {
         let (ours, theirs) = try LocalSocket.pair()
-        socket = ours
-        process = Process()
+        let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [
-            "psql", "-X", "-A", "-t", "-q", "-F", Self.fieldMark, "-R", Self.rowMark, "-d", url,
-        ]
+        process.arguments = ["psql", "-X", "-A", "-t", "-q", "-F", fieldMark, "-R", rowMark, "-d", url]
         var environment = ProcessInfo.processInfo.environment
-        environment["PATH"] = folder + (environment["PATH"] ?? "")
+        environment["PATH"] = programs + (environment["PATH"] ?? "")
         environment["PGCLIENTENCODING"] = "UTF8"
         environment["PGOPTIONS"] = "-c client_min_messages=\(showsNotices ? "notice" : "error")"
         environment["LC_ALL"] = "C"
@@ -39,9 +46,8 @@ final class SQLSession: Sendable {
         process.standardInput = end
         process.standardOutput = end
         process.standardError = end
-        try process.run()
-        withExtendedLifetime(theirs) {}
-        try await run("select")
+        try process.runWithSignals()
+        return (process, ours)
     }
 
     deinit { close() }

@@ -165,4 +165,33 @@ struct SchemaGuardTests {
             try await expectDense(sql)
         }
     }
+
+    @Test(
+        "append_single takes any arguments without leaving a gap or writing to a stream that was claimed",
+        arguments: [
+            "'claimed', null, 2, true", "'claimed', 0, 2, true", "'claimed', 1, 2, true", "'claimed', 3, 2, false",
+            "'open', null, -1, true", "'open', null, -1, false", "'open', null, null, null", "'open', null, 7, true",
+            "'open', null, 9223372036854775807, false", "'open', null, -9223372036854775808, true",
+            "'open', 0, 3, true",
+            "'open', 1, 3, true", "'', null, 0, true", "null, null, 0, true", "'new', null, 5, true",
+            "'new', 1, 0, false",
+        ]
+    )
+    func hostileSingles(_ arguments: String) async throws {
+        try await withSchema { sql in
+            try await append(sql, "open", count: 3)
+            try await append(sql, "claimed", count: 2)
+            try await sql.run("select * from claim('claimed')")
+            try await sql.run("select * from claim('claimed')")
+            for event in ["'c', 'r', '{}'", "'x', 'r', '{}'", "null, 'r', '{}'", "'c', null, '{}'", "'c', 'r', null"] {
+                for token in ["gen_random_uuid()", "null"] {
+                    _ = try await sql.refusal("select * from append_single(\(arguments), \(token), \(event))")
+                }
+            }
+            try await expectDense(sql)
+            let claimed = "select count(*) from events e join streams s on s.id = e.stream_id where s.name = 'claimed'"
+            #expect(try await sql.value(claimed) == "2")
+            #expect(try await sql.value("select epoch from streams where name = 'claimed'") == "2")
+        }
+    }
 }
