@@ -2,7 +2,7 @@
 ///
 /// Stored with a yield and compared on replay; see ``Matching``. It describes, it never runs anything.
 public struct EffectDescription: Hashable, Sendable {
-    /// The effect id up to its first dot: usually the agent's name.
+    /// The effect id up to its first dot: usually who performs the effect.
     public let type: JSONString
 
     /// The effect id after its first dot.
