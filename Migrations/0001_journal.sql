@@ -11,7 +11,7 @@
 --     set search_path = durable_streams;
 --     \i 0001_journal.sql
 --
--- Writing goes through the functions of 0002_functions.sql, and nothing else: they take the stream's row lock, under
+-- Writing goes through the functions of 0002_functions.sql, and nothing else: they take the stream's lock, under
 -- which the next position and the epoch are final, so that no gap, no second writer and no overwritten position can be
 -- committed. 0003_guards.sql refuses whatever tries to go round them.
 --
@@ -44,7 +44,7 @@ create table streams (
     constraint streams_epoch_is_not_negative check (epoch >= 0)
 );
 
-comment on table streams is 'One row a stream. Its row lock orders the appends to that stream and fences them.';
+comment on table streams is 'One row a stream. The advisory lock on its name orders the appends to it and fences them.';
 comment on column streams.epoch is 'Raised by claim(); appends of any other epoch are fenced. 0: never claimed.';
 
 create table events (

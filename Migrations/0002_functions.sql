@@ -6,8 +6,9 @@
 --
 -- Every rule a writer must keep is kept here:
 --
---   * The caller names the position, the server checks it under the stream's row lock. That lock also orders it against
---     claim(): once a claim has committed, no append of an older epoch can commit.
+--   * The caller names the position, the server checks it under the stream's lock. That lock also orders it against
+--     claim(): once a claim has committed, no append of an older epoch can commit. It is an advisory lock of the
+--     transaction on schema and name: it works through poolers, and costs a fraction of a row lock, which writes WAL.
 --   * Conflict and fencing are answers, not errors, so that they do not abort a transaction shared with other appends.
 --   * The token makes a retry safe. A client that lost its connection sends the same append (same token, same position)
 --     again: 'written' says that it is there once, whichever of the two sendings wrote it.
@@ -20,14 +21,15 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 
 -- One append for each of several streams, in one transaction: the group commit of the library.
 --
--- Per run (one stream's append; the n-th elements of these belong together; streams sorted by name, bytewise, each once,
--- or two batches may deadlock):
+-- Per run (one stream's append; the n-th elements of these belong together; streams each once, sorted by name, bytewise, or
+-- two batches may deadlock):
 --   p_streams    the stream's name; it is created if it does not exist
---   p_epochs     the epoch the writer claimed; null for an unclaimed writer
+--   p_epochs     the epoch the writer claimed; null (or 0) for an unclaimed writer
 --   p_positions  where the run's first event goes (exact), or the lowest position it can have (not exact)
 --   p_exact      true: at p_positions or not at all. false: at the end of the stream, wherever that is by now
 --   p_tokens     the run's random token
--- Per event: p_runs (which run it belongs to, from 1), p_kinds ('y', 'c'), p_coroutine_ids, p_events.
+-- Per event: p_runs (which run it belongs to, from 1), p_offsets (its place in the run, from 0), p_kinds ('y', 'c'),
+-- p_coroutine_ids, p_events.
 -- p_synchronous_commit: what the commit must wait for, e.g. 'on'; set for this transaction whatever the defaults say.
 --
 -- Per run it answers an outcome, a position and the stream's epoch:
@@ -39,7 +41,7 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --             written before it was fenced
 create function append_batch(
     p_streams text[], p_epochs bigint[], p_positions bigint[], p_exact boolean[], p_tokens uuid[],
-    p_runs integer[], p_kinds "char"[], p_coroutine_ids text[], p_events json[],
+    p_runs integer[], p_offsets integer[], p_kinds "char"[], p_coroutine_ids text[], p_events json[],
     p_synchronous_commit text default 'on',
     out outcomes text[], out positions bigint[], out epochs bigint[]
 )
@@ -55,6 +57,7 @@ declare
     v_next bigint;
     v_found bigint;
     v_now timestamptz;
+    v_prefix text := current_schema() || '/';
     -- Assigned, where PERFORM would run a query.
     v_setting text;
 begin
@@ -62,37 +65,42 @@ begin
         v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
     end if;
 
+    -- Offsets that leave no gap: all 0 where each run has one event. (Two of the same the primary key refuses.)
+    if (cardinality(p_events) = v_count and 0 = all (p_offsets)) is not true and exists (
+        select from unnest(p_runs, p_offsets) as e (run, place)
+        group by e.run having min(e.place) <> 0 or max(e.place) <> count(*) - 1)
+    then
+        raise exception 'append_batch: the offsets of a run are not 0, 1, 2 …' using errcode = '22023';
+    end if;
+
+    perform pg_advisory_xact_lock(hashtextextended(v_prefix || r.name, 0)) from unnest(p_streams) as r (name);
+    if current_setting('transaction_isolation') <> 'read committed' then
+        -- Our snapshot is older than the locks: a claim since then fails this statement (40001), an append the insert.
+        perform from streams s where s.name = any (p_streams) for no key update;
+    end if;
+
     for attempt in 1..2 loop
-        select array_agg(locked.id), array_agg(locked.epoch)
-        into v_ids, epochs
+        -- A statement of its own, so that its snapshot is taken under the locks: what it sees of these streams is final.
+        -- It looks only from the predecessor of the named position on: one index entry, where max() over the whole
+        -- stream would read a leaf page.
+        select array_agg(tail.id), array_agg(tail.epoch), array_agg(tail.next), array_agg(
+            case when tail.next = tail.named and tail.epoch = coalesce(tail.writer, 0) then 'written' end)
+        into v_ids, epochs, positions, outcomes
         from (
-            select s.id, s.epoch
-            from unnest(p_streams) with ordinality as r (name, run)
+            select s.id, s.epoch, r.named, r.writer, coalesce(
+                (select max(e.position) + 1 from events e where e.stream_id = s.id and e.position >= r.named - 1),
+                case when r.named = 0 then 0 end) as next
+            from unnest(p_streams, p_positions, p_epochs) with ordinality as r (name, named, writer, run)
             join streams s on s.name = r.name
             order by r.run
-            for no key update of s
-        ) locked;
+        ) tail;
         exit when cardinality(v_ids) = v_count;
         if attempt = 2 then
-            raise exception 'append_batch: a stream is named twice, or is null' using errcode = '22023';
+            raise exception 'append_batch: a stream is null' using errcode = '22023';
         end if;
-        insert into streams (name) select r.name from unnest(p_streams) as r (name) order by 1
+        insert into streams (name) select distinct r.name collate "C" from unnest(p_streams) as r (name) order by 1
         on conflict on constraint streams_name_is_unique do nothing;
     end loop;
-
-    -- A statement of its own, so that its snapshot is taken under the locks: what it sees of these streams is final.
-    -- It looks only from the predecessor of the named position on: one index entry, where max() over the whole stream
-    -- would read a leaf page.
-    select array_agg(tail.next), array_agg(
-        case when tail.next = tail.named and nullif(tail.epoch, 0) is not distinct from tail.writer then 'written' end)
-    into positions, outcomes
-    from (
-        select r.named, r.epoch, r.writer, coalesce(
-            (select max(e.position) + 1 from events e where e.stream_id = r.id and e.position >= r.named - 1),
-            case when r.named = 0 then 0 end) as next
-        from unnest(v_ids, epochs, p_positions, p_epochs) with ordinality as r (id, epoch, named, writer, run)
-        order by r.run
-    ) tail;
 
     if array_position(outcomes, null) is not null then
         for i in 1..v_count loop
@@ -107,7 +115,7 @@ begin
             select min(e.position) into v_found from events e
             where e.stream_id = v_ids[i] and e.token = p_tokens[i] and e.position >= p_positions[i]
                 and e.position <= case when p_exact[i] then p_positions[i] else p_positions[i] + 1000 end;
-            if nullif(epochs[i], 0) is distinct from p_epochs[i] then
+            if epochs[i] <> coalesce(p_epochs[i], 0) then
                 outcomes[i] := 'fenced';
                 positions[i] := v_found;
             elsif v_found is not null then
@@ -128,9 +136,8 @@ begin
     -- setting that no server knows takes a superuser there.
     v_setting := set_config('durable_streams.appending', 'on', true);
     insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-    select v_ids[e.run], positions[e.run] + row_number() over (partition by e.run order by e.ordinal) - 1, v_now, p_tokens[e.run], e.kind,
-        e.coroutine_id, e.event
-    from unnest(p_runs, p_kinds, p_coroutine_ids, p_events) with ordinality as e (run, kind, coroutine_id, event, ordinal)
+    select v_ids[e.run], positions[e.run] + e.place, v_now, p_tokens[e.run], e.kind, e.coroutine_id, e.event
+    from unnest(p_runs, p_offsets, p_kinds, p_coroutine_ids, p_events) as e (run, place, kind, coroutine_id, event)
     where outcomes[e.run] = 'written';
     v_setting := set_config('durable_streams.appending', 'off', true);
 
@@ -139,46 +146,65 @@ end
 $$;
 
 -- One event to one stream: append_batch for the most common case, at half its price. Parameters and answers as there.
-create function append_single(
-    p_stream text, p_epoch bigint, p_position bigint, p_exact boolean, p_token uuid,
-    p_kind "char", p_coroutine_id text, p_event json,
-    p_synchronous_commit text default 'on',
-    out outcome text, out "position" bigint, out epoch bigint
-)
-language plpgsql volatile security definer
-set search_path from current
-set enable_seqscan = off
-set lock_timeout = '5s'
-as $$
-declare
-    v_id bigint;
-    v_next bigint;
-    v_setting text;
+--
+-- One statement does it where all is as expected. Whatever is not (a new stream, another writer, an earlier sending, a
+-- fence, a transaction with an older snapshot) is left to append_batch.
+--
+-- No SET clauses here: each costs every call some microseconds. So that no caller's search_path can put other tables,
+-- functions or operators in the place of ours, every name is qualified, and the schema's is written into the body.
+do $do$
 begin
-    if current_setting('synchronous_commit') <> p_synchronous_commit then
-        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
-    end if;
-    select s.id, s.epoch into v_id, epoch from streams s where s.name = p_stream for no key update;
-    -- A statement of its own, so that its snapshot is taken under the lock: what it sees of this stream is final.
-    select e.position + 1 into v_next from events e
-    where e.stream_id = v_id and e.position >= p_position - 1 order by e.position desc limit 1;
-    if v_next is null and p_position = 0 then v_next := 0; end if;
-    if v_next = p_position and nullif(epoch, 0) is not distinct from p_epoch and v_id is not null then
-        v_setting := set_config('durable_streams.appending', 'on', true);
-        insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-        values (v_id, v_next, clock_timestamp(), p_token, p_kind, p_coroutine_id, p_event);
-        v_setting := set_config('durable_streams.appending', 'off', true);
-        outcome := 'written';
-        position := v_next;
-    else
-        -- A new stream, another writer, an earlier sending, a fence: append_batch knows what to do with each.
-        select b.outcomes[1], b.positions[1], b.epochs[1] into outcome, position, epoch
-        from append_batch(
-            array[p_stream], array[p_epoch], array[p_position], array[p_exact], array[p_token], array[1], array[p_kind],
-            array[p_coroutine_id], array[p_event], p_synchronous_commit) b;
-    end if;
+    execute format($create$
+        create function append_single(
+            p_stream text, p_epoch bigint, p_position bigint, p_exact boolean, p_token uuid,
+            p_kind "char", p_coroutine_id text, p_event json,
+            p_synchronous_commit text default 'on',
+            out outcome text, out "position" bigint, out epoch bigint
+        )
+        language plpgsql volatile security definer
+        as $body$
+        declare
+            v_setting pg_catalog.text;
+        begin
+            if pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.<>) p_synchronous_commit then
+                v_setting := pg_catalog.set_config('synchronous_commit', p_synchronous_commit, true);
+            end if;
+            if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' then
+                v_setting := pg_catalog.pg_advisory_xact_lock(
+                    pg_catalog.hashtextextended(%2$L operator(pg_catalog.||) p_stream, 0));
+                v_setting := pg_catalog.set_config('durable_streams.appending', 'on', true);
+                -- A statement of its own, so that its snapshot is taken under the lock: what it sees is final.
+                insert into %1$I.events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+                select s.id, p_position, pg_catalog.clock_timestamp(), p_token, p_kind, p_coroutine_id, p_event
+                from %1$I.streams s
+                where s.name operator(pg_catalog.=) p_stream
+                    and s.epoch operator(pg_catalog.=) case when p_epoch is null then 0 else p_epoch end
+                    and (p_position operator(pg_catalog.-) 1) operator(pg_catalog.=) case
+                        when p_position operator(pg_catalog.=) 0 and not exists (
+                            select from %1$I.events e where e.stream_id operator(pg_catalog.=) s.id) then -1
+                        else (
+                            select e.position from %1$I.events e
+                            where e.stream_id operator(pg_catalog.=) s.id
+                                and e.position operator(pg_catalog.>=) (p_position operator(pg_catalog.-) 1)
+                            order by e.position desc limit 1)
+                        end;
+                v_setting := pg_catalog.set_config('durable_streams.appending', 'off', true);
+                if found then
+                    outcome := 'written';
+                    position := p_position;
+                    epoch := case when p_epoch is null then 0 else p_epoch end;
+                    return;
+                end if;
+            end if;
+            select b.outcomes[1], b.positions[1], b.epochs[1] into outcome, position, epoch
+            from %1$I.append_batch(
+                array[p_stream], array[p_epoch], array[p_position], array[p_exact], array[p_token], array[1], array[0],
+                array[p_kind], array[p_coroutine_id], array[p_event], p_synchronous_commit) b;
+        end
+        $body$
+        $create$, current_schema(), current_schema() || '/');
 end
-$$;
+$do$;
 
 -- One append to one stream, for clients that write their own SQL. All events or none.
 --
@@ -212,7 +238,9 @@ begin
     from unnest(p_events) with ordinality as e (event, ordinal);
     select b.* into v_answer from append_batch(
         array[p_stream], array[p_epoch], array[p_position], array[p_position is not null], array[p_token],
-        array_fill(1, array[cardinality(p_events)]), v_kinds, v_ids, p_events, p_synchronous_commit) b;
+        array_fill(1, array[cardinality(p_events)]),
+        array(select i - 1 from generate_series(1, cardinality(p_events)) as i), v_kinds, v_ids, p_events,
+        p_synchronous_commit) b;
     outcome := v_answer.outcomes[1];
     position := v_answer.positions[1];
     epoch := v_answer.epochs[1];
@@ -234,6 +262,7 @@ begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
         v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
     end if;
+    v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
     insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;
     update streams s set epoch = s.epoch + 1 where s.name = p_stream returning s.id, s.epoch into v_id, epoch;
     -- A statement of its own, under the lock: what it sees is final.
@@ -301,7 +330,7 @@ end;
 
 -- Who may call what is granted in roles.sql, not to everybody.
 revoke all on function
-    append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], "char"[], text[], json[], text),
+    append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
     append_single(text, bigint, bigint, boolean, uuid, "char", text, json, text),
     append(text, json[], bigint, bigint, uuid, text), claim(text, text), resolve(text, uuid, bigint), announce(text[]),
     read(text, bigint, integer)

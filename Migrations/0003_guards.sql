@@ -28,7 +28,10 @@ set search_path from current
 set enable_seqscan = off
 as $$
 begin
-    perform 1 from streams s where s.id = new.stream_id and s.epoch = 0 for no key update;
+    perform pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || s.name, 0))
+    from streams s where s.id = new.stream_id;
+    -- A statement of its own, under the lock.
+    perform from streams s where s.id = new.stream_id and s.epoch = 0 for no key update;
     if not found then
         raise exception 'there is no stream % that is open to every writer', new.stream_id
             using errcode = '23503', hint = 'Write through append(), with the epoch of the claim.';

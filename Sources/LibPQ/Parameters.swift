@@ -50,87 +50,32 @@ package struct Parameters: Sendable {
 
     // MARK: Arrays
 
-    package mutating func append(array values: some Collection<String>) {
-        addArray(.text, count: values.count, hasNull: false) { bytes in
-            for var value in values {
-                bytes.appendBigEndian(Int32(value.utf8.count))
-                value.withUTF8 { bytes.append(contentsOf: $0) }
-            }
-        }
-    }
-
-    package mutating func append(array values: some Collection<Int>) {
-        addArray(.int8, count: values.count, hasNull: false) { bytes in
-            for value in values {
-                bytes.appendBigEndian(Int32(8))
-                bytes.appendBigEndian(Int64(value))
-            }
-        }
-    }
-
-    package mutating func append(array values: some Collection<Int?>) {
-        addArray(.int8, count: values.count, hasNull: values.contains(nil)) { bytes in
-            for value in values {
-                guard let value else {
-                    bytes.appendBigEndian(Int32(-1))
-                    continue
-                }
-                bytes.appendBigEndian(Int32(8))
-                bytes.appendBigEndian(Int64(value))
-            }
-        }
-    }
-
-    package mutating func append(array values: some Collection<Int32>) {
-        addArray(.int4, count: values.count, hasNull: false) { bytes in
-            for value in values {
-                bytes.appendBigEndian(Int32(4))
-                bytes.appendBigEndian(value)
-            }
-        }
-    }
-
-    package mutating func append(array values: some Collection<Bool>) {
-        addArray(.bool, count: values.count, hasNull: false) { bytes in
-            for value in values {
-                bytes.appendBigEndian(Int32(1))
-                bytes.append(value ? 1 : 0)
-            }
-        }
-    }
-
-    /// A `"char"[]`.
-    package mutating func append(array values: some Collection<UInt8>) {
-        addArray(.char, count: values.count, hasNull: false) { bytes in
-            for value in values {
-                bytes.appendBigEndian(Int32(1))
-                bytes.append(value)
-            }
-        }
-    }
-
-    package mutating func append(array values: some Collection<Token>) {
-        addArray(.uuid, count: values.count, hasNull: false) { bytes in
-            for value in values {
-                bytes.appendBigEndian(Int32(16))
-                bytes.appendBigEndian(value.high)
-                bytes.appendBigEndian(value.low)
-            }
-        }
-    }
-
-    /// A `json[]` of `count` texts. `body` hands each to the closure it is given, in order, exactly `count` times.
-    package mutating func appendJSONArray(count: Int, _ body: (_ element: (UnsafeRawBufferPointer) -> Void) -> Void) {
+    /// A one-dimensional array. `body` adds exactly `count` elements of that type, in order.
+    ///
+    /// The hot path's arrays are written this way: no array of values has to be made first.
+    package mutating func appendArray(
+        _ type: ParameterType,
+        count: Int,
+        hasNull: Bool = false,
+        _ body: (inout ArrayElements) -> Void
+    ) {
         let start = bytes.count
-        bytes.appendArrayHeader(.json, count: count, hasNull: false)
-        // A local copy of the buffer would be copied on write; lending it to the closure keeps it unique.
-        withUnsafeMutablePointer(to: &bytes) { buffer in
-            body { element in
-                buffer.pointee.appendBigEndian(Int32(element.count))
-                buffer.pointee.append(contentsOf: element)
-            }
-        }
+        bytes.appendArrayHeader(type, count: count, hasNull: hasNull)
+        var elements = ArrayElements(bytes: [])
+        // Lent, not shared: a second reference would make the first write copy the buffer.
+        swap(&bytes, &elements.bytes)
+        body(&elements)
+        swap(&bytes, &elements.bytes)
+        assert(elements.count == count, "an array of \(count) got \(elements.count) elements")
         ranges.append(start..<bytes.count)
+    }
+
+    package mutating func append(array values: [String]) {
+        appendArray(.text, count: values.count) { elements in for value in values { elements.add(value) } }
+    }
+
+    package mutating func append(array values: [Int]) {
+        appendArray(.int8, count: values.count) { elements in for value in values { elements.add(value) } }
     }
 
     // MARK: For libpq
@@ -156,17 +101,60 @@ package struct Parameters: Sendable {
         body(&bytes)
         ranges.append(start..<bytes.count)
     }
+}
 
-    private mutating func addArray(
-        _ type: ParameterType,
-        count: Int,
-        hasNull: Bool,
-        _ body: (inout [UInt8]) -> Void
-    ) {
-        add { bytes in
-            bytes.appendArrayHeader(type, count: count, hasNull: hasNull)
-            body(&bytes)
-        }
+/// Where the elements of an array parameter go, each behind its length.
+package struct ArrayElements {
+    fileprivate var bytes: [UInt8]
+    fileprivate var count = 0
+
+    fileprivate init(bytes: [UInt8]) { self.bytes = bytes }
+
+    private mutating func begin(_ byteCount: Int) {
+        count += 1
+        bytes.appendBigEndian(Int32(byteCount))
+    }
+
+    /// An int8, or a null.
+    package mutating func add(_ value: Int?) {
+        guard let value else { return begin(-1) }
+        begin(8)
+        bytes.appendBigEndian(Int64(value))
+    }
+
+    /// An int4.
+    package mutating func add(_ value: Int32) {
+        begin(4)
+        bytes.appendBigEndian(value)
+    }
+
+    package mutating func add(_ value: Bool) {
+        begin(1)
+        bytes.append(value ? 1 : 0)
+    }
+
+    /// A `"char"`.
+    package mutating func add(char value: UInt8) {
+        begin(1)
+        bytes.append(value)
+    }
+
+    /// A uuid.
+    package mutating func add(_ value: Token) {
+        begin(16)
+        bytes.appendBigEndian(value.high)
+        bytes.appendBigEndian(value.low)
+    }
+
+    package mutating func add(_ value: String) {
+        begin(value.utf8.count)
+        bytes.append(contentsOf: value.utf8)
+    }
+
+    /// Text, json or anything else that is sent as it is.
+    package mutating func add(bytes value: UnsafeRawBufferPointer) {
+        begin(value.count)
+        bytes.append(contentsOf: value)
     }
 }
 

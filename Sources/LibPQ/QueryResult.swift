@@ -128,6 +128,9 @@ package struct Token: Hashable, Sendable, CustomStringConvertible {
         )
     }
 
+    /// The n-th of a family: as random as this one, and unlike all others of the family.
+    package func numbered(_ number: Int) -> Token { Token(high: high, low: low ^ UInt64(number & 0xFFFF)) }
+
     package var description: String {
         func hex(_ value: UInt64, _ digits: Int) -> String {
             let text = String(value, radix: 16)

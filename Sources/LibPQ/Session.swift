@@ -34,6 +34,8 @@ package final class Session: Sendable {
         /// libpq holds bytes that the socket did not take yet.
         var isFlushing = false
         var timer: ContinuousClock.Instant?
+        /// Set once the session's thread runs.
+        var thread: UInt?
         /// Behind a pooler they are lost or mixed up, so nobody gets them before it is known that there is none.
         var usesPreparedStatements = false
         /// What the server said before it hung up.
@@ -95,8 +97,12 @@ package final class Session: Sendable {
 
     /// Asks for a `timer` event at `time`, or for none. One at a time; a later call replaces an earlier one.
     package func setTimer(at time: ContinuousClock.Instant?) {
-        state.withLock { $0.timer = time }
-        wakePipe.wake()
+        let mustWake = state.withLock { state in
+            state.timer = time
+            // The thread itself looks at the timer before it waits again.
+            return state.thread != currentThread()
+        }
+        if mustWake { wakePipe.wake() }
     }
 
     /// From here on statements are prepared at their first use. Not behind a pooler, which loses them or mixes them up.
@@ -118,6 +124,7 @@ package final class Session: Sendable {
     // MARK: On the session's thread
 
     private func run(startingAt start: ContinuousClock.Instant) {
+        state.withLock { $0.thread = currentThread() }
         var failure = waitToStart(until: start)
         if failure == nil { failure = connect() }
         while failure == nil {

@@ -27,6 +27,15 @@ func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
     return status == 0
 }
 
+/// What tells the calling thread from all others that live.
+func currentThread() -> UInt {
+    #if canImport(Darwin)
+        UInt(bitPattern: pthread_self())
+    #else
+        UInt(pthread_self())
+    #endif
+}
+
 private final class ThreadBody: Sendable {
     let run: @Sendable () -> Void
 

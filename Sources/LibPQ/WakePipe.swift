@@ -1,3 +1,5 @@
+import CLibPQ
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -50,9 +52,19 @@ func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for dur
         pollfd(fd: socket, events: Int16(POLLIN | (forWriting ? POLLOUT : 0)), revents: 0),
     ]
     let count: nfds_t = socket >= 0 ? 2 : 1
-    // Rounded up: a poll that returns a little early would be called again and again for the last millisecond.
-    let milliseconds = duration.map { Int32(clamping: max(0, $0.milliseconds.rounded(.up))) } ?? -1
-    _ = poll(&descriptors, count, milliseconds)
+    #if os(Linux)
+        guard let duration else {
+            _ = ppoll(&descriptors, count, nil, nil)
+            return
+        }
+        let (seconds, attoseconds) = max(.zero, duration).components
+        var time = timespec(tv_sec: Int(min(seconds, 1_000_000)), tv_nsec: Int(attoseconds / 1_000_000_000))
+        _ = ppoll(&descriptors, count, &time, nil)
+    #else
+        // Rounded up: a poll that returns a little early would be called again and again for the last millisecond.
+        let milliseconds = duration.map { Int32(clamping: max(0, $0.milliseconds.rounded(.up))) } ?? -1
+        _ = poll(&descriptors, count, milliseconds)
+    #endif
 }
 
 extension Int32 {

@@ -3,16 +3,21 @@ import LibPQ
 
 /// Which appends wait, which are on the wire, and what an answer means for each. No IO, no clock, no threads.
 ///
-/// At most one segment is on the wire; what comes meanwhile becomes the next. A segment whose connection was lost stays
-/// and is sent again as it was, tokens and positions included, until the server answers it: only so does the server know
-/// it again. Appends to one stream keep their order: where one cannot go with a segment, later ones to the same stream
-/// wait too.
+/// Used by `Appender`, which takes a segment for each of its connections that is free. Appends to one stream keep their
+/// order: while some of them are on the wire, or lost and not settled, the stream is busy and its later ones wait. So
+/// segments that are under way at the same time never share a stream.
+///
+/// A segment whose connection was lost stays and is sent again as it was, tokens and positions included, until the server
+/// answers it: only so does the server know it again.
 struct AppendQueue {
     struct Limits {
         var bytes: Int
-        /// Streams in one transaction: each holds a row lock until the commit.
-        var runs = 512
+        /// Streams in one transaction: each holds a lock until the commit, and the server's table of locks is shared by
+        /// all (64 × `max_connections` as it comes).
+        var runs = 256
         var events = 8192
+        /// Segments on the wire at the same time.
+        var segmentsUnderWay = 1
     }
 
     /// What becomes of an append.
@@ -21,129 +26,182 @@ struct AppendQueue {
         var result: Result<Int, JournalError>
     }
 
-    private enum InFlight {
-        case none
-        /// `again`: an earlier sending was lost and may have been written, so that no refusal of this one says it was not.
-        case onTheWire(Segment, again: Bool)
+    private struct Sent {
+        var segment: Segment
+        /// An earlier sending was lost and may have been written, so that no refusal of this one says it was not.
+        var isRepeated: Bool
+    }
+
+    /// One stream that has appends here, or had.
+    private struct Lane {
+        var waiting: Deque<Append> = []
+        /// Appends of it are on the wire or unsettled.
+        var isBusy = false
+        /// Where its next event goes, as far as we know. Only a hint: wrong costs a little time, no more.
+        var nextPosition = 0
     }
 
     private let limits: Limits
-    private var waiting: Deque<Append> = []
-    private var inFlight = InFlight.none
+    private var lanes: [Lane] = []
+    private var laneNumbers: [StreamName: Int] = [:]
+    /// Lanes that are not busy and have appends, in the order they came to be so. None twice.
+    private var ready: Deque<Int> = []
+    /// How many appends wait in all lanes.
+    private var waitingCount = 0
+    private var onTheWire: [Sent] = []
     /// Sent, and not known to be written or not: the connection was lost. They go first, each as it was.
     private var unsettled: Deque<Segment> = []
-    /// Where a stream's next event goes, as far as we know. Only a hint: wrong costs a round trip, no more.
-    private var nextPositions: [StreamName: Int] = [:]
     private var segmentCount = 0
     private var random: any RandomNumberGenerator & Sendable
+
+    /// With so many lanes those of quiet streams are forgotten: it costs them a little time when they come again, and
+    /// remembering all would grow without bound.
+    private var laneLimit = 100_000
 
     init(limits: Limits, random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()) {
         self.limits = limits
         self.random = random
     }
 
-    var isEmpty: Bool { if case .none = inFlight { waiting.isEmpty && unsettled.isEmpty } else { false } }
+    var isEmpty: Bool { waitingCount == 0 && onTheWire.isEmpty && unsettled.isEmpty }
 
-    /// What was sent and is not answered.
-    private var sent: [Segment] {
-        switch inFlight {
-        case .none: Array(unsettled)
-        case .onTheWire(let segment, again: _): [segment] + unsettled
-        }
-    }
+    /// Whether anything could be sent, were a connection free.
+    var hasReady: Bool { !ready.isEmpty || !unsettled.isEmpty }
+
+    /// How many appends are here, on the wire or not.
+    var count: Int { sent.reduce(waitingCount) { $0 + $1.appendCount } }
 
     /// When the first of all appends here has to be given up.
     var firstDeadline: ContinuousClock.Instant? {
-        var first = waiting.map(\.deadline).min()
-        for segment in sent {
-            for run in segment.runs {
-                for append in run.appends { first = min(first ?? append.deadline, append.deadline) }
-            }
+        var first = lanes.lazy.flatMap(\.waiting).map(\.deadline).min()
+        for run in sent.lazy.flatMap(\.runs) {
+            for append in run.appends { first = min(first ?? append.deadline, append.deadline) }
         }
         return first
     }
 
+    /// What was sent and is not answered.
+    private var sent: [Segment] { onTheWire.map(\.segment) + unsettled }
+
     // MARK: In
 
-    mutating func add(_ append: Append) { waiting.append(append) }
+    mutating func add(_ append: Append) {
+        let lane = lane(of: append.stream)
+        if lanes[lane].waiting.isEmpty, !lanes[lane].isBusy { ready.append(lane) }
+        lanes[lane].waiting.append(append)
+        waitingCount += 1
+    }
 
     /// Takes back an append that was not sent; false where it was.
-    mutating func withdraw(_ id: Int) -> Bool {
-        guard let index = waiting.firstIndex(where: { $0.id == id }) else { return false }
-        waiting.remove(at: index)
+    mutating func withdraw(_ id: Int, of stream: StreamName) -> Bool {
+        guard let lane = laneNumbers[stream],
+            let index = lanes[lane].waiting.firstIndex(where: { $0.id == id })
+        else { return false }
+        lanes[lane].waiting.remove(at: index)
+        waitingCount -= 1
+        if lanes[lane].waiting.isEmpty { ready.removeAll { $0 == lane } }
         return true
     }
 
     /// What `Journal.resolve` needs to find an append that is on the wire.
     func receipt(of id: Int) -> AppendReceipt? {
-        for segment in sent {
-            for run in segment.runs {
-                var offset = 0
-                for append in run.appends {
-                    if append.id == id { return run.receipt(offset: offset) }
-                    offset += append.events.count
-                }
+        for run in sent.lazy.flatMap(\.runs) {
+            var offset = 0
+            for append in run.appends {
+                if append.id == id { return run.receipt(offset: offset) }
+                offset += append.events.count
             }
         }
         return nil
     }
 
+    private mutating func lane(of stream: StreamName) -> Int {
+        if let lane = laneNumbers[stream] { return lane }
+        if lanes.count >= laneLimit { forgetIdleLanes() }
+        lanes.append(Lane())
+        laneNumbers[stream] = lanes.count - 1
+        return lanes.count - 1
+    }
+
+    private mutating func forgetIdleLanes() {
+        var kept: [Lane] = []
+        var numbers: [StreamName: Int] = [:]
+        var moved: [Int: Int] = [:]
+        for (stream, lane) in laneNumbers where lanes[lane].isBusy || !lanes[lane].waiting.isEmpty {
+            moved[lane] = kept.count
+            numbers[stream] = kept.count
+            kept.append(lanes[lane])
+        }
+        lanes = kept
+        laneNumbers = numbers
+        ready = Deque(ready.compactMap { moved[$0] })
+        laneLimit = max(laneLimit, 2 * lanes.count)
+    }
+
     // MARK: Out
 
-    /// The segment to send now; nil when there is nothing to send or one is on the wire.
-    mutating func nextSegment() -> Segment? {
-        guard case .none = inFlight else { return nil }
+    /// The segment to send now, of so many streams at most; nil when there is nothing to send or enough is on the wire.
+    mutating func nextSegment(atMost runCount: Int = .max) -> Segment? {
+        guard onTheWire.count < limits.segmentsUnderWay else { return nil }
         if let segment = unsettled.popFirst() {
-            inFlight = .onTheWire(segment, again: true)
+            onTheWire.append(Sent(segment: segment, isRepeated: true))
             return segment
         }
-        guard let segment = cutSegment() else { return nil }
-        inFlight = .onTheWire(segment, again: false)
+        guard let segment = cutSegment(atMost: min(runCount, limits.runs)) else { return nil }
+        onTheWire.append(Sent(segment: segment, isRepeated: false))
         return segment
     }
 
-    private mutating func cutSegment() -> Segment? {
-        guard let first = waiting.first else { return nil }
-        if first.goesAlone {
-            waiting.removeFirst()
-            return segment([run(for: first)])
-        }
+    private mutating func cutSegment(atMost runCount: Int) -> Segment? {
+        guard !ready.isEmpty else { return nil }
         var runs: [Segment.Run] = []
-        var indices: [StreamName: Int] = [:]
-        var held: Set<StreamName> = []
-        var skipped: [Append] = []
-        var bytes = 0
-        var events = 0
-        while let append = waiting.first, !append.goesAlone, events < limits.events {
-            guard runs.isEmpty || bytes + append.byteCount <= limits.bytes else { break }
-            waiting.removeFirst()
-            if held.contains(append.stream) {
-                skipped.append(append)
+        var room = Room(bytes: limits.bytes, events: limits.events)
+        let token = Token.random(using: &random)
+        // Whose first append goes alone, and not with this segment.
+        var held: [Int] = []
+        while let lane = ready.first, runs.count < runCount {
+            guard let first = lanes[lane].waiting.first else { break }
+            guard !first.goesAlone || runs.isEmpty else {
+                held.append(ready.removeFirst())
                 continue
             }
-            if let index = indices[append.stream] {
-                guard runs[index].accepts(append) else {
-                    held.insert(append.stream)
-                    skipped.append(append)
-                    continue
-                }
-                runs[index].appends.append(append)
-            } else {
-                guard runs.count < limits.runs else {
-                    held.insert(append.stream)
-                    skipped.append(append)
-                    continue
-                }
-                indices[append.stream] = runs.count
-                runs.append(run(for: append))
-            }
-            bytes += append.byteCount
-            events += append.events.count
+            guard runs.isEmpty || room.takes(first) else { break }
+            ready.removeFirst()
+            runs.append(cutRun(of: lane, token: token.numbered(runs.count), &room))
+            if first.goesAlone { break }
         }
-        waiting.prepend(contentsOf: skipped)
+        ready.prepend(contentsOf: held)
+        guard !runs.isEmpty else { return nil }
         // One order of locks for every process, or two of them might wait for each other.
-        runs.sort { $0.stream.text.utf8.lexicographicallyPrecedes($1.stream.text.utf8) }
+        if runs.count > 1 { runs.sort { $0.stream.precedes($1.stream) } }
         return segment(runs)
+    }
+
+    /// Takes the lane's first append, and those behind it that can share its run.
+    private mutating func cutRun(of lane: Int, token: Token, _ room: inout Room) -> Segment.Run {
+        let first = lanes[lane].waiting.removeFirst()
+        waitingCount -= 1
+        room.take(first)
+        var run = Segment.Run(
+            stream: first.stream,
+            epoch: first.epoch,
+            position: first.expecting ?? lanes[lane].nextPosition,
+            isExact: first.expecting != nil,
+            token: token,
+            appends: [first]
+        )
+        var eventCount = first.events.count
+        while !first.goesAlone, let next = lanes[lane].waiting.first,
+            run.accepts(next, after: eventCount), room.takes(next)
+        {
+            lanes[lane].waiting.removeFirst()
+            waitingCount -= 1
+            room.take(next)
+            eventCount += next.events.count
+            run.appends.append(next)
+        }
+        lanes[lane].isBusy = true
+        return run
     }
 
     private mutating func segment(_ runs: [Segment.Run]) -> Segment {
@@ -151,90 +209,90 @@ struct AppendQueue {
         return Segment(id: segmentCount, runs: runs)
     }
 
-    private mutating func run(for append: Append) -> Segment.Run {
-        Segment.Run(
-            stream: append.stream,
-            epoch: append.epoch,
-            position: append.expecting ?? nextPositions[append.stream] ?? 0,
-            isExact: append.expecting != nil,
-            token: .random(using: &random),
-            appends: [append]
-        )
-    }
-
     // MARK: What became of it
 
-    /// The segment on the wire, if it is this one and was not given up meanwhile.
-    private func onTheWire(_ id: Int) -> (segment: Segment, again: Bool)? {
-        guard case .onTheWire(let segment, let again) = inFlight, segment.id == id else { return nil }
-        return (segment, again)
+    /// Takes the segment off the wire, if it is there and was not given up meanwhile.
+    private mutating func takeOffTheWire(_ id: Int) -> Sent? {
+        guard let index = onTheWire.firstIndex(where: { $0.segment.id == id }) else { return nil }
+        return onTheWire.remove(at: index)
+    }
+
+    /// The stream is free again. `again`: what is to be tried anew, before what came later.
+    private mutating func release(_ stream: StreamName, again: [Append] = [], first: Bool = false) {
+        let lane = lane(of: stream)
+        lanes[lane].isBusy = false
+        lanes[lane].waiting.prepend(contentsOf: again)
+        waitingCount += again.count
+        guard !lanes[lane].waiting.isEmpty else { return }
+        if first { ready.prepend(lane) } else { ready.append(lane) }
     }
 
     /// The server committed, and answered each run of the segment.
     mutating func answered(_ id: Int, _ answers: [Segment.Answer]) -> [Resolution] {
-        guard let (segment, _) = onTheWire(id) else { return [] }
-        inFlight = .none
+        guard let sent = takeOffTheWire(id) else { return [] }
+        let segment = sent.segment
         var resolutions: [Resolution] = []
-        var again: [Append] = []
+        resolutions.reserveCapacity(segment.appendCount)
         for (run, answer) in zip(segment.runs, answers) {
+            var again: [Append] = []
             switch answer.outcome {
-            case .written: resolutions += written(run, at: answer.position ?? run.position)
+            case .written: written(run, at: answer.position ?? run.position, into: &resolutions)
             case .behind:
                 remember(run.stream, next: answer.position ?? 0)
-                again += run.appends
-            case .conflict: conflict(run, actual: answer.position ?? 0, into: &resolutions, again: &again)
+                again = run.appends
+            case .conflict:
+                let actual = answer.position ?? 0
+                again = conflict(run, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
             case .fenced: resolutions += fenced(run, answer)
             }
+            release(run.stream, again: again)
         }
-        waiting.prepend(contentsOf: again)
         return resolutions
     }
 
-    private mutating func written(_ run: Segment.Run, at position: Int) -> [Resolution] {
+    private mutating func written(_ run: Segment.Run, at position: Int, into resolutions: inout [Resolution]) {
         var next = position
-        let resolutions = run.appends.map { append in
-            defer { next += append.events.count }
-            return Resolution(id: append.id, result: .success(next))
+        for append in run.appends {
+            resolutions.append(Resolution(id: append.id, result: .success(next)))
+            next += append.events.count
         }
         remember(run.stream, next: next)
-        return resolutions
     }
 
+    /// Returns what the server has yet to answer: those behind the first had their own expectation.
     private mutating func conflict(
         _ run: Segment.Run,
         actual: Int,
-        into resolutions: inout [Resolution],
-        again: inout [Append]
-    ) {
+        isRepeated: Bool,
+        into resolutions: inout [Resolution]
+    ) -> [Append] {
         remember(run.stream, next: actual)
-        guard run.isExact else {
+        var error: JournalError
+        if run.isExact {
+            error = JournalError(
+                .conflict,
+                outcome: .notWritten,
+                "stream \(run.stream) is at position \(actual), the event was expected to land at \(run.position)"
+            )
+        } else {
             // The stream ends before a position that it had told us: a failover or restore lost events.
-            var error = JournalError(
+            error = JournalError(
                 .logReplaced,
                 outcome: .notWritten,
                 "stream \(run.stream) ends at \(actual), though \(run.position) events had been acknowledged: "
                     + "the server lost the end of the log"
             )
-            error.expectedPosition = run.position
-            error.actualPosition = actual
-            resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
-            return
         }
-        // Those behind the first had their own expectation, each of which the server answers.
-        for (index, append) in run.appends.enumerated() {
-            guard index == 0 else {
-                again.append(append)
-                continue
-            }
-            var error = JournalError(
-                .conflict,
-                outcome: .notWritten,
-                "stream \(run.stream) is at position \(actual), the event was expected to land at \(run.position)"
-            )
-            error.expectedPosition = run.position
-            error.actualPosition = actual
-            resolutions.append(Resolution(id: append.id, result: .failure(error)))
+        error.expectedPosition = run.position
+        error.actualPosition = actual
+        if isRepeated, actual < run.position {
+            // The sending that was lost may still come to work, when the stream has grown to its position.
+            resolutions += unknown(run, because: error)
+            return []
         }
+        let failed = run.isExact ? run.appends.prefix(1) : run.appends[...]
+        resolutions += failed.map { Resolution(id: $0.id, result: .failure(error)) }
+        return Array(run.appends.dropFirst(failed.count))
     }
 
     private func fenced(_ run: Segment.Run, _ answer: Segment.Answer) -> [Resolution] {
@@ -249,25 +307,31 @@ struct AppendQueue {
         return run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
     }
 
+    private mutating func remember(_ stream: StreamName, next: Int) {
+        lanes[lane(of: stream)].nextPosition = next
+    }
+
     /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again or fails.
     mutating func refused(_ id: Int, _ refusal: ServerMessage) -> [Resolution] {
-        guard let (segment, again) = onTheWire(id) else { return [] }
-        inFlight = .none
+        guard let sent = takeOffTheWire(id) else { return [] }
+        let segment = sent.segment
         let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
-        if again { return refusedAgain(segment, refusal, passes: passes) }
-        var appends = segment.runs.flatMap(\.appends)
-        if passes {
-            waiting.prepend(contentsOf: appends)
-            return []
+        if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
+        if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
+            release(append.stream)
+            return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
         }
-        guard appends.count > 1 else {
-            return appends.map {
-                Resolution(id: $0.id, result: .failure(JournalError(refusal, outcome: .notWritten)))
-            }
-        }
-        for index in appends.indices { appends[index].goesAlone = true }
-        waiting.prepend(contentsOf: appends)
+        tryAgain(segment, alone: !passes)
         return []
+    }
+
+    /// Nothing of it was written: its appends go back to where they were.
+    private mutating func tryAgain(_ segment: Segment, alone: Bool = false) {
+        for run in segment.runs.reversed() {
+            var appends = run.appends
+            if alone { for index in appends.indices { appends[index].goesAlone = true } }
+            release(run.stream, again: appends, first: true)
+        }
     }
 
     /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
@@ -286,81 +350,91 @@ struct AppendQueue {
     }
 
     /// The connection was lost. What was on the wire is sent again as it was; `sent` false: it never left.
-    mutating func connectionLost(_ id: Int, sent: Bool) {
-        guard let (segment, again) = onTheWire(id) else { return }
-        inFlight = .none
-        if sent || again {
-            unsettled.prepend(segment)
-        } else {
-            waiting.prepend(contentsOf: segment.runs.flatMap(\.appends))
-        }
+    mutating func connectionLost(_ id: Int, sent wasSent: Bool) {
+        guard let sent = takeOffTheWire(id) else { return }
+        if wasSent || sent.isRepeated { unsettled.prepend(sent.segment) } else { tryAgain(sent.segment) }
     }
+
+    // MARK: Giving up
 
     /// Gives up what is over its deadline: what was never sent is not written, what was sent may be.
     ///
-    /// With it goes its whole segment, since that can only be sent again as it was. Returns whether the one on the wire
-    /// went: its answer may come yet.
+    /// With it goes its whole segment, since that can only be sent again as it was. Returns which of those on the wire
+    /// went: their answers may come yet.
     mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> (
-        resolutions: [Resolution], abandonedSegment: Bool
+        resolutions: [Resolution], abandoned: [Segment]
     ) {
-        var resolutions: [Resolution] = []
-        var abandonedSegment = false
         func isOver(_ segment: Segment) -> Bool {
             segment.runs.contains { $0.appends.contains { $0.deadline <= now } }
         }
-        if case .onTheWire(let segment, again: _) = inFlight, isOver(segment) {
-            resolutions += abandon(segment, because: reason)
-            inFlight = .none
-            abandonedSegment = true
-        }
-        for segment in unsettled where isOver(segment) { resolutions += abandon(segment, because: reason) }
+        let abandoned = onTheWire.map(\.segment).filter(isOver)
+        onTheWire.removeAll { isOver($0.segment) }
+        let lost = unsettled.filter(isOver)
         unsettled.removeAll(where: isOver)
-        for append in waiting where append.deadline <= now {
-            var error = reason
-            error.outcome = .notWritten
-            resolutions.append(Resolution(id: append.id, result: .failure(error)))
-        }
-        waiting.removeAll { $0.deadline <= now }
-        return (resolutions, abandonedSegment)
+        var resolutions = (abandoned + lost).flatMap { abandon($0, because: reason) }
+        resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
+        return (resolutions, abandoned)
     }
 
     /// Gives up everything.
     mutating func close(because reason: JournalError) -> [Resolution] {
-        var resolutions = sent.flatMap { abandon($0, because: reason) }
-        inFlight = .none
+        let segments = sent
+        onTheWire = []
         unsettled = []
-        for append in waiting {
-            var error = reason
-            error.outcome = .notWritten
-            resolutions.append(Resolution(id: append.id, result: .failure(error)))
-        }
-        waiting = []
-        return resolutions
+        return segments.flatMap { abandon($0, because: reason) } + giveUpWaiting(because: reason) { _ in true }
     }
 
-    private func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
+    private mutating func giveUpWaiting(
+        because reason: JournalError,
+        where isOver: (Append) -> Bool
+    ) -> [Resolution] {
+        var error = reason
+        error.outcome = .notWritten
+        var given: [Append] = []
+        for lane in lanes.indices where lanes[lane].waiting.contains(where: isOver) {
+            given += lanes[lane].waiting.filter(isOver)
+            lanes[lane].waiting.removeAll(where: isOver)
+        }
+        waitingCount -= given.count
+        ready.removeAll { lanes[$0].waiting.isEmpty }
+        return given.sorted { $0.id < $1.id }.map { Resolution(id: $0.id, result: .failure(error)) }
+    }
+
+    private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
         segment.runs.flatMap { run in
-            var offset = 0
-            return run.appends.map { append in
-                var error = reason
-                error.outcome = .unknown
-                error.receipt = run.receipt(offset: offset)
-                offset += append.events.count
-                return Resolution(id: append.id, result: .failure(error))
-            }
+            release(run.stream)
+            return unknown(run, because: reason)
         }
     }
 
-    private mutating func remember(_ stream: StreamName, next: Int) {
-        // Forgetting costs a round trip for a stream that had gone quiet; remembering all would grow without bound.
-        if nextPositions.count >= 100_000, nextPositions[stream] == nil { nextPositions.removeAll() }
-        nextPositions[stream] = next
+    private func unknown(_ run: Segment.Run, because reason: JournalError) -> [Resolution] {
+        var offset = 0
+        return run.appends.map { append in
+            var error = reason
+            error.outcome = .unknown
+            error.receipt = run.receipt(offset: offset)
+            offset += append.events.count
+            return Resolution(id: append.id, result: .failure(error))
+        }
+    }
+}
+
+/// What a segment that is being cut can still take.
+private struct Room {
+    var bytes: Int
+    var events: Int
+
+    func takes(_ append: Append) -> Bool { append.byteCount <= bytes && events > 0 }
+
+    mutating func take(_ append: Append) {
+        bytes -= append.byteCount
+        events -= append.events.count
     }
 }
 
 extension Segment.Run {
-    /// Whether this append can follow the run's last one.
-    fileprivate func accepts(_ append: Append) -> Bool {
+    /// Whether this append can follow the run's last one; `eventCount` is the run's so far.
+    fileprivate func accepts(_ append: Append, after eventCount: Int) -> Bool {
         guard append.epoch == epoch, !append.goesAlone else { return false }
         return isExact ? append.expecting == position + eventCount : append.expecting == nil
     }

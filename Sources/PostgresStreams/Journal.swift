@@ -23,7 +23,7 @@ public final class Journal: Sendable {
     let schema: SchemaName
     let tails: TailHub
     private let readers: [Requester]
-    private let lanes: [AppendLane]
+    private let appender: Appender
     private let announcer: Announcer
 
     /// Connects, and checks that the journal is there and in the version this library knows.
@@ -80,9 +80,7 @@ public final class Journal: Sendable {
         writing.needsPrimary = true
         let announcer = Announcer(writing)
         self.announcer = announcer
-        lanes = (0..<configuration.writerConnections).map { _ in
-            AppendLane(writing, configuration, announcer: announcer)
-        }
+        appender = Appender(writing, configuration, announcer: announcer)
         tails = TailHub(configuration, schema, options, reader: reader, server)
     }
 
@@ -119,7 +117,7 @@ public final class Journal: Sendable {
 
     /// Waits until every append accepted so far has been answered, and the tails have been told.
     public func flush() async {
-        for lane in lanes { await lane.flush() }
+        await appender.flush()
         await announcer.flush()
     }
 
@@ -131,7 +129,7 @@ public final class Journal: Sendable {
 
     private func closeNow() {
         tails.close()
-        for lane in lanes { lane.close() }
+        appender.close()
         announcer.close()
         for reader in readers { reader.close() }
     }
@@ -146,13 +144,7 @@ public final class Journal: Sendable {
         epoch: Int?,
         expecting: Int?
     ) async throws(JournalError) -> Int {
-        // A stream keeps to one connection, so that its appends keep their order.
-        try await lanes[Int(stream.digestBits % UInt64(lanes.count))].append(
-            events,
-            to: stream,
-            epoch: epoch,
-            expecting: expecting
-        )
+        try await appender.append(events, to: stream, epoch: epoch, expecting: expecting)
     }
 
     func request(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {

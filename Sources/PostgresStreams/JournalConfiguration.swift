@@ -13,11 +13,10 @@ public struct JournalConfiguration: Sendable {
     /// The schema that holds the journal, 1 to 63 bytes.
     public var schema = "durable_streams"
 
-    /// How many connections append. A stream keeps to one of them.
+    /// How many connections append, at most: the second is made when appends wait while the first is busy.
     ///
-    /// One carries what many writers append together in one commit; more of them make smaller commits, and pay where the
-    /// server is far away or has cores to spare.
-    public var writerConnections = 1
+    /// What waits goes together in one commit; two of them keep the server busy while the callers of one are told.
+    public var writerConnections = 2
 
     /// How many connections read.
     public var readerConnections = 1

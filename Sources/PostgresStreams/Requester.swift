@@ -6,7 +6,7 @@ import Synchronization
 /// Sends statements that may be repeated, and repeats them over lost connections until they are answered.
 ///
 /// Reads, claims and resolutions go through it, many at a time over one connection. What is not repeatable, appends, goes
-/// through `AppendLane`.
+/// through `Appender`.
 final class Requester: Sendable {
     typealias Completion = @Sendable (Result<QueryResult, JournalError>) -> Void
 

@@ -31,6 +31,21 @@ struct Segment: Sendable {
 
     var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
 
+    var eventCount: Int { runs.reduce(0) { $0 + $1.eventCount } }
+
+    /// Each event with the index of its run and its place in it.
+    private func forEachEvent(_ body: (_ run: Int, _ offset: Int, _ event: DurableEvent) -> Void) {
+        for index in runs.indices {
+            var offset = 0
+            for append in runs[index].appends {
+                for event in append.events {
+                    body(index, offset, event)
+                    offset += 1
+                }
+            }
+        }
+    }
+
     /// The statement that appends this, with its parameters.
     func command(_ statements: Statements, _ durability: JournalConfiguration.Durability) -> (Statement, Parameters) {
         if runs.count == 1, let run = runs.first, run.appends.count == 1, let append = run.appends.first,
@@ -64,19 +79,27 @@ struct Segment: Sendable {
     private func parameters(_ durability: JournalConfiguration.Durability) -> Parameters {
         let byteCount = runs.reduce(0) { $0 + $1.appends.reduce(64) { $0 + $1.byteCount } }
         var parameters = Parameters(reservingCapacity: byteCount + 1024)
-        parameters.append(array: runs.map(\.stream.text))
-        parameters.append(array: runs.map(\.epoch))
-        parameters.append(array: runs.map(\.position))
-        parameters.append(array: runs.map(\.isExact))
-        parameters.append(array: runs.map(\.token))
-        let events = runs.flatMap { $0.appends.flatMap(\.events) }
-        parameters.append(
-            array: runs.enumerated().flatMap { repeatElement(Int32($0.offset + 1), count: $0.element.eventCount) }
-        )
-        parameters.append(array: events.map(\.kindByte))
-        parameters.append(array: events.map(\.coroutineID.encoded))
-        parameters.appendJSONArray(count: events.count) { add in
-            for event in events { event.json.withUTF8Bytes(add) }
+        let runCount = runs.count
+        parameters.appendArray(.text, count: runCount) { for run in runs { $0.add(run.stream.text) } }
+        parameters.appendArray(.int8, count: runCount, hasNull: true) { for run in runs { $0.add(run.epoch) } }
+        parameters.appendArray(.int8, count: runCount) { for run in runs { $0.add(run.position) } }
+        parameters.appendArray(.bool, count: runCount) { for run in runs { $0.add(run.isExact) } }
+        parameters.appendArray(.uuid, count: runCount) { for run in runs { $0.add(run.token) } }
+        let eventCount = eventCount
+        parameters.appendArray(.int4, count: eventCount) { elements in
+            forEachEvent { run, _, _ in elements.add(Int32(run + 1)) }
+        }
+        parameters.appendArray(.int4, count: eventCount) { elements in
+            forEachEvent { _, offset, _ in elements.add(Int32(offset)) }
+        }
+        parameters.appendArray(.char, count: eventCount) { elements in
+            forEachEvent { _, _, event in elements.add(char: event.kindByte) }
+        }
+        parameters.appendArray(.text, count: eventCount) { elements in
+            forEachEvent { _, _, event in elements.add(event.coroutineID.encoded) }
+        }
+        parameters.appendArray(.json, count: eventCount) { elements in
+            forEachEvent { _, _, event in event.json.withUTF8Bytes { elements.add(bytes: $0) } }
         }
         parameters.append(durability.rawValue)
         return parameters

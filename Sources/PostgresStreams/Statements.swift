@@ -6,6 +6,7 @@ import LibPQ
 struct Statements: Sendable {
     let greeting: Statement
     let schemaVersion: Statement
+    let appendSettings: Statement
     let appendBatch: Statement
     let appendSingle: Statement
     let notify: Statement
@@ -36,12 +37,18 @@ struct Statements: Sendable {
             sql: "select coalesce(max(version), 0) from \(quoted).migrations"
         )
 
+        // What append_batch sets for itself and append_single, to be quick, does not.
+        appendSettings = Statement(
+            name: "append_settings",
+            sql: "select set_config('enable_seqscan', 'off', false), set_config('lock_timeout', '5s', false)"
+        )
+
         appendBatch = Statement(
             name: "append_batch",
-            sql: "select * from \(quoted).append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            sql: "select * from \(quoted).append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             parameterTypes: [
-                .textArray, .int8Array, .int8Array, .boolArray, .uuidArray, .int4Array, .charArray, .textArray,
-                .jsonArray, .text,
+                .textArray, .int8Array, .int8Array, .boolArray, .uuidArray, .int4Array, .int4Array, .charArray,
+                .textArray, .jsonArray, .text,
             ]
         )
 

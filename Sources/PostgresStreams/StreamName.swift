@@ -44,7 +44,17 @@ public struct StreamName: Sendable, CustomStringConvertible {
 extension StreamName: Hashable {
     // Not String's own equality, which takes canonically equivalent spellings for the same.
     public static func == (left: StreamName, right: StreamName) -> Bool {
-        left.digestBits == right.digestBits && left.text.utf8.elementsEqual(right.text.utf8)
+        left.digestBits == right.digestBits && left.withBytes { bytes in right.withBytes { bytes.elementsEqual($0) } }
+    }
+
+    /// Whether its bytes come before the other's.
+    func precedes(_ other: StreamName) -> Bool {
+        withBytes { bytes in other.withBytes { bytes.lexicographicallyPrecedes($0) } }
+    }
+
+    private func withBytes<R>(_ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
+        // A native string always has contiguous bytes; others are copied.
+        text.utf8.withContiguousStorageIfAvailable(body) ?? Array(text.utf8).withUnsafeBufferPointer(body)
     }
 
     public func hash(into hasher: inout Hasher) { hasher.combine(digestBits) }

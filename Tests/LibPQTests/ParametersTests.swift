@@ -72,12 +72,9 @@ struct ParametersTests {
         func empty(_ type: [UInt8]) -> [UInt8] { [0, 0, 0, 0, 0, 0, 0, 0] + type }
         #expect(value { $0.append(array: [] as [String]) } == empty([0, 0, 0, 25]))
         #expect(value { $0.append(array: [] as [Int]) } == empty([0, 0, 0, 20]))
-        #expect(value { $0.append(array: [] as [Int?]) } == empty([0, 0, 0, 20]))
-        #expect(value { $0.append(array: [] as [Int32]) } == empty([0, 0, 0, 23]))
-        #expect(value { $0.append(array: [] as [Bool]) } == empty([0, 0, 0, 16]))
-        #expect(value { $0.append(array: [] as [UInt8]) } == empty([0, 0, 0, 18]))
-        #expect(value { $0.append(array: [] as [Token]) } == empty([0, 0, 0x0B, 0x86]))
-        #expect(value { $0.appendJSONArray(count: 0) { _ in } } == empty([0, 0, 0, 114]))
+        #expect(value { $0.appendArray(.bool, count: 0) { _ in } } == empty([0, 0, 0, 16]))
+        #expect(value { $0.appendArray(.uuid, count: 0) { _ in } } == empty([0, 0, 0x0B, 0x86]))
+        #expect(value { $0.appendArray(.json, count: 0) { _ in } } == empty([0, 0, 0, 114]))
     }
 
     @Test("elements follow each other, each after its length")
@@ -92,19 +89,25 @@ struct ParametersTests {
                 + [0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 255]
         )
         #expect(
-            value { $0.append(array: [Int32(258), -1]) }
+            value { parameters in
+                parameters.appendArray(.int4, count: 2) { for value in [Int32(258), -1] { $0.add(value) } }
+            }
                 == header([0, 0, 0, 23], count: 2) + [0, 0, 0, 4, 0, 0, 1, 2] + [0, 0, 0, 4, 255, 255, 255, 255]
         )
         #expect(
-            value { $0.append(array: [true, false]) }
+            value { parameters in
+                parameters.appendArray(.bool, count: 2) { for value in [true, false] { $0.add(value) } }
+            }
                 == header([0, 0, 0, 16], count: 2) + [0, 0, 0, 1, 1] + [0, 0, 0, 1, 0]
         )
         #expect(
-            value { $0.append(array: [UInt8(ascii: "y"), UInt8(ascii: "c")]) }
+            value { parameters in
+                parameters.appendArray(.char, count: 2) { for value in "yc".utf8 { $0.add(char: value) } }
+            }
                 == header([0, 0, 0, 18], count: 2) + [0, 0, 0, 1, 0x79] + [0, 0, 0, 1, 0x63]
         )
         #expect(
-            value { $0.append(array: [Token(high: 1, low: 2)]) }
+            value { $0.appendArray(.uuid, count: 1) { $0.add(Token(high: 1, low: 2)) } }
                 == header([0, 0, 0x0B, 0x86], count: 1) + [0, 0, 0, 16] + [0, 0, 0, 0, 0, 0, 0, 1]
                 + [0, 0, 0, 0, 0, 0, 0, 2]
         )
@@ -113,13 +116,11 @@ struct ParametersTests {
     @Test("a null element has the length -1, and the header says that there is one")
     func nullElements() {
         #expect(
-            value { $0.append(array: [nil, 7, nil] as [Int?]) }
+            value { parameters in
+                parameters.appendArray(.int8, count: 3, hasNull: true) { for value in [nil, 7, nil] { $0.add(value) } }
+            }
                 == header([0, 0, 0, 20], count: 3, hasNull: true) + [255, 255, 255, 255]
                 + [0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7] + [255, 255, 255, 255]
-        )
-        #expect(
-            value { $0.append(array: [7] as [Int?]) }
-                == header([0, 0, 0, 20], count: 1) + [0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7]
         )
     }
 
@@ -127,7 +128,9 @@ struct ParametersTests {
     func json() {
         let texts: [[UInt8]] = [Array("{}".utf8), Array(" 1e400".utf8)]
         let array = value { parameters in
-            parameters.appendJSONArray(count: 2) { add in for text in texts { text.withUnsafeBytes(add) } }
+            parameters.appendArray(.json, count: 2) { elements in
+                for text in texts { text.withUnsafeBytes { elements.add(bytes: $0) } }
+            }
         }
         #expect(
             array == header([0, 0, 0, 114], count: 2) + [0, 0, 0, 2, 0x7B, 0x7D]

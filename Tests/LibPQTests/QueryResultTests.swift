@@ -88,13 +88,13 @@ struct QueryResultTests {
             parameters.append(char: UInt8(ascii: "y"))
             parameters.append(array: ["a", "", "é"])
             parameters.append(array: [1, -1])
-            parameters.append(array: [1, nil] as [Int?])
-            parameters.append(array: [Int32.max])
-            parameters.append(array: [true, false])
-            parameters.append(array: [UInt8(ascii: "c")])
-            parameters.append(array: [Token(high: 3, low: 4)])
-            parameters.appendJSONArray(count: 2) { add in
-                for text in ["1", "{}"] { Array(text.utf8).withUnsafeBytes(add) }
+            parameters.appendArray(.int8, count: 2, hasNull: true) { for value in [1, nil] { $0.add(value) } }
+            parameters.appendArray(.int4, count: 1) { $0.add(Int32.max) }
+            parameters.appendArray(.bool, count: 2) { for value in [true, false] { $0.add(value) } }
+            parameters.appendArray(.char, count: 1) { $0.add(char: UInt8(ascii: "c")) }
+            parameters.appendArray(.uuid, count: 1) { $0.add(Token(high: 3, low: 4)) }
+            parameters.appendArray(.json, count: 2) { elements in
+                for text in ["1", "{}"] { Array(text.utf8).withUnsafeBytes { elements.add(bytes: $0) } }
             }
             parameters.append(array: [] as [String])
             parameters.append(nil as String?)

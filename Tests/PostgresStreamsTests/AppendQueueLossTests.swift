@@ -107,6 +107,18 @@ struct AppendQueueLossTests {
         #expect(log.answer(.conflict(4)) == "1 conflict 0≠4 notWritten")
     }
 
+    @Test("a conflict with a stream that has yet to grow says nothing of a sending that was lost")
+    func lostThenAhead() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", expecting: 5)
+        log.add(2, "a", expecting: 6)
+        log.send()
+        log.lose()
+        log.send()
+        #expect(log.answer(.conflict(4)) == "1 conflict 5≠4 unknown a@5+0, 2 conflict 5≠4 unknown a@5+1")
+        #expect(log.queue.isEmpty)
+    }
+
     @Test("answers, refusals and losses of a segment that was given up mean nothing")
     func lateAnswers() {
         var log = AppendQueueTranscript()
@@ -167,14 +179,14 @@ struct AppendQueueLossTests {
         log.send()
         log.add(2, "a")
         log.add(3, "a")
-        let first = log.queue.withdraw(2)
+        let first = log.withdraw(2)
         #expect(first)
-        let second = log.queue.withdraw(2)
-        let sent = log.queue.withdraw(1)
-        let unknown = log.queue.withdraw(9)
+        let second = log.withdraw(2)
+        let sent = log.withdraw(1)
+        let unknown = log.withdraw(9)
         #expect(!second && !sent && !unknown)
         log.lose()
-        let lost = log.queue.withdraw(1)
+        let lost = log.withdraw(1)
         #expect(!lost)
         log.send()
         #expect(log.answer(.written(0)) == "1 at 0")

@@ -197,10 +197,10 @@ struct AppendQueueTests {
         #expect(log.refuse("22P05") == "")
         #expect(log.send() == "a@0: 2")
         #expect(log.answer(.written(0)) == "2 at 0")
-        #expect(log.send() == "a@1: 3")
-        #expect(log.refuse("22P05") == "3 refused notWritten")
         #expect(log.send() == "b@0: 1")
         #expect(log.answer(.written(0)) == "1 at 0")
+        #expect(log.send() == "a@1: 3")
+        #expect(log.refuse("22P05") == "3 refused notWritten")
         #expect(log.send() == "a@1: 4")
     }
 
@@ -276,8 +276,46 @@ struct AppendQueueTests {
         log.add(1, "a", events: 2)
         log.add(2, "b", events: 2)
         log.add(3, "a")
-        #expect(log.send() == "a@0: 1 | b@0: 2")
-        log.answer(.written(0), .written(0))
-        #expect(log.send() == "a@2: 3")
+        #expect(log.send() == "a@0: 1 3")
+        log.add(4, "a")
+        log.answer(.written(0))
+        #expect(log.send() == "a@3: 4 | b@0: 2")
+    }
+
+    // MARK: Several segments on the wire
+
+    @Test("segments that are on the wire at the same time have no stream in common")
+    func disjoint() {
+        var log = AppendQueueTranscript(.init(bytes: 1 << 20, segmentsUnderWay: 2))
+        log.add(1, "a")
+        #expect(log.send() == "a@0: 1")
+        log.add(2, "a")
+        #expect(log.send() == nil)
+        log.add(3, "b")
+        #expect(log.send() == "b@0: 3")
+        log.add(4, "c")
+        #expect(log.send() == nil)
+        #expect(log.answer(.written(0)) == "3 at 0")
+        #expect(log.send() == "c@0: 4")
+    }
+
+    @Test("a segment takes its share of the streams, and leaves the others to the next connection")
+    func share() {
+        var log = AppendQueueTranscript(.init(bytes: 1 << 20, segmentsUnderWay: 2))
+        for (id, stream) in ["a", "b", "c", "a", "d"].enumerated() { log.add(id, stream) }
+        #expect(log.send(atMost: 2) == "a@0: 0 3 | b@0: 1")
+        #expect(log.send(atMost: 2) == "c@0: 2 | d@0: 4")
+    }
+
+    @Test("what was lost on one connection goes first on another, and its streams wait for it")
+    func lostBesideOthers() {
+        var log = AppendQueueTranscript(.init(bytes: 1 << 20, segmentsUnderWay: 2))
+        log.add(1, "a")
+        log.send()
+        log.lose()
+        log.add(2, "a")
+        log.add(3, "b")
+        #expect(log.send() == "a@0: 1")
+        #expect(log.send() == "b@0: 3")
     }
 }

@@ -9,6 +9,7 @@ struct AppendQueueTranscript {
     var queue: AppendQueue
     /// The segment sent last.
     private(set) var segment: Segment?
+    private var streams: Set<StreamName> = []
 
     static let start = ContinuousClock.now
     private static let event = DurableEvent.close("c", .cancelled)
@@ -27,6 +28,7 @@ struct AppendQueueTranscript {
         epoch: Int? = nil,
         deadline: Int = 60
     ) {
+        streams.insert(StreamName(trusting: stream))
         queue.add(
             Append(
                 id: id,
@@ -40,11 +42,21 @@ struct AppendQueueTranscript {
         )
     }
 
+    /// Of whatever stream it is.
+    mutating func withdraw(_ id: Int) -> Bool {
+        for stream in streams where queue.withdraw(id, of: stream) { return true }
+        return false
+    }
+
     @discardableResult
-    mutating func send() -> String? {
-        guard let next = queue.nextSegment() else { return nil }
+    mutating func send(atMost runCount: Int = .max) -> String? {
+        guard let next = queue.nextSegment(atMost: runCount) else { return nil }
         segment = next
-        return next.runs.map { run in
+        return Self.text(next)
+    }
+
+    private static func text(_ segment: Segment) -> String {
+        segment.runs.map { run in
             let epoch = run.epoch.map { "#\($0)" } ?? ""
             let ids = run.appends.map { "\($0.id)" }.joined(separator: " ")
             return "\(run.stream)@\(run.position)\(run.isExact ? "!" : "")\(epoch): \(ids)"
@@ -65,7 +77,7 @@ struct AppendQueueTranscript {
 
     mutating func expire(after seconds: Int) -> String {
         let expired = queue.expire(at: Self.start + .seconds(seconds), because: JournalError(.unreachable, "gone"))
-        return Self.text(expired.resolutions) + (expired.abandonedSegment ? "; abandoned" : "")
+        return Self.text(expired.resolutions) + (expired.abandoned.isEmpty ? "" : "; abandoned")
     }
 
     mutating func close() -> String { Self.text(queue.close(because: JournalError(.closed, "closed"))) }

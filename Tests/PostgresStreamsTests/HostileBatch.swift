@@ -10,6 +10,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
     var exact = "array[true]"
     var tokens = "array[gen_random_uuid()]"
     var runs = "array[1]"
+    var offsets = "array[0]"
     var kinds = "array['c']"
     var ids = "array['root']"
     var events = "array['{}']"
@@ -20,7 +21,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
     var sql: String {
         """
         select * from append_batch(\(streams)::text[], \(epochs)::bigint[], \(positions)::bigint[], \(exact)::boolean[],
-            \(tokens)::uuid[], \(runs)::integer[], \(kinds)::"char"[], \(ids)::text[], \(events)::json[], \(durability))
+            \(tokens)::uuid[], \(runs)::integer[], \(offsets)::integer[], \(kinds)::"char"[], \(ids)::text[], \(events)::json[], \(durability))
         """
     }
 
@@ -35,6 +36,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             exact: "array[true, true]",
             tokens: twice,
             runs: "array[1, 2]",
+            offsets: "array[0, 0]",
             kinds: "array['c', 'c']",
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
@@ -48,6 +50,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             exact: "array[true, true]",
             tokens: twice,
             runs: "array[1, 1]",
+            offsets: "array[0, 1]",
             kinds: "array['c', 'c']",
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
@@ -60,6 +63,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             exact: "array[true, true]",
             tokens: twice,
             runs: "array[1, 2]",
+            offsets: "array[0, 0]",
             kinds: "array['c', 'c']",
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
@@ -99,6 +103,18 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
         HostileBatch(what: "a negative run", runs: "array[-1]"),
         HostileBatch(what: "a null run", runs: "array[null]"),
         HostileBatch(what: "no runs", runs: "array[]"),
+        HostileBatch(what: "an offset that leaves a gap", offsets: "array[1]"),
+        HostileBatch(what: "a negative offset", offsets: "array[-1]"),
+        HostileBatch(what: "a null offset", offsets: "array[null]"),
+        HostileBatch(what: "no offsets", offsets: "null"),
+        HostileBatch(
+            what: "offsets with a gap between",
+            runs: "array[1, 1]",
+            offsets: "array[0, 2]",
+            kinds: "array['c', 'c']",
+            ids: "array['a', 'b']",
+            events: "array['{}', '{}']"
+        ),
         HostileBatch(what: "more runs than events", runs: "array[1, 1, 1]"),
         HostileBatch(what: "more events than runs", events: "array['{}', '{}', '{}']"),
         HostileBatch(what: "an unknown kind", kinds: "array['x']"),

@@ -114,7 +114,7 @@ struct PlanTests {
         func batch(_ positions: String, exact: Bool) -> String {
             """
             select * from append_batch(array['s3', 's4'], array[null, null]::bigint[], array[\(positions)]::bigint[],
-                array[\(exact), \(exact)], array[gen_random_uuid(), gen_random_uuid()], array[1, 2],
+                array[\(exact), \(exact)], array[gen_random_uuid(), gen_random_uuid()], array[1, 2], array[0, 0],
                 array['c', 'c']::"char"[], array['r', 'r'], array['{}', '{}']::json[])
             """
         }

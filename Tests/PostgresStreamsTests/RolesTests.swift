@@ -111,7 +111,7 @@ struct RolesTests {
     }
 
     private static let appendBatch =
-        #"append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], "char"[], text[], json[], text)"#
+        #"append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text)"#
 
     @Test("a reader cannot call what writes, and somebody without a role can call nothing")
     func functions() async throws {
@@ -119,7 +119,7 @@ struct RolesTests {
             let calls = [
                 "append('s', array['{\"type\":\"close\",\"coroutineId\":\"r\"}']::json[])", "claim('s')",
                 "resolve('s', gen_random_uuid(), 0)", "announce(array['s'])",
-                "append_batch(null, null, null, null, null, null, null, null, null)",
+                "append_batch(null, null, null, null, null, null, null, null, null, null)",
             ]
             for call in calls {
                 try await withSQL(reader) { sql in

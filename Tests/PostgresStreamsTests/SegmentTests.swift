@@ -73,6 +73,7 @@ struct SegmentTests {
             20 + 2 * (4 + 1),  // exact
             20 + 2 * (4 + 16),  // tokens
             20 + 4 * (4 + 4),  // runs
+            20 + 4 * (4 + 4),  // offsets
             20 + 4 * (4 + 1),  // kinds
             20 + 4 * 4 + "croot.0croot.0".utf8.count,  // coroutine ids
             20 + 4 * 4 + texts.reduce(0, +),  // events

@@ -26,19 +26,21 @@ struct AppendBenchmark {
     /// (a): one INSERT per commit, a connection per writer.
     func floorSingle(writers: Int) async throws -> BenchmarkRow {
         let stream = nextFloorStreams(writers)
+        let cpu = BenchmarkRow.processorTime()
         let figures = await onThread {
             floor_insert(databaseURL, quotedSchema, stream, Int32(writers), seconds, Self.eventText)
         }
-        return try row("floor (a): INSERT × \(writers) connection\(writers == 1 ? "" : "s")", figures)
+        return try row("floor (a): INSERT × \(writers) connection\(writers == 1 ? "" : "s")", figures, since: cpu)
     }
 
     /// (b): one INSERT of `size` events per commit, each for another stream, over one connection.
     func floorBatch(_ size: Int) async throws -> BenchmarkRow {
         let stream = nextFloorStreams(size)
+        let cpu = BenchmarkRow.processorTime()
         let figures = await onThread {
             floor_insert_batches(databaseURL, quotedSchema, stream, Int32(size), 0, seconds, Self.eventText)
         }
-        return try row("floor (b): INSERT of \(size)", figures)
+        return try row("floor (b): INSERT of \(size)", figures, since: cpu)
     }
 
     /// The floors block for as long as they measure: not on the cooperative pool.
@@ -57,7 +59,7 @@ struct AppendBenchmark {
 
     private var quotedSchema: String { "\"\(schema)\"" }
 
-    private func row(_ name: String, _ figures: floor_figures) throws -> BenchmarkRow {
+    private func row(_ name: String, _ figures: floor_figures, since cpu: Double) throws -> BenchmarkRow {
         var figures = figures
         let error = withUnsafeBytes(of: &figures.error) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         guard error.isEmpty else { throw BenchmarkError(description: "\(name): \(error)") }
@@ -65,7 +67,8 @@ struct AppendBenchmark {
             name: name,
             eventsPerSecond: figures.events_per_second,
             p50: figures.p50_microseconds,
-            p99: figures.p99_microseconds
+            p99: figures.p99_microseconds,
+            cpu: (BenchmarkRow.processorTime() - cpu) / max(1, figures.events_per_second * seconds)
         )
     }
 
@@ -135,6 +138,7 @@ struct AppendBenchmark {
         _ worker: @Sendable (Int) throws -> @Sendable () async throws -> Int
     ) async throws -> BenchmarkRow {
         let clock = ContinuousClock()
+        let cpu = BenchmarkRow.processorTime()
         let begin = clock.now
         let end = begin + .seconds(seconds)
         let (samples, events): ([Double], Int) = try await withThrowingTaskGroup(of: ([Double], Int).self) { group in
@@ -170,6 +174,7 @@ struct AppendBenchmark {
             eventsPerSecond: rate,
             p50: p50,
             p99: samples[samples.count * 99 / 100],
+            cpu: (BenchmarkRow.processorTime() - cpu) / Double(events),
             ratio: floor.map { rate / $0.eventsPerSecond },
             p50Ratio: floor.map { p50 / $0.p50 }
         )

@@ -35,6 +35,14 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long each row is measured.", valueName: "seconds"))
     var seconds = 3.0
 
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("What to measure.", valueName: "row")
+    )
+    var rows: [Row] = Row.allCases
+
+    enum Row: String, CaseIterable, ExpressibleByArgument { case single, writers, tailed, batches }
+
     @Flag(help: "Print each row as a JSON object.")
     var json = false
 
@@ -80,24 +88,34 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
 
     private func rows(_ benchmark: AppendBenchmark, _ journal: Journal) async throws {
         if !json { try await Output.standard.write(Array(BenchmarkRow.header.utf8)) }
-        let single = try await show(try await benchmark.floorSingle(writers: 1))
-        try await show(await benchmark.append(journal, name: "1 writer", writers: 1, streams: 1, floor: single))
-        try await show(try await benchmark.floorSingle(writers: writers))
-        let batch = try await show(try await benchmark.floorBatch(64))
+        let wanted = Set(rows)
+        if wanted.contains(.single) {
+            let floor = try await show(try await benchmark.floorSingle(writers: 1))
+            try await show(await benchmark.append(journal, name: "1 writer", writers: 1, streams: 1, floor: floor))
+        }
+        guard wanted.contains(where: { $0 != .single }) else { return }
+        if wanted.contains(.writers) { try await show(try await benchmark.floorSingle(writers: writers)) }
+        let floor = try await show(try await benchmark.floorBatch(64))
         let name = "\(writers) writers on \(streams) streams"
-        let plain = try await show(
-            await benchmark.append(journal, name: name, writers: writers, streams: streams, floor: batch)
-        )
-        try await show(
-            await benchmark.appendTailed(
-                journal,
-                name: name + ", all tailed",
-                writers: writers,
-                streams: streams,
-                without: plain
+        if wanted.contains(.writers) || wanted.contains(.tailed) {
+            let plain = try await show(
+                await benchmark.append(journal, name: name, writers: writers, streams: streams, floor: floor)
             )
-        )
-        try await show(await benchmark.appendBatches(journal, of: 1000, floor: batch))
+            if wanted.contains(.tailed) {
+                try await show(
+                    await benchmark.appendTailed(
+                        journal,
+                        name: name + ", all tailed",
+                        writers: writers,
+                        streams: streams,
+                        without: plain
+                    )
+                )
+            }
+        }
+        if wanted.contains(.batches) {
+            try await show(await benchmark.appendBatches(journal, of: 1000, floor: floor))
+        }
     }
 
     @discardableResult
