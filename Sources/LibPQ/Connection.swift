@@ -68,7 +68,15 @@ struct Connection: ~Copyable, @unchecked Sendable {
 
     func sendQueryPrepared(_ statement: Statement, _ parameters: borrowing Parameters) -> Bool {
         parameters.withLibPQArrays { count, values, lengths, formats in
-            PQsendQueryPrepared(pointer, statement.name, count, values, lengths, formats, 1) == 1
+            PQsendQueryPrepared(
+                pointer,
+                statement.name,
+                count,
+                values,
+                lengths,
+                formats,
+                statement.hasTextResults ? 0 : 1
+            ) == 1
         }
     }
 
@@ -84,7 +92,7 @@ struct Connection: ~Copyable, @unchecked Sendable {
                     values,
                     lengths,
                     formats,
-                    1
+                    statement.hasTextResults ? 0 : 1
                 ) == 1
             }
         }

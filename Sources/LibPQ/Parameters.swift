@@ -1,4 +1,5 @@
-/// The parameters of one statement in PostgreSQL's binary format, laid one after the other in a single buffer.
+/// The parameters of one statement, laid one after the other in a single buffer: in PostgreSQL's binary format, or as
+/// text of whatever type the server infers.
 ///
 /// Values are added in order. The format of each is that of the `send`/`recv` functions of its type: integers big-endian,
 /// text as it is, arrays as dimension header and length-prefixed elements.
@@ -7,6 +8,8 @@ package struct Parameters: Sendable {
     private var bytes: [UInt8] = [0]
     /// Where each parameter lies in `bytes`; nil for a null.
     private var ranges: [Range<Int>?] = []
+    /// libpq's format codes: 1 binary, 0 text.
+    private var formats: [Int32] = []
 
     package init() {}
 
@@ -19,22 +22,34 @@ package struct Parameters: Sendable {
         bytes.removeAll(keepingCapacity: true)
         bytes.append(0)
         ranges.removeAll(keepingCapacity: true)
+        formats.removeAll(keepingCapacity: true)
     }
 
     // MARK: Single values
 
     package mutating func append(_ value: String?) {
-        guard let value else { return ranges.append(nil) }
+        guard let value else { return addNull() }
         add { bytes in bytes.append(contentsOf: value.utf8) }
     }
 
     package mutating func append(_ value: Int?) {
-        guard let value else { return ranges.append(nil) }
+        guard let value else { return addNull() }
         add { bytes in bytes.appendBigEndian(Int64(value)) }
     }
 
     /// A `"char"`: one byte.
     package mutating func append(char value: UInt8) { add { $0.append(value) } }
+
+    /// A value of any type as PostgreSQL's input function reads it. libpq takes it up to its first NUL, so that there must
+    /// be none in it.
+    package mutating func append(text value: String?) {
+        guard let value else { return addNull() }
+        let start = bytes.count
+        bytes.append(contentsOf: value.utf8)
+        bytes.append(0)
+        ranges.append(start..<(bytes.count - 1))
+        formats.append(0)
+    }
 
     /// Text, json or anything else that is sent as it is.
     package mutating func append(bytes value: UnsafeRawBufferPointer) { add { $0.append(contentsOf: value) } }
@@ -68,6 +83,7 @@ package struct Parameters: Sendable {
         swap(&bytes, &elements.bytes)
         assert(elements.count == count, "an array of \(count) got \(elements.count) elements")
         ranges.append(start..<bytes.count)
+        formats.append(1)
     }
 
     package mutating func append(array values: [String]) {
@@ -88,7 +104,6 @@ package struct Parameters: Sendable {
         ) -> R
     ) -> R {
         let lengths = ranges.map { Int32($0?.count ?? 0) }
-        let formats = [Int32](repeating: 1, count: ranges.count)
         return bytes.withUnsafeBytes { buffer in
             let base = buffer.bindMemory(to: CChar.self).baseAddress
             let values = ranges.map { range in range.flatMap { base?.advanced(by: $0.lowerBound) } }
@@ -100,6 +115,12 @@ package struct Parameters: Sendable {
         let start = bytes.count
         body(&bytes)
         ranges.append(start..<bytes.count)
+        formats.append(1)
+    }
+
+    private mutating func addNull() {
+        ranges.append(nil)
+        formats.append(1)
     }
 }
 

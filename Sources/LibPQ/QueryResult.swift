@@ -36,6 +36,10 @@ package final class QueryResult: @unchecked Sendable {
 
     package var columnCount: Int { Int(PQnfields(pointer)) }
 
+    package func columnName(_ column: Int) -> String {
+        PQfname(pointer, Int32(column)).map { String(cString: $0) } ?? ""
+    }
+
     package func isNull(row: Int, column: Int) -> Bool { PQgetisnull(pointer, Int32(row), Int32(column)) == 1 }
 
     /// The value's bytes, valid as long as this result; empty for a null.

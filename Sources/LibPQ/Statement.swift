@@ -4,8 +4,16 @@ package struct Statement: Sendable {
     package var name: String
     package var sql: String
     package var parameterTypes: [UInt32]
+    /// Whether the rows come as text, which every type has, or in binary format.
+    package var hasTextResults: Bool
 
-    package init(name: String, sql: String, parameterTypes: [ParameterType] = []) {
+    package init(
+        name: String,
+        sql: String,
+        parameterTypes: [ParameterType] = [],
+        hasTextResults: Bool = false
+    ) {
+        self.hasTextResults = hasTextResults
         self.name = name
         self.sql = sql
         self.parameterTypes = parameterTypes.map(\.rawValue)

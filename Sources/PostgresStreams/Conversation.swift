@@ -1,6 +1,7 @@
 import LibPQ
 
-/// One session used step by step by one task: what the migrator needs, with transactions that span several answers.
+/// One session used step by step by one task: what the migrator and the caller's transactions need, with transactions
+/// that span several answers.
 final class Conversation: Sendable {
     private let session: Session
 

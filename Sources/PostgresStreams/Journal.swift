@@ -25,6 +25,7 @@ public final class Journal: Sendable {
     private let readers: [Requester]
     private let appender: Appender
     private let announcer: Announcer
+    let transactions: TransactionPool
 
     /// Connects, and checks that the journal is there and in the version this library knows.
     ///
@@ -37,9 +38,13 @@ public final class Journal: Sendable {
         migrate: Bool = false
     ) async throws(JournalError) -> Journal {
         let schema = try SchemaName(configuration.schema)
-        guard configuration.writerConnections > 0, configuration.readerConnections > 0, configuration.pageSize > 0
+        guard configuration.writerConnections > 0, configuration.readerConnections > 0, configuration.pageSize > 0,
+            configuration.transactionConnections > 0
         else {
-            throw JournalError(.invalidArgument, "a journal needs a writer, a reader and pages of at least one event")
+            throw JournalError(
+                .invalidArgument,
+                "a journal needs a writer, a reader, a connection for transactions and pages of at least one event"
+            )
         }
         if migrate { try await Migrator(configuration).migrate() }
         let options = Link.Options(
@@ -81,6 +86,7 @@ public final class Journal: Sendable {
         let announcer = Announcer(writing)
         self.announcer = announcer
         appender = Appender(writing, configuration, announcer: announcer)
+        transactions = TransactionPool(options.session, limit: configuration.transactionConnections)
         tails = TailHub(configuration, schema, options, reader: reader, server)
     }
 
@@ -131,6 +137,7 @@ public final class Journal: Sendable {
         tails.close()
         appender.close()
         announcer.close()
+        transactions.close()
         for reader in readers { reader.close() }
     }
 
@@ -146,6 +153,8 @@ public final class Journal: Sendable {
     ) async throws(JournalError) -> Int {
         try await appender.append(events, to: stream, epoch: epoch, expecting: expecting)
     }
+
+    func announce(_ streams: [StreamName]) { announcer.announce(streams) }
 
     func request(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
         try await reader.request(statement, parameters, within: configuration.readDeadline)

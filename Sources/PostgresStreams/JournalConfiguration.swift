@@ -21,6 +21,9 @@ public struct JournalConfiguration: Sendable {
     /// How many connections read.
     public var readerConnections = 1
 
+    /// How many of the caller's transactions run at the same time, each on a connection of its own; more wait.
+    public var transactionConnections = 4
+
     /// How long `Journal.open` tries before it gives up.
     public var openTimeout: Duration = .seconds(25)
 

@@ -37,23 +37,7 @@ public struct PostgresStream: DurableStream {
     /// - Throws: as `append`.
     @discardableResult
     public func append(contentsOf events: [DurableEvent], expecting position: Int? = nil) async throws -> Range<Int> {
-        if let large = events.first(where: { $0.json.utf8Count > Self.maximumEventByteCount }) {
-            throw JournalError(
-                .invalidArgument,
-                outcome: .notWritten,
-                "an event has at most \(Self.maximumEventByteCount) bytes of JSON; this one has \(large.json.utf8Count)"
-            )
-        }
-        guard Append.byteCount(of: events) <= Self.maximumBatchByteCount else {
-            throw JournalError(
-                .invalidArgument,
-                outcome: .notWritten,
-                "events appended together have at most \(Self.maximumBatchByteCount) bytes of JSON"
-            )
-        }
-        if let position, position < 0 {
-            throw JournalError(.invalidArgument, outcome: .notWritten, "positions are counted from 0, not \(position)")
-        }
+        try Self.check(events, expecting: position)
         guard !events.isEmpty else {
             let next = try await nextPosition()
             if let position, position != next {
@@ -69,6 +53,27 @@ public struct PostgresStream: DurableStream {
         }
         let first = try await journal.append(events, to: name, epoch: epoch, expecting: position)
         return first..<(first + events.count)
+    }
+
+    /// Refuses what no server would take.
+    static func check(_ events: [DurableEvent], expecting position: Int?) throws(JournalError) {
+        if let large = events.first(where: { $0.json.utf8Count > maximumEventByteCount }) {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "an event has at most \(maximumEventByteCount) bytes of JSON; this one has \(large.json.utf8Count)"
+            )
+        }
+        guard Append.byteCount(of: events) <= maximumBatchByteCount else {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "events appended together have at most \(maximumBatchByteCount) bytes of JSON"
+            )
+        }
+        if let position, position < 0 {
+            throw JournalError(.invalidArgument, outcome: .notWritten, "positions are counted from 0, not \(position)")
+        }
     }
 
     /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.

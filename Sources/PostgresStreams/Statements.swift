@@ -9,6 +9,8 @@ struct Statements: Sendable {
     let appendSettings: Statement
     let appendBatch: Statement
     let appendSingle: Statement
+    let transactionDurability: Statement
+    let lockStream: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
     let claim: Statement
@@ -56,6 +58,19 @@ struct Statements: Sendable {
             name: "append_single",
             sql: "select * from \(quoted).append_single($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             parameterTypes: [.text, .int8, .int8, .bool, .uuid, .char, .text, .json, .text]
+        )
+
+        transactionDurability = Statement(
+            name: "transaction_durability",
+            sql: "select set_config('synchronous_commit', $1, true)",
+            parameterTypes: [.text]
+        )
+
+        // The lock of append_batch and claim.
+        lockStream = Statement(
+            name: "lock_stream",
+            sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            parameterTypes: [.text]
         )
 
         notify = Statement(name: "notify", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text])

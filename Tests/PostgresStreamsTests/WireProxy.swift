@@ -217,7 +217,9 @@ private final class WireConnection: Sendable {
             switch direction {
             case .toServer:
                 if message.letter == "P" { state.statements += message.text }
-                if message.letter == "B", message.text.contains("append_"), state.syncsBefore == nil {
+                // Where it has no name, as in the caller's transactions, its text tells.
+                let isUnnamed = message.letter == "P" && message.text.hasPrefix("\0")
+                if message.letter == "B" || isUnnamed, message.text.contains("append_"), state.syncsBefore == nil {
                     state.syncsBefore = state.syncs
                 }
                 if message.letter == "S" { state.syncs += 1 }

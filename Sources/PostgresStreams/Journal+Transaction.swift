@@ -1,0 +1,159 @@
+import LibPQ
+
+/// How much of other transactions one of the caller's sees: PostgreSQL's levels.
+public enum TransactionIsolation: String, Sendable, CaseIterable {
+    case readCommitted = "read committed"
+    case repeatableRead = "repeatable read"
+    case serializable = "serializable"
+}
+
+extension Journal {
+    /// Runs the caller's SQL and appends in one transaction: so a step that touches only this database is recorded exactly
+    /// once, with its effect.
+    ///
+    /// ```swift
+    /// try await journal.transaction { tx in
+    ///     try await tx.query("update accounts set balance = balance - $1 where id = $2", 4200, "u-123")
+    ///     try await tx.append(event, to: stream)
+    /// }
+    /// ```
+    ///
+    /// It is committed when `body` returns, and rolled back when `body` throws. The body runs once: where PostgreSQL asks
+    /// for another try (SQLSTATE 40001, 40P01) that is the caller's to make. Its notifications go out after the commit.
+    ///
+    /// A connection lost during the commit is settled like that of an append, by what the transaction appended, for the
+    /// configuration's `appendDeadline`. A transaction that appended nothing leaves nothing to look for.
+    ///
+    /// - Returns: what `body` returned, once the transaction is durable.
+    /// - Throws: what `body` threw, and then nothing was written; a `JournalError` whose `outcome` says whether it was
+    ///   committed. Cancelling the task while `body` runs rolls it back; a commit that was sent is waited for.
+    public func transaction<R: Sendable>(
+        isolation: TransactionIsolation = .readCommitted,
+        _ body: (JournalTransaction) async throws -> R
+    ) async throws -> R {
+        let (conversation, transaction) = try await begin(isolation)
+        let result: R
+        do {
+            result = try await body(transaction)
+            guard !Task.isCancelled else {
+                throw JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
+            }
+        } catch {
+            await rollBack(conversation)
+            throw error
+        }
+        try await commit(conversation, transaction)
+        announce(transaction.appends.map(\.stream))
+        return result
+    }
+
+    private func begin(
+        _ isolation: TransactionIsolation
+    ) async throws(JournalError) -> (Conversation, JournalTransaction) {
+        let deadline = ContinuousClock.now + configuration.appendDeadline
+        while true {
+            let conversation = try await transactions.take(within: max(.zero, deadline - .now))
+            do throws(JournalError) {
+                let begin = Statement(name: "", sql: "begin isolation level \(isolation.rawValue) read write")
+                var durability = Parameters()
+                durability.append(configuration.durability.rawValue)
+                try await conversation.run((begin, Parameters()))
+                try await conversation.run((statements.transactionDurability, durability))
+                return (conversation, JournalTransaction(conversation, self))
+            } catch {
+                // A connection that was kept may have died meanwhile; nothing was done over it.
+                transactions.giveBack(nil)
+                conversation.close()
+                let isLost = error.code == .unreachable || error.code == .closed
+                guard isLost, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+            }
+        }
+    }
+
+    private func rollBack(_ conversation: Conversation) async {
+        do throws(JournalError) {
+            try await conversation.run("rollback")
+            transactions.giveBack(conversation)
+        } catch {
+            // Then the connection is gone, and with it the transaction.
+            conversation.close()
+            transactions.giveBack(nil)
+        }
+    }
+
+    private func commit(_ conversation: Conversation, _ transaction: JournalTransaction) async throws(JournalError) {
+        let results: [QueryResult]
+        do throws(JournalError) {
+            results = try await conversation.run("commit")
+        } catch {
+            conversation.close()
+            transactions.giveBack(nil)
+            // A refused COMMIT (a deferred constraint, a serialization failure) is a rollback.
+            guard error.sqlState == nil || error.code == .unreachable else {
+                var refusal = error
+                refusal.outcome = .notWritten
+                throw refusal
+            }
+            return try await settle(transaction, after: error)
+        }
+        transactions.giveBack(conversation)
+        // COMMIT in a failed transaction answers with an OK status and this tag.
+        guard results.last?.commandTag == "COMMIT" else {
+            throw JournalError(
+                .refused,
+                outcome: .notWritten,
+                "a statement of the transaction had failed, so that its commit was a rollback: let the error leave the body"
+            )
+        }
+    }
+
+    /// Whether a transaction whose connection was lost during the commit was committed.
+    ///
+    /// It holds the locks of its streams until it has ended, one way or the other: who gets one of them sees how.
+    private func settle(_ transaction: JournalTransaction, after loss: JournalError) async throws(JournalError) {
+        var error = loss
+        error.outcome = .unknown
+        guard let first = transaction.appends.first else {
+            error.message += "; the transaction appended nothing that could be looked for"
+            throw error
+        }
+        error.receipt = AppendReceipt(stream: first.stream, position: first.position, token: first.token, offset: 0)
+        let deadline = ContinuousClock.now + configuration.appendDeadline
+        while ContinuousClock.now < deadline {
+            guard let position = await find(first, before: deadline) else { continue }
+            if position != nil { return }
+            error.outcome = .notWritten
+            error.receipt = nil
+            throw error
+        }
+        throw error
+    }
+
+    /// Where it is, nil inside where it is not; nil where that could not be found out, this time.
+    private func find(
+        _ append: JournalTransaction.Appended,
+        before deadline: ContinuousClock.Instant
+    ) async -> Int?? {
+        var lock = Parameters()
+        lock.append("\(schema.text)/\(append.stream.text)")
+        var token = Parameters()
+        token.append(append.stream.text)
+        token.append(append.token)
+        token.append(append.position)
+        do throws(JournalError) {
+            let conversation = try await transactions.take(within: max(.zero, deadline - .now))
+            do throws(JournalError) {
+                // Two statements: the second one's snapshot is taken under the lock.
+                let results = try await conversation.run((statements.lockStream, lock), (statements.resolve, token))
+                transactions.giveBack(conversation)
+                return results.last.map { $0.integer(row: 0, column: 0) }
+            } catch {
+                conversation.close()
+                transactions.giveBack(nil)
+                return nil
+            }
+        } catch {
+            return nil
+        }
+    }
+}

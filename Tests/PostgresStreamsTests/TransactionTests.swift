@@ -1,0 +1,254 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// Appends in the caller's own transactions.
+@Suite("Transactions of the caller", .serialized, .timeLimit(.minutes(5)))
+struct TransactionTests {
+    private static let event = DurableEvent.close("root", .cancelled)
+
+    private func withAccounts(
+        _ body: (_ url: String, _ journal: Journal) async throws -> Void
+    ) async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                try await sql.run(
+                    "create table accounts (id text primary key, balance bigint not null check (balance >= 0))"
+                )
+                try await sql.run("insert into accounts values ('a', 100), ('b', 0)")
+            }
+            try await withJournal(.quiet(url)) { journal in try await body(url, journal) }
+        }
+    }
+
+    private func balance(_ url: String, _ id: String = "a") async throws -> Int {
+        try await withSQL(url) { try await $0.integer("select balance from accounts where id = '\(id)'") }
+    }
+
+    @Test("what it writes and what it appends are committed together")
+    func commits() async throws {
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            let position = try await journal.transaction { tx in
+                try await tx.query("update accounts set balance = balance - $1 where id = $2", 30, "a")
+                let first = try await tx.append(Self.event, to: stream)
+                let answer = try await tx.query("select balance, id from accounts order by id")
+                #expect(answer.map { $0["balance"]?.int } == [70, 0])
+                #expect(answer.first?[1].text == "a")
+                let more = try await tx.append(contentsOf: [Self.event, Self.event], to: stream, expecting: 1)
+                #expect(more == 1..<3)
+                return first
+            }
+            #expect(position == 0)
+            #expect(try await balance(url) == 70)
+            #expect(try await stream.readAll().count == 3)
+        }
+    }
+
+    @Test("a body that throws leaves nothing, and its error comes out as it was")
+    func rollsBack() async throws {
+        struct Stop: Error {}
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            await #expect(throws: Stop.self) {
+                try await journal.transaction { tx in
+                    try await tx.query("update accounts set balance = 0")
+                    try await tx.append(Self.event, to: stream)
+                    throw Stop()
+                }
+            }
+            #expect(try await balance(url) == 100)
+            #expect(try await stream.readAll().isEmpty)
+            // The connection is as good as new.
+            try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+            #expect(try await stream.nextPosition() == 1)
+        }
+    }
+
+    @Test("a refused statement says why, and one whose error the body swallows cannot be committed")
+    func refusals() async throws {
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            let refusal = await #expect(throws: JournalError.self) {
+                try await journal.transaction { tx in
+                    try await tx.append(Self.event, to: stream)
+                    try await tx.query("update accounts set balance = -1 where id = 'a'")
+                }
+            }
+            #expect(refusal?.sqlState == "23514")
+            let swallowed = await #expect(throws: JournalError.self) {
+                try await journal.transaction { tx in
+                    try await tx.append(Self.event, to: stream)
+                    _ = try? await tx.query("select 1 / 0")
+                }
+            }
+            #expect(swallowed?.outcome == .notWritten)
+            #expect(try await balance(url) == 100)
+            #expect(try await stream.readAll().isEmpty)
+        }
+    }
+
+    @Test("what would end it is refused before it is sent", arguments: ["commit", " ROLLBACK", ";end", "begin"])
+    func control(_ sql: String) async throws {
+        try await withAccounts { _, journal in
+            let error = await #expect(throws: JournalError.self) {
+                try await journal.transaction { tx in try await tx.query(sql) }
+            }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
+    @Test("a conflict and a fence are told inside, and the transaction is the caller's to end")
+    func answers() async throws {
+        try await withAccounts { _, journal in
+            let stream = try journal.stream("s")
+            let old = try await stream.claim().stream
+            let new = try await stream.claim().stream
+            try await journal.transaction { tx in
+                let fenced = await #expect(throws: JournalError.self) { try await tx.append(Self.event, to: old) }
+                #expect(fenced?.code == .fenced)
+                let conflict = await #expect(throws: JournalError.self) {
+                    try await tx.append(Self.event, to: new, expecting: 4)
+                }
+                #expect(conflict?.code == .conflict)
+                #expect(conflict?.actualPosition == 0)
+                // Neither is an error of SQL: the transaction goes on.
+                let position = try await tx.append(Self.event, to: new)
+                #expect(position == 0)
+            }
+            #expect(try await stream.readAll().count == 1)
+        }
+    }
+
+    @Test("the end of a long stream is found, whatever this process knows of it")
+    func longStream() async throws {
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            try await stream.append(contentsOf: Array(repeating: Self.event, count: 2500))
+            let position = try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+            #expect(position == 2500)
+        }
+    }
+
+    @Test("a tail in another journal sees the events of a transaction once it is committed")
+    func tails() async throws {
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            try await withJournal(.quiet(url)) { other in
+                async let seen: [Int] = {
+                    var positions: [Int] = []
+                    for try await event in try other.stream("s").tail(untilClose: true) {
+                        positions.append(event.position)
+                    }
+                    return positions
+                }()
+                try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                #expect(try await seen == [0])
+            }
+        }
+    }
+
+    @Test("more of them than there are connections take turns", arguments: TransactionIsolation.allCases)
+    func concurrency(_ isolation: TransactionIsolation) async throws {
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            let done = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for _ in 0..<20 {
+                    group.addTask {
+                        // As SQL asks for it: who is told to try again does.
+                        for _ in 0..<200 {
+                            do {
+                                try await journal.transaction(isolation: isolation) { tx in
+                                    try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                                    try await tx.append(Self.event, to: stream)
+                                }
+                                return true
+                            } catch let error as JournalError
+                                where ["40001", "40P01", "23505", "55P03"].contains(error.sqlState)
+                            {
+                                #expect(error.outcome != .written)
+                            }
+                        }
+                        return false
+                    }
+                }
+                return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(done == 20)
+            #expect(try await balance(url) == 80)
+            #expect(try await stream.readAll().count == 20)
+        }
+    }
+
+    @Test("a cancelled one is rolled back, and frees its streams")
+    func cancellation() async throws {
+        try await withAccounts { url, journal in
+            let stream = try journal.stream("s")
+            let (started, continuation) = AsyncStream.makeStream(of: Void.self)
+            let task = Task {
+                try await journal.transaction { tx in
+                    try await tx.append(Self.event, to: stream)
+                    continuation.yield()
+                    try await tx.query("select pg_sleep(60)")
+                }
+            }
+            for await _ in started { break }
+            task.cancel()
+            await #expect(throws: JournalError.self) { try await task.value }
+            #expect(try await stream.append(Self.event) == 0)
+            #expect(try await stream.readAll().count == 1)
+        }
+    }
+
+    @Test("a closed journal runs none")
+    func closed() async throws {
+        try await withAccounts { _, journal in
+            await journal.close()
+            let error = await #expect(throws: JournalError.self) { try await journal.transaction { _ in } }
+            #expect(error?.code == .closed)
+        }
+    }
+
+    // MARK: Lost connections
+
+    @Test(
+        "a connection that breaks at any message of the append or the commit: done or not, and said so",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: [WireProxy.Fault.cut, .cutAfter]
+    )
+    func brokenCommit(_ fault: WireProxy.Fault) async throws {
+        let server = try await TestServer.shared.server()
+        try await withAccounts { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let through =
+                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
+                + "?sslmode=disable&gssencmode=disable"
+            try await withJournal(.quiet(through)) { journal in
+                let stream = try journal.stream("s")
+                var committed = 0
+                for direction in WireProxy.Direction.allCases {
+                    // The append's messages and the commit's, and some more that never come.
+                    for index in 0..<12 {
+                        do {
+                            proxy.set(.init(direction: direction, index: index, fault: fault))
+                            try await journal.transaction { tx in
+                                try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                                try await tx.append(Self.event, to: stream)
+                            }
+                            committed += 1
+                        } catch let error as JournalError {
+                            #expect(error.outcome == .notWritten, "\(error)")
+                        }
+                        proxy.set(nil)
+                        #expect(try await direct.stream("s").nextPosition() == committed)
+                        #expect(try await balance(url) == 100 - committed)
+                    }
+                }
+                #expect(committed > 0)
+            }
+        }
+    }
+}
