@@ -56,6 +56,21 @@ struct Connection: ~Copyable, @unchecked Sendable {
 
     var isEncrypted: Bool { PQsslInUse(pointer) == 1 }
 
+    func sslAttribute(_ name: String) -> String? { PQsslAttribute(pointer, name).map { String(cString: $0) } }
+
+    /// From `PQconninfo`, which has the password too: nothing else of it is looked at.
+    var sslMode: String {
+        let options = PQconninfo(pointer)
+        // libpq allocated the list and leaves freeing it to us.
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let current = option, let keyword = current.pointee.keyword {
+            if String(cString: keyword) == "sslmode" { return current.pointee.val.map { String(cString: $0) } ?? "" }
+            option = current + 1
+        }
+        return ""
+    }
+
     func parameterStatus(_ name: String) -> String? { PQparameterStatus(pointer, name).map { String(cString: $0) } }
 
     // MARK: Sending

@@ -75,9 +75,11 @@ public struct Migrator: Sendable {
     ///
     /// - Throws: as `migrate`.
     public func pending() async throws(JournalError) -> [Int] {
-        try await withConversation { (conversation) async throws(JournalError) in
-            try await Self.missing(applied: appliedFiles(conversation), schema: schema).map(\.version)
-        }
+        try await withConversation { (conversation) async throws(JournalError) in try await pending(conversation) }
+    }
+
+    func pending(_ conversation: Conversation) async throws(JournalError) -> [Int] {
+        try await Self.missing(applied: appliedFiles(conversation), schema: schema).map(\.version)
     }
 
     /// The SQL that would run on a database without a journal, for psql: complete, in one transaction, and recorded.

@@ -34,7 +34,8 @@ struct DurableStreamsTool: AsyncParsableCommand {
             """,
         subcommands: [
             MigrateCommand.self, AppendCommand.self, ClaimCommand.self, ReadCommand.self, TailCommand.self,
-            ReplayCommand.self, ListCommand.self, BenchCommand.self, DemoCommand.self, DemoWorkerCommand.self,
+            ReplayCommand.self, ListCommand.self, DoctorCommand.self, BenchCommand.self, DemoCommand.self,
+            DemoWorkerCommand.self,
         ]
     )
 }
