@@ -19,6 +19,8 @@ struct Connection: ~Copyable, @unchecked Sendable {
         }
         guard let pointer else { return nil }
         self.pointer = pointer
+        // Until somebody wants them: libpq would print what the server says unasked to stderr, which is not ours.
+        _ = PQsetNoticeReceiver(pointer, { _, _ in }, nil)
     }
 
     deinit { PQfinish(pointer) }

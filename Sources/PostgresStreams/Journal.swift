@@ -45,7 +45,8 @@ public final class Journal: Sendable {
         let options = Link.Options(
             session: SessionOptions(
                 connectionString: configuration.databaseURL,
-                defaults: ConnectionDefaults.primary(configuration.databaseURL)
+                defaults: ConnectionDefaults.primary(configuration.databaseURL),
+                overrides: configuration.applicationName.map { [("application_name", $0)] } ?? []
             ),
             statements: Statements(schema: schema),
             schema: schema,

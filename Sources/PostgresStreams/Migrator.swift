@@ -6,7 +6,7 @@ import Logging
 /// Several processes at once are safe: the first takes a lock for the transaction, the others find nothing to do.
 public struct Migrator: Sendable {
     private let configuration: JournalConfiguration
-    private let schema: SchemaName
+    let schema: SchemaName
 
     /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one.
     public init(_ configuration: JournalConfiguration) throws(JournalError) {
@@ -102,7 +102,7 @@ public struct Migrator: Sendable {
         var sha256: String?
     }
 
-    private func withConversation<R: Sendable>(
+    func withConversation<R: Sendable>(
         _ body: (Conversation) async throws(JournalError) -> R
     ) async throws(JournalError) -> R {
         let options = SessionOptions(connectionString: configuration.databaseURL)
