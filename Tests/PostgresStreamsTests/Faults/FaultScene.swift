@@ -79,8 +79,18 @@ struct FaultScene {
         proxy.setChance(oneIn: nil)
         try await server.start()
         // It may still be in recovery.
-        try await until { (try? await server.psql("alter database postgres reset all")) != nil }
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                return try await administer("alter database postgres reset all")
+            } catch {
+                guard ContinuousClock.now < deadline else { throw error }
+            }
+        }
     }
+
+    /// From another database, where nothing is set that would be in our own way.
+    private func administer(_ sql: String) async throws { try await server.psql(sql, database: "template1") }
 
     // MARK: On the wire
 
@@ -147,13 +157,13 @@ struct FaultScene {
 
     /// Sets something for all connections to come, cuts those there are, and takes it back after a while.
     private func whileSet(_ name: String, _ set: String, reset: String) -> Disruptor.Kind {
-        .init(name) { [server] random in
-            try await server.psql(set)
-            try await server.psql("select pg_terminate_backend(pid) \(Self.victims)")
+        .init(name) { random in
+            try await administer(set)
+            try await administer("select pg_terminate_backend(pid) \(Self.victims)")
             try await Task.sleep(for: .milliseconds(Int.random(in: 100...1500, using: &random)))
-            try await server.psql(reset)
+            try await administer(reset)
             // Those that got in meanwhile keep what they began with.
-            try await server.psql("select pg_terminate_backend(pid) \(Self.victims)")
+            try await administer("select pg_terminate_backend(pid) \(Self.victims)")
         }
     }
 
