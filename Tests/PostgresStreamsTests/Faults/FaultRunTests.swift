@@ -62,7 +62,7 @@ struct FaultRunTests {
         var summary = FaultSummary()
         while ContinuousClock.now < end {
             for kind in FaultScene.Kind.allCases where ContinuousClock.now < end {
-                let left = max(.seconds(5), min(.seconds(30), end - .now))
+                let left = max(.seconds(5), min(.seconds(20), end - .now))
                 summary.add(Round(kind: kind, seed: seed), try await run(Round(kind: kind, seed: seed), left))
                 // After each round, so that what has been done is known however it ends.
                 try summary.write(to: Self.environment["DURABLE_STREAMS_FAULT_REPORT"])
