@@ -78,7 +78,10 @@ let package = Package(
         .testTarget(name: "TisynStreamsTests", dependencies: ["TisynStreams", "StreamConformance"]),
         .testTarget(
             name: "PostgresStreamsTests",
-            dependencies: ["PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamHistory", "StreamStress"]
+            dependencies: [
+                "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamHistory", "StreamStress",
+                .product(name: "Logging", package: "swift-log"),
+            ]
         ),
         .testTarget(name: "ReadmeTests", dependencies: ["PostgresStreams", "PrivatePostgres"]),
         .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"]),

@@ -61,7 +61,8 @@ struct DoctorTests {
                     select (select count(*) from pg_class), (select count(*) from pg_proc),
                         (select count(*) from durable_streams.streams), (select count(*) from durable_streams.events),
                         (select string_agg(m::text, ';') from durable_streams.migrations m),
-                        (select count(*) from pg_db_role_setting), (select count(*) from pg_roles)
+                        (select count(*) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+                            where d.datname = current_database())
                     """
                 let before = try await sql.run(state)
                 _ = try await examine(url)
