@@ -204,7 +204,7 @@ final class Listener: Sendable {
 
     // MARK: Time
 
-    static let probePrefix = "probe:"
+    private static let probePrefix = "probe:"
 
     private func tick() {
         let now = ContinuousClock.now

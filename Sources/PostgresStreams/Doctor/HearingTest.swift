@@ -19,6 +19,8 @@ struct HearingTest {
     }
 
     private static let sampleCount = 9
+    /// As a listener's own probe begins: tails of this journal know that it is none of theirs, and pay no attention to it.
+    private static let probePrefix = "probe:"
     private static let patience = Duration.seconds(5)
 
     func run() async -> Outcome {
@@ -44,8 +46,7 @@ struct HearingTest {
         var times: [Duration] = []
         var payloads = heard.makeAsyncIterator()
         for _ in 0..<Self.sampleCount {
-            // Tails of this journal know a probe that is not theirs, and pay no attention to it.
-            let probe = Listener.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
+            let probe = Self.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
             var parameters = Parameters()
             parameters.append(schema.text)
             parameters.append(probe)
