@@ -71,7 +71,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
-        .testTarget(name: "CommandLineTests", dependencies: ["durable-streams", "PrivatePostgres"]),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["durable-streams", "PrivatePostgres", "StreamHistory"]
+        ),
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
         .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),
         .testTarget(name: "StreamHistoryTests", dependencies: ["StreamHistory"]),

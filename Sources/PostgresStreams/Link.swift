@@ -176,7 +176,11 @@ final class Link: Sendable {
 
     private func ended(_ error: JournalError) {
         let (error, isClosed): (JournalError, Bool) = state.withLock { state in
-            let reason = state.backOff.lastError ?? error
+            var reason = state.backOff.lastError ?? error
+            // A session that was given up, to be made anew: not what `closed` tells callers, that all is over.
+            if reason.code == .closed {
+                reason = JournalError(.unreachable, "the connection was given up, to be made anew")
+            }
             state.backOff.failed()
             if case .closed = state.phase { return (reason, true) }
             state.phase = .idle
