@@ -155,7 +155,13 @@ final class Link: Sendable {
             state.withLock { $0.backOff.lastError = error }
             session.close()
         case .success(let greeting):
-            if !greeting.isBehindPooler { session.usePreparedStatements() }
+            if !greeting.isBehindPooler {
+                // Before anything of the owner's. A pooler would hand the setting on to others.
+                if greeting.isolation != "read committed" {
+                    session.submit([Batch([(options.statements.readCommitted, Parameters())]) { _ in }])
+                }
+                session.usePreparedStatements()
+            }
             let isWanted: Bool = state.withLock { state in
                 guard case .starting = state.phase else { return false }
                 state.phase = .ready(session)

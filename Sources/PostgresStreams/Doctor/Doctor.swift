@@ -64,7 +64,9 @@ public struct Doctor: Sendable {
         findings.append(facts.synchronousCommitFinding(configuration.durability))
         let standbys = facts.standbyFinding
         findings += [standbys].compactMap(\.self) + facts.timeoutFindings
-        findings += [facts.vacuumFinding, facts.queueFinding].compactMap(\.self)
+        let isBehindPooler = facts.backendPID.map { $0 != conversation.info.backendPID } ?? false
+        findings += [facts.isolationFinding(isBehindPooler: isBehindPooler), facts.vacuumFinding, facts.queueFinding]
+            .compactMap(\.self)
         findings += finder.refusals
         findings.append(try await clockFinding(conversation))
         findings.append(await listeningFinding(conversation, facts))

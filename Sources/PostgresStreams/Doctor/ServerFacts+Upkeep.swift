@@ -14,17 +14,6 @@ extension ServerFacts {
                 )
             )
         }
-        let isolation = value("default_transaction_isolation") ?? "read committed"
-        if isolation != "read committed" {
-            findings.append(
-                .warning(
-                    "isolation",
-                    "default_transaction_isolation is \(isolation), \(origin("default_transaction_isolation"))",
-                    means: "appends that meet in a stream fail and are sent again: correct, and slower",
-                    advice: remedy("default_transaction_isolation")
-                )
-            )
-        }
         return findings.isEmpty ? [.ok("timeouts", "none that would bite")] : findings
     }
 
@@ -45,6 +34,24 @@ extension ServerFacts {
             "timeouts",
             found,
             means: "an append that takes longer, on a slow disk or behind a lock, is cancelled and sent again",
+            advice: remedy(name)
+        )
+    }
+
+    /// - Parameter isBehindPooler: what a session sets for itself would be others' too, so the journal sets nothing.
+    func isolationFinding(isBehindPooler: Bool) -> Finding? {
+        let name = "default_transaction_isolation"
+        guard let isolation = value(name), isolation != "read committed" else { return nil }
+        let found = "\(name) is \(isolation), \(origin(name))"
+        guard isBehindPooler else {
+            return .ok("isolation", found, means: "the journal sets read committed for its own connections")
+        }
+        return .problem(
+            "isolation",
+            found,
+            means:
+                "through a pooler the journal cannot set its own: claims are refused, and appends that meet are sent "
+                + "again",
             advice: remedy(name)
         )
     }
