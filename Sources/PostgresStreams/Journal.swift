@@ -42,18 +42,7 @@ public final class Journal: Sendable {
             throw JournalError(.invalidArgument, "a journal needs a writer, a reader and pages of at least one event")
         }
         if migrate { try await Migrator(configuration).migrate() }
-        let options = Link.Options(
-            session: SessionOptions(
-                connectionString: configuration.databaseURL,
-                defaults: ConnectionDefaults.primary(configuration.databaseURL),
-                overrides: configuration.applicationName.map { [("application_name", $0)] } ?? []
-            ),
-            statements: Statements(schema: schema),
-            schema: schema,
-            schemaVersion: Migrator.knownVersion,
-            logger: configuration.logger,
-            purpose: "read"
-        )
+        let options = Link.Options(configuration, schema)
         let reader = Requester(options)
         do {
             let greeting = try await reader.open(within: configuration.openTimeout)
