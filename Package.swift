@@ -53,23 +53,38 @@ let package = Package(
             ]
         ),
         .target(name: "StreamConformance", dependencies: ["TisynStreams"]),
+        .target(name: "StreamHistory"),
+        .target(
+            name: "StreamStress",
+            dependencies: [
+                "PostgresStreams", "StreamHistory", "TisynStreams",
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
         .target(name: "PrivatePostgres"),
         .target(name: "LibPQFloor", dependencies: ["CLibPQ"]),
         .executableTarget(
             name: "durable-streams",
             dependencies: [
-                "LibPQFloor", "PostgresStreams", "PrivatePostgres", "TisynStreams",
+                "LibPQFloor", "PostgresStreams", "PrivatePostgres", "StreamHistory", "StreamStress", "TisynStreams",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
-        .testTarget(name: "CommandLineTests", dependencies: ["durable-streams", "PrivatePostgres"]),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["durable-streams", "PrivatePostgres", "StreamHistory"]
+        ),
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
         .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),
+        .testTarget(name: "StreamHistoryTests", dependencies: ["StreamHistory"]),
         .testTarget(name: "TisynStreamsTests", dependencies: ["TisynStreams", "StreamConformance"]),
         .testTarget(
             name: "PostgresStreamsTests",
-            dependencies: ["PostgresStreams", "PrivatePostgres", "StreamConformance"]
+            dependencies: [
+                "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamHistory", "StreamStress",
+                .product(name: "Logging", package: "swift-log"),
+            ]
         ),
         .testTarget(name: "ReadmeTests", dependencies: ["PostgresStreams", "PrivatePostgres"]),
         .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"]),

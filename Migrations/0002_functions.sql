@@ -250,6 +250,10 @@ $$;
 -- Makes the caller the stream's only writer, creating the stream if there is none. Answers the new epoch, which its
 -- appends must carry, and the next position as of the claim. It waits for appends that hold the stream's lock; once it
 -- has committed, none of an older epoch can commit. Sent twice, it only raises the epoch twice.
+--
+-- At read committed only: in a transaction with one snapshot for all its statements, it would answer a position from
+-- before it had the lock, with events of older epochs past it. (Appends are safe there: a position that is out of date
+-- exists, and the insert fails.)
 create function claim(p_stream text, p_synchronous_commit text default 'on', out epoch bigint, out "position" bigint)
 language plpgsql volatile security definer
 set search_path from current
@@ -261,6 +265,10 @@ declare
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
         v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    end if;
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        raise exception 'claim works at read committed, not at %', current_setting('transaction_isolation')
+            using errcode = '0A000', hint = 'Reset default_transaction_isolation for this role or database.';
     end if;
     v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
     insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;

@@ -80,7 +80,10 @@ struct ConnectAttempt {
             return ConnectionFailure(.invalidConnectionString, "the connection string is not valid: \(message)")
         }
         // libpq gives no SQLSTATE for a failed connection; a server's (or pooler's) refusal reads "FATAL:".
-        let isRefusal = message.contains("FATAL:") || message.contains("authentication")
+        // A certificate that does not verify, and a server without TLS, will be the same at the next attempt.
+        let isRefusal = ["FATAL:", "authentication", "certificate", "does not support SSL"].contains {
+            message.contains($0)
+        }
         return ConnectionFailure(isRefusal ? .refused : .network, message)
     }
 

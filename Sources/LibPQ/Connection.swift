@@ -19,6 +19,8 @@ struct Connection: ~Copyable, @unchecked Sendable {
         }
         guard let pointer else { return nil }
         self.pointer = pointer
+        // Until somebody wants them: libpq would print what the server says unasked to stderr, which is not ours.
+        _ = PQsetNoticeReceiver(pointer, { _, _ in }, nil)
     }
 
     deinit { PQfinish(pointer) }
@@ -55,6 +57,21 @@ struct Connection: ~Copyable, @unchecked Sendable {
     var port: String { PQport(pointer).map { String(cString: $0) } ?? "" }
 
     var isEncrypted: Bool { PQsslInUse(pointer) == 1 }
+
+    func sslAttribute(_ name: String) -> String? { PQsslAttribute(pointer, name).map { String(cString: $0) } }
+
+    /// From `PQconninfo`, which has the password too: nothing else of it is looked at.
+    var sslMode: String {
+        let options = PQconninfo(pointer)
+        // libpq allocated the list and leaves freeing it to us.
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let current = option, let keyword = current.pointee.keyword {
+            if String(cString: keyword) == "sslmode" { return current.pointee.val.map { String(cString: $0) } ?? "" }
+            option = current + 1
+        }
+        return ""
+    }
 
     func parameterStatus(_ name: String) -> String? { PQparameterStatus(pointer, name).map { String(cString: $0) } }
 

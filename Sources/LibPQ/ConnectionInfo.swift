@@ -7,6 +7,10 @@ package struct ConnectionInfo: Sendable, Equatable {
     /// What the other side calls itself; behind a pooler not the pid of the process that runs our statements.
     package var backendPID: Int
     package var isEncrypted: Bool
+    /// `TLSv1.3`; nil where nothing is encrypted.
+    package var tlsProtocol: String?
+    /// libpq's `sslmode` as it counted for this connection.
+    package var sslMode: String
 
     init(_ connection: borrowing Connection) {
         host = connection.host
@@ -14,6 +18,8 @@ package struct ConnectionInfo: Sendable, Equatable {
         serverVersion = Int(connection.serverVersion)
         backendPID = Int(connection.backendPID)
         isEncrypted = connection.isEncrypted
+        tlsProtocol = isEncrypted ? connection.sslAttribute("protocol") : nil
+        sslMode = connection.sslMode
     }
 
     /// `host:port`, or the path of the unix socket.

@@ -1,25 +1,39 @@
 import LibPQ
 
-/// One session used step by step by one task: what the migrator and the caller's transactions need, with transactions
-/// that span several answers.
+/// One session used step by step by one task: what the migrator, the doctor and the caller's transactions need, with
+/// transactions that span several answers.
 final class Conversation: Sendable {
+    let info: ConnectionInfo
     private let session: Session
 
-    private init(session: Session) { self.session = session }
+    private init(session: Session, info: ConnectionInfo) {
+        self.session = session
+        self.info = info
+    }
 
     /// Connects, again and again until `timeout` is over, unless trying again is useless.
-    static func open(_ options: SessionOptions, within timeout: Duration) async throws(JournalError) -> Conversation {
+    ///
+    /// - Parameter heard: is told of notifications, and of the end of the session by nil; on the session's thread.
+    static func open(
+        _ options: SessionOptions,
+        within timeout: Duration,
+        heard: (@Sendable (Notification?) -> Void)? = nil
+    ) async throws(JournalError) -> Conversation {
         let deadline = ContinuousClock.now + timeout
         var backOff = BackOff()
         while true {
-            let outcome = Once<Result<Void, JournalError>>()
+            let outcome = Once<Result<ConnectionInfo, JournalError>>()
             var attempt = options
             attempt.connectTimeout = min(options.connectTimeout, max(.zero, deadline - .now - backOff.delay))
-            let session = Session.start(attempt, after: backOff.delay) { _, event in
+            let session = Session.start(attempt, after: backOff.delay) { session, event in
                 switch event {
-                case .connected: outcome.set(.success(()))
-                case .ended(let failure): outcome.set(.failure(JournalError(failure)))
-                case .notification, .notice, .timer: break
+                case .connected(let info): outcome.set(.success(info))
+                case .ended(let failure):
+                    outcome.set(.failure(JournalError(failure)))
+                    heard?(nil)
+                case .notification(let notification): heard?(notification)
+                case .timer: session.close()
+                case .notice: break
                 }
             }
             guard let session else {
@@ -33,7 +47,7 @@ final class Conversation: Sendable {
                 session.close()
             }
             switch result {
-            case .success: return Conversation(session: session)
+            case .success(let info): return Conversation(session: session, info: info)
             case .failure(let error):
                 guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
                 backOff.failed()
@@ -58,6 +72,9 @@ final class Conversation: Sendable {
     func run(_ sql: String) async throws(JournalError) -> [QueryResult] {
         try await run((Statement(name: "", sql: sql), Parameters()))
     }
+
+    /// Ends the session when so much time has passed, whatever it is at; nil: never. A later call replaces an earlier one.
+    func limit(to time: Duration?) { session.setTimer(at: time.map { .now + $0 }) }
 
     func close() { session.close() }
 }

@@ -7,6 +7,8 @@ struct Greeting: Sendable {
     /// Something between us and the server runs our statements on connections of its own choice.
     var isBehindPooler: Bool
     var isInRecovery: Bool
+    /// The isolation that transactions have which ask for none.
+    var isolation: String
     /// Collects the answers; touched on the session's thread, but by closures that may be anywhere.
     final class Conversation: Sendable {
         private struct Answers {
@@ -14,6 +16,7 @@ struct Greeting: Sendable {
             var isInRecovery = false
             var isReadOnly = false
             var encoding = ""
+            var isolation = ""
             var schemaVersion: Int?
             var failure: BatchFailure?
         }
@@ -26,6 +29,7 @@ struct Greeting: Sendable {
                 $0.isInRecovery = result.bool(row: 0, column: 1)
                 $0.isReadOnly = result.text(row: 0, column: 2) == "on"
                 $0.encoding = result.text(row: 0, column: 3)
+                $0.isolation = result.text(row: 0, column: 4)
             }
         }
 
@@ -61,7 +65,12 @@ struct Greeting: Sendable {
             }
             let isBehindPooler = answers.backendPID != info.backendPID
             return .success(
-                Greeting(info: info, isBehindPooler: isBehindPooler, isInRecovery: answers.isInRecovery)
+                Greeting(
+                    info: info,
+                    isBehindPooler: isBehindPooler,
+                    isInRecovery: answers.isInRecovery,
+                    isolation: answers.isolation
+                )
             )
         }
 

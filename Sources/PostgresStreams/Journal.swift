@@ -47,17 +47,7 @@ public final class Journal: Sendable {
             )
         }
         if migrate { try await Migrator(configuration).migrate() }
-        let options = Link.Options(
-            session: SessionOptions(
-                connectionString: configuration.databaseURL,
-                defaults: ConnectionDefaults.primary(configuration.databaseURL)
-            ),
-            statements: Statements(schema: schema),
-            schema: schema,
-            schemaVersion: Migrator.knownVersion,
-            logger: configuration.logger,
-            purpose: "read"
-        )
+        let options = Link.Options(configuration, schema)
         let reader = Requester(options)
         do {
             let greeting = try await reader.open(within: configuration.openTimeout)

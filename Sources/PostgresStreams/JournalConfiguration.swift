@@ -49,6 +49,10 @@ public struct JournalConfiguration: Sendable {
     /// What is logged: connections made and lost at `info`, trouble that we get over at `warning`.
     public var logger = Logger(label: "durable-streams")
 
+    /// What the server lists this journal's connections under, whatever the connection string says; nil: what that says, or
+    /// `durable-streams`. For those who must tell their own connections from all others.
+    package var applicationName: String?
+
     public init(databaseURL: String = "", listenURL: String? = nil) {
         self.databaseURL = databaseURL
         self.listenURL = listenURL

@@ -39,11 +39,16 @@ final class Link: Sendable {
         case idle
         case starting(Session)
         case ready(Session)
+        /// The owner is being told that the session is lost. Until it knows there is no other: it would take the loss of
+        /// the one for that of the next, and never use it.
+        case losing
         case closed
     }
 
     private struct State {
         var phase = Phase.idle
+        /// Somebody asked for a session while the owner was being told.
+        var isWanted = false
         var backOff = BackOff()
         var timer: ContinuousClock.Instant?
     }
@@ -65,6 +70,7 @@ final class Link: Sendable {
     /// Connects, unless it is connected or at it.
     func start() {
         let failed: Bool = state.withLock { state in
+            if case .losing = state.phase { state.isWanted = true }
             guard case .idle = state.phase else { return false }
             let started = Session.start(options.session, after: state.backOff.delay) { [self] in handle($0, $1) }
             guard let started else { return true }
@@ -84,7 +90,7 @@ final class Link: Sendable {
             state.timer = time
             switch state.phase {
             case .starting(let session), .ready(let session): session.setTimer(at: time)
-            case .idle, .closed: break
+            case .idle, .losing, .closed: break
             }
         }
     }
@@ -94,7 +100,7 @@ final class Link: Sendable {
         state.withLock { state in
             switch state.phase {
             case .starting(let session), .ready(let session): session.close()
-            case .idle, .closed: break
+            case .idle, .losing, .closed: break
             }
         }
     }
@@ -105,7 +111,7 @@ final class Link: Sendable {
             defer { state.phase = .closed }
             switch state.phase {
             case .starting(let session), .ready(let session): return session
-            case .idle, .closed: return nil
+            case .idle, .losing, .closed: return nil
             }
         }
         session?.close()
@@ -155,7 +161,13 @@ final class Link: Sendable {
             state.withLock { $0.backOff.lastError = error }
             session.close()
         case .success(let greeting):
-            if !greeting.isBehindPooler { session.usePreparedStatements() }
+            if !greeting.isBehindPooler {
+                // Before anything of the owner's. A pooler would hand the setting on to others.
+                if greeting.isolation != "read committed" {
+                    session.submit([Batch([(options.statements.readCommitted, Parameters())]) { _ in }])
+                }
+                session.usePreparedStatements()
+            }
             let isWanted: Bool = state.withLock { state in
                 guard case .starting = state.phase else { return false }
                 state.phase = .ready(session)
@@ -179,8 +191,10 @@ final class Link: Sendable {
             let reason = state.backOff.lastError ?? error
             state.backOff.failed()
             if case .closed = state.phase { return (reason, true) }
-            state.phase = .idle
-            return (reason, false)
+            state.phase = .losing
+            // Ended by `reset`: nothing was closed for good, and nobody must be told so.
+            guard reason.code == .closed else { return (reason, false) }
+            return (JournalError(.unreachable, "\(options.session.target) did not answer; connecting anew"), false)
         }
         if !isClosed {
             options.logger.info(
@@ -189,7 +203,31 @@ final class Link: Sendable {
             )
         }
         let goesOn = owner(.lost(isClosed ? JournalError(.closed, "the journal was closed") : error))
-        if goesOn, !isClosed { start() }
+        let startsAgain: Bool = state.withLock { state in
+            guard case .losing = state.phase else { return false }
+            state.phase = .idle
+            defer { state.isWanted = false }
+            return goesOn || state.isWanted
+        }
+        if startsAgain { start() }
+    }
+}
+
+extension Link.Options {
+    /// Of a connection that reads; the journal must be there.
+    init(_ configuration: JournalConfiguration, _ schema: SchemaName) {
+        self.init(
+            session: SessionOptions(
+                connectionString: configuration.databaseURL,
+                defaults: ConnectionDefaults.primary(configuration.databaseURL),
+                overrides: configuration.applicationName.map { [("application_name", $0)] } ?? []
+            ),
+            statements: Statements(schema: schema),
+            schema: schema,
+            schemaVersion: Migrator.knownVersion,
+            logger: configuration.logger,
+            purpose: "read"
+        )
     }
 }
 

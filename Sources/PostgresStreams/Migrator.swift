@@ -6,7 +6,7 @@ import Logging
 /// Several processes at once are safe: the first takes a lock for the transaction, the others find nothing to do.
 public struct Migrator: Sendable {
     private let configuration: JournalConfiguration
-    private let schema: SchemaName
+    let schema: SchemaName
 
     /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one.
     public init(_ configuration: JournalConfiguration) throws(JournalError) {
@@ -75,9 +75,11 @@ public struct Migrator: Sendable {
     ///
     /// - Throws: as `migrate`.
     public func pending() async throws(JournalError) -> [Int] {
-        try await withConversation { (conversation) async throws(JournalError) in
-            try await Self.missing(applied: appliedFiles(conversation), schema: schema).map(\.version)
-        }
+        try await withConversation { (conversation) async throws(JournalError) in try await pending(conversation) }
+    }
+
+    func pending(_ conversation: Conversation) async throws(JournalError) -> [Int] {
+        try await Self.missing(applied: appliedFiles(conversation), schema: schema).map(\.version)
     }
 
     /// The SQL that would run on a database without a journal, for psql: complete, in one transaction, and recorded.
@@ -100,7 +102,7 @@ public struct Migrator: Sendable {
         var sha256: String?
     }
 
-    private func withConversation<R: Sendable>(
+    func withConversation<R: Sendable>(
         _ body: (Conversation) async throws(JournalError) -> R
     ) async throws(JournalError) -> R {
         let options = SessionOptions(connectionString: configuration.databaseURL)

@@ -5,6 +5,7 @@ import LibPQ
 /// Each hot one reads a range of an index, at any size of the tables; `PlanTests` holds them to it.
 struct Statements: Sendable {
     let greeting: Statement
+    let readCommitted: Statement
     let schemaVersion: Statement
     let appendSettings: Statement
     let appendBatch: Statement
@@ -30,8 +31,14 @@ struct Statements: Sendable {
             name: "greeting",
             sql: """
                 select pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only'), \
-                current_setting('server_encoding')
+                current_setting('server_encoding'), current_setting('transaction_isolation')
                 """
+        )
+
+        // For a session of our own whose defaults are others: see claim() in 0002_functions.sql.
+        readCommitted = Statement(
+            name: "read_committed",
+            sql: "set default_transaction_isolation = 'read committed'"
         )
 
         schemaVersion = Statement(

@@ -25,16 +25,19 @@ struct DurableStreamsTool: AsyncParsableCommand {
             EXIT CODES
               0    done; also when the reader of our output has had enough
               64   usage: an argument that cannot be
-              65   bad input, the message names the line; migrate --check: behind
+              65   bad input, the message names the line; migrate --check: behind; verify: a fault
               69   no server, or not a fit one: the message says what was tried
-              70   demo: a check did not hold
+              70   demo, stress: a check did not hold
               74   stdout cannot be written
               75   conflict, or fenced by another writer's claim
               130  interrupted (SIGINT, SIGTERM)
             """,
         subcommands: [
             MigrateCommand.self, AppendCommand.self, ClaimCommand.self, ReadCommand.self, TailCommand.self,
-            ReplayCommand.self, ListCommand.self, BenchCommand.self, DemoCommand.self, DemoWorkerCommand.self,
+            ReplayCommand.self, ListCommand.self, VerifyCommand.self, DoctorCommand.self, StressCommand.self,
+            BenchCommand.self,
+            DemoCommand.self,
+            DemoWorkerCommand.self,
         ]
     )
 }

@@ -194,4 +194,40 @@ struct FencingTests {
             }
         }
     }
+
+    @Test(
+        "a claim that waited for an append answers the position behind it, whatever isolation the database prefers",
+        arguments: ["read committed", "repeatable read", "serializable"]
+    )
+    func isolation(_ isolation: String) async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                let database = try await sql.value("select current_database()")
+                try await sql.run("alter database \"\(database)\" set default_transaction_isolation = '\(isolation)'")
+                let event = #"{"type":"close","coroutineId":"late","result":{"status":"ok"}}"#
+                try await withJournal(.quiet(url)) { journal in
+                    let stream = try journal.stream("s")
+                    try await stream.append(.close("early", .cancelled))
+                    try await sql.run("begin")
+                    try await sql.run("select * from durable_streams.append('s', array['\(event)']::json[])")
+                    async let claimed = stream.claim()
+                    try await withSQL(url) { observer in
+                        try await until {
+                            let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+                            return try await observer.integer(waiting) > 0
+                        }
+                    }
+                    try await sql.run("commit")
+                    let claim = try await claimed
+                    #expect(claim.position == 2)
+                    #expect(try await claim.stream.append(.close("mine", .cancelled), expecting: 2) == 2)
+                }
+                // By hand there is no answer rather than one that is out of date.
+                let refusal = try await withSQL(url) {
+                    try await $0.refusal("select * from durable_streams.claim('s')")
+                }
+                #expect(refusal == (isolation == "read committed" ? "00000" : "0A000"))
+            }
+        }
+    }
 }

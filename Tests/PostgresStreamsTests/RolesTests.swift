@@ -12,7 +12,7 @@ import TisynStreams
     .enabled(if: TestServer.isPrivate, "roles are created as a superuser")
 )
 struct RolesTests {
-    private static let rolesFile = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    static let rolesFile = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Migrations/roles.sql").path
 
     /// A database whose journal a writer and a reader may use, each by a log-in of their own.

@@ -2,7 +2,8 @@ import Foundation
 import Synchronization
 
 /// Stands between a journal and the server, knows where one protocol message ends and the next begins, and breaks the
-/// connection at the message a test names. Used by the tests of faults on the wire; plain TCP only.
+/// connection at the message a test names, or at messages chosen by a seed (`WireChaos`). Used by the tests of faults on
+/// the wire; plain TCP only.
 ///
 ///     journal ── toServer ──► proxy ──► server
 ///             ◄── toClient ──
@@ -23,6 +24,10 @@ final class WireProxy: Sendable {
         case swallow
         /// It and all after it wait for `release`.
         case hold
+        /// It and all after it come a little later.
+        case delay
+        /// It comes in small pieces, with pauses between.
+        case drip
     }
 
     /// One message, and what happens at it. Messages are counted from the append's Bind on, from 0; those to the client
@@ -39,6 +44,8 @@ final class WireProxy: Sendable {
         var connections: [WireConnection] = []
         var transcripts: [Direction: String] = [:]
         var springs: AsyncStream<Void>.Continuation?
+        var chaos: WireChaos?
+        var connectionCount = 0
     }
 
     let port: Int
@@ -64,8 +71,13 @@ final class WireProxy: Sendable {
         guard !state.withLock({ $0.isRefusing }), let server = try? LocalSocket.connected(port: serverPort) else {
             return client.end()
         }
-        let connection = WireConnection(client: client, server: server, proxy: self)
-        state.withLock { $0.connections.append(connection) }
+        let connection = state.withLock { state in
+            state.connectionCount += 1
+            state.connections.removeAll { $0.isOver }
+            let connection = WireConnection(client: client, server: server, proxy: self, number: state.connectionCount)
+            state.connections.append(connection)
+            return connection
+        }
         connection.start()
     }
 
@@ -111,7 +123,27 @@ final class WireProxy: Sendable {
     /// The messages of the last append, by their letters, since the last `set`.
     func transcript(_ direction: Direction) -> String { state.withLock { $0.transcripts[direction] ?? "" } }
 
+    /// From here on faults come by chance, at any message of any connection.
+    func set(_ chaos: WireChaos) { state.withLock { $0.chaos = chaos } }
+
+    /// One message in so many is struck from here on; nil: none.
+    func setChance(oneIn rarity: Int?) { state.withLock { $0.chaos?.rarity = rarity } }
+
+    /// What was set last, with what it did so far.
+    var chaos: WireChaos? { state.withLock { $0.chaos } }
+
     // MARK: For connections
+
+    fileprivate func chance(
+        _ connection: Int,
+        _ index: Int,
+        _ direction: Direction,
+        _ message: MessageFraming.Message
+    ) -> Fault? {
+        state.withLock { state in
+            state.chaos?.fault(connection, index, direction, letter: message.letter, byteCount: message.bytes.count)
+        }
+    }
 
     /// What to do at this message of the append under way; nil: let it pass.
     fileprivate func fault(at index: Int, _ direction: Direction, letter: Character) -> Fault? {
@@ -135,7 +167,10 @@ private final class WireConnection: Sendable {
         /// How many had been sent before the append's Bind; nil before it.
         var syncsBefore: Int?
         var counts: [WireProxy.Direction: Int] = [:]
+        /// All messages of the connection.
+        var totals: [WireProxy.Direction: Int] = [:]
         var isSwallowing: Set<WireProxy.Direction> = []
+        var isOver = false
     }
 
     private let client: LocalSocket
@@ -144,13 +179,19 @@ private final class WireConnection: Sendable {
     private let state = Mutex(State())
     private let gate = DispatchSemaphore(value: 0)
 
-    init(client: LocalSocket, server: LocalSocket, proxy: WireProxy) {
+    private let number: Int
+
+    init(client: LocalSocket, server: LocalSocket, proxy: WireProxy, number: Int) {
         self.client = client
         self.server = server
+        self.number = number
         self.proxy = { [weak proxy] in proxy }
     }
 
     var statements: String { state.withLock { $0.statements } }
+
+    /// Nothing more comes through it.
+    var isOver: Bool { state.withLock { $0.isOver } }
 
     func start() {
         Thread.detachNewThread { self.pump(.toServer, from: self.client, to: self.server) }
@@ -160,6 +201,7 @@ private final class WireConnection: Sendable {
     func end() {
         client.end()
         server.end()
+        state.withLock { $0.isOver = true }
         release()
     }
 
@@ -179,9 +221,14 @@ private final class WireConnection: Sendable {
         while let bytes = source.receive() {
             for message in framing.take(bytes) {
                 if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
-                switch fault(at: message, direction) {
+                switch fault(at: message, direction) ?? chance(message, direction) {
                 case nil:
                     target.send(message.bytes)
+                case .delay:
+                    usleep(useconds_t(1000 * (5 + message.bytes.count % 150)))
+                    target.send(message.bytes)
+                case .drip:
+                    drip(message.bytes, to: target)
                 case .hold:
                     gate.wait()
                     target.send(message.bytes)
@@ -204,12 +251,30 @@ private final class WireConnection: Sendable {
         target.endSending()
     }
 
+    /// In at most 100 pieces: a byte at a time, where the message is short.
+    private func drip(_ bytes: [UInt8], to target: LocalSocket) {
+        let size = bytes.count / 100 + 1
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            target.send(bytes[start..<min(start + size, bytes.count)])
+            usleep(500)
+        }
+    }
+
+    private func chance(_ message: MessageFraming.Message, _ direction: WireProxy.Direction) -> WireProxy.Fault? {
+        let index: Int = state.withLock { state in
+            defer { state.totals[direction, default: 0] += 1 }
+            return state.totals[direction, default: 0]
+        }
+        return proxy()?.chance(number, index, direction, message)
+    }
+
     /// The client sees the end at once; the server first reads what it was sent.
     private func cut() {
         client.end()
         server.endSending()
         // Unread answers at the close would be a reset, and that would take from the server what it has not read yet.
         while server.receive() != nil {}
+        state.withLock { $0.isOver = true }
     }
 
     private func fault(at message: MessageFraming.Message, _ direction: WireProxy.Direction) -> WireProxy.Fault? {

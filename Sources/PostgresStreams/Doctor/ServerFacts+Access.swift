@@ -1,0 +1,118 @@
+/// What the role may do, and whether the schema's guards hold.
+extension ServerFacts {
+    private static let neededFunctions = ["announce", "append_batch", "append_single", "claim", "resolve"]
+
+    private static let neededTables = ["events", "migrations", "streams"]
+
+    private static let guards = [
+        "events_are_never_changed", "events_positions_are_dense", "streams_are_never_deleted",
+        "streams_epoch_only_rises",
+    ]
+
+    var roleFinding: Finding? {
+        guard let schemaUsable else { return nil }
+        let check = "role"
+        let advice = "as the schema's owner: psql -f Migrations/roles.sql, then grant durable_streams_writer to \(role)"
+        guard schemaUsable else {
+            return .problem(
+                check,
+                "\(role) has no right to use the schema",
+                means: "it can neither read nor append",
+                advice: advice
+            )
+        }
+        let unreadable = Self.neededTables.filter { tables[$0]?.isReadable == false }
+        guard unreadable.isEmpty else {
+            return .problem(
+                check,
+                "\(role) may not read \(unreadable.joined(separator: ", "))",
+                means: "the journal cannot be opened",
+                advice: advice
+            )
+        }
+        let uncallable = Self.neededFunctions.filter { functions[$0] == false }
+        guard uncallable.isEmpty else {
+            return .problem(
+                check,
+                "\(role) reads, and may not call \(uncallable.joined(separator: ", "))",
+                means: "it can read and tail, and not append",
+                advice: advice
+            )
+        }
+        if isSuperuser {
+            return .warning(
+                check,
+                "\(role) is a superuser",
+                means: "nothing on the server is safe from a mistake of this program",
+                advice: "a log-in of its own for the program, with the writer role of Migrations/roles.sql"
+            )
+        }
+        let owned = Self.neededTables.contains { tables[$0]?.isOwned == true }
+        let writable = Self.neededTables.filter { tables[$0]?.isWritable == true }
+        if !owned, !writable.isEmpty {
+            return .warning(
+                check,
+                "\(role) may also write by itself to \(writable.joined(separator: ", "))",
+                means: "the functions are enough; only the guards stand between such a write and the log",
+                advice: "revoke insert, update, delete, truncate on \(writable.joined(separator: ", ")) from \(role)"
+            )
+        }
+        return .ok(
+            check,
+            owned ? "\(role) owns the schema's tables" : "\(role) appends and claims through the functions only",
+            means: owned ? "enough; a program that only appends needs no more than the writer role" : nil
+        )
+    }
+
+    /// The triggers of 0003_guards.sql.
+    var guardFinding: Finding? {
+        guard tables["events"] != nil else { return nil }
+        if value("session_replication_role") == "replica" {
+            return .problem(
+                "guards",
+                "session_replication_role is replica, \(origin("session_replication_role"))",
+                means: "no trigger fires, so nothing refuses a change of the log",
+                advice: remedy("session_replication_role")
+            )
+        }
+        let missing = Self.guards.filter { !["O", "A"].contains(triggers[$0]) }
+        guard missing.isEmpty else {
+            return .warning(
+                "guards",
+                "missing or disabled: \(missing.joined(separator: ", "))",
+                means: "SQL that goes round the functions can change the log",
+                advice: "alter table … enable trigger …, or durable-streams migrate into a new schema"
+            )
+        }
+        return .ok("guards", "on: events cannot be changed or deleted, positions cannot be jumped")
+    }
+
+    var connectionsFinding: Finding? {
+        // One that appends, reads, notifies, listens.
+        let needed = 4
+        let limits = [("role \(role)", roleConnectionLimit), ("the database", databaseConnectionLimit)]
+        if !isSuperuser, let (what, limit) = limits.first(where: { (0..<needed).contains($0.1) }) {
+            return .problem(
+                "connections",
+                "\(what) is limited to \(limit)",
+                means: "a journal needs \(needed) for each process",
+                advice: "alter \(what) connection limit …"
+            )
+        }
+        guard let used = usedConnections, let most = value("max_connections").flatMap(Int.init) else { return nil }
+        let reserved = ["superuser_reserved_connections", "reserved_connections"].reduce(0) { sum, name in
+            sum + (value(name).flatMap(Int.init) ?? 0)
+        }
+        let free = most - reserved - used
+        let text = "\(used) of \(most - reserved) used; a journal needs \(needed) for each process"
+        guard free >= needed else {
+            return .warning(
+                "connections",
+                text,
+                means: "connections will be refused, and tried again until the deadline",
+                advice: "raise max_connections, or put a pooler between"
+            )
+        }
+        return .ok("connections", text)
+    }
+}

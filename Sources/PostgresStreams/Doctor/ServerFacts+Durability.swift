@@ -1,0 +1,158 @@
+/// What a server's settings mean for "once append returns, the event is durable".
+extension ServerFacts {
+    var serverFinding: Finding {
+        let text = "PostgreSQL \(serverVersion / 10_000).\(serverVersion % 10_000)"
+        if let encoding = value("server_encoding"), encoding != "UTF8" {
+            return .problem(
+                "server",
+                "\(text), the database's encoding is \(encoding)",
+                means: "not every event could be stored",
+                advice: "create database … encoding 'UTF8' template template0"
+            )
+        }
+        switch serverVersion {
+        case ..<140_000:
+            return .problem("server", text, means: "the schema needs 14 or later", advice: "update the server")
+        case 190_000...:
+            return .warning(
+                "server",
+                text,
+                means: "newer than the versions this was tested with, 14 to 18",
+                advice: "run `durable-streams stress` against it"
+            )
+        default: return .ok("server", text)
+        }
+    }
+
+    var primaryFinding: Finding {
+        if isInRecovery {
+            return .problem(
+                "primary",
+                "a standby",
+                means: "it takes no appends and delivers no notifications; reads work, tails poll",
+                advice: "name the primary, or several hosts with target_session_attrs=read-write"
+            )
+        }
+        if value("transaction_read_only") == "on" {
+            return .problem(
+                "primary",
+                "a primary, but transactions are read-only: default_transaction_read_only is "
+                    + origin("default_transaction_read_only"),
+                means: "it takes no appends",
+                advice: remedy("default_transaction_read_only")
+            )
+        }
+        return .ok("primary", "a primary that takes writes")
+    }
+
+    /// - Parameter durability: what the journal asks for in each of its transactions.
+    func synchronousCommitFinding(_ durability: JournalConfiguration.Durability) -> Finding {
+        let check = "synchronous_commit"
+        switch durability {
+        case .off:
+            return .problem(
+                check,
+                "the journal asks for off",
+                means: "a crash of the server loses what was acknowledged",
+                advice: "leave JournalConfiguration.durability at .on"
+            )
+        case .local, .remoteWrite, .remoteApply, .on: break
+        }
+        let server = value(check) ?? "unknown"
+        let asked = "the journal's transactions ask for \(durability.rawValue)"
+        guard server == "off" || server == "local" && durability != .local else {
+            return .ok(check, "\(server), \(origin(check)); \(asked)")
+        }
+        return .warning(
+            check,
+            "\(server), \(origin(check)); \(asked)",
+            means: "the journal is durable all the same; other SQL of this role is not",
+            advice: remedy(check)
+        )
+    }
+
+    var standbyFinding: Finding? {
+        guard !isInRecovery, let standbys else { return nil }
+        let check = "standbys"
+        let names = value("synchronous_standby_names") ?? ""
+        if !names.isEmpty {
+            if standbys.isHidden {
+                return .warning(
+                    check,
+                    "synchronous_standby_names is '\(names)', \(standbys.connected) connected",
+                    means: "which of them are synchronous is hidden from role \(role); without enough commits wait",
+                    advice: "grant pg_monitor to \(role), to let the doctor see"
+                )
+            }
+            guard standbys.synchronous > 0 else {
+                return .problem(
+                    check,
+                    "synchronous_standby_names is '\(names)', and no synchronous standby is connected",
+                    means: "every commit waits until one comes: appends do not return",
+                    advice: "bring the standby back, or alter system set synchronous_standby_names = ''"
+                )
+            }
+            return .ok(
+                check,
+                "\(standbys.synchronous) synchronous of \(standbys.connected) connected",
+                means: "what is acknowledged survives the loss of this server"
+            )
+        }
+        guard standbys.connected == 0 else {
+            return .warning(
+                check,
+                "\(standbys.connected) connected, none synchronous",
+                means: "what is acknowledged survives a crash of this server; a failover to a standby may lose the end",
+                advice: "alter system set synchronous_standby_names = 'ANY 1 (*)', if that must not happen"
+            )
+        }
+        return .ok(
+            check,
+            "none connected",
+            means: "what is acknowledged survives a crash of this server, and is on its disk alone"
+        )
+    }
+
+    var fsyncFinding: Finding {
+        guard value("fsync") != "off" else {
+            return .problem(
+                "fsync",
+                "off, \(origin("fsync"))",
+                means: "a crash of the machine loses what was acknowledged, and may ruin the whole database",
+                advice: remedy("fsync", to: "on")
+            )
+        }
+        guard value("full_page_writes") != "off" else {
+            return .warning(
+                "fsync",
+                "on, but full_page_writes is off, \(origin("full_page_writes"))",
+                means:
+                    "a crash of the machine may tear pages that the log cannot mend, unless the file system never does",
+                advice: remedy("full_page_writes", to: "on")
+            )
+        }
+        guard let fsync = value("fsync") else {
+            return .warning(
+                "fsync",
+                "this server does not tell",
+                means: "whether it keeps what it acknowledges is not known",
+                advice: "look into its documentation"
+            )
+        }
+        return .ok("fsync", fsync)
+    }
+
+    /// An unlogged table is empty after a crash.
+    var storageFinding: Finding? {
+        let unlogged = tables.filter { $0.value.persistence != "p" }.keys.sorted()
+        guard unlogged.isEmpty else {
+            return .problem(
+                "storage",
+                "not logged: \(unlogged.joined(separator: ", "))",
+                means: "they are empty after a crash of the server",
+                advice: unlogged.map { "alter table \($0) set logged" }.joined(separator: "; ")
+            )
+        }
+        return tables.isEmpty ? nil : .ok("storage", "the tables are logged")
+    }
+}

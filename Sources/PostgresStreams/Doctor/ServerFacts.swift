@@ -1,0 +1,83 @@
+import LibPQ
+
+/// What a server says of itself, as far as the doctor asks. What it does not say, or says only to others, is missing.
+///
+/// Filled by `FactFinder`; what it means is in the extensions, which ask nobody.
+struct ServerFacts: Sendable {
+    struct Setting: Sendable {
+        var value: String
+        /// `default`, `configuration file`, `database`, `user`, `database user`, `client` …
+        var source: String
+    }
+
+    struct Table: Sendable {
+        /// `p` permanent, `u` unlogged, `t` temporary.
+        var persistence = "p"
+        var isReadable = true
+        /// The role may insert, update, delete or truncate by itself.
+        var isWritable = false
+        var isOwned = false
+        var options = ""
+        /// In transactions: how far back its oldest row that is not frozen may be.
+        var age = 0
+        var deadRows = 0
+        var liveRows = 0
+    }
+
+    struct Standbys: Sendable {
+        var connected = 0
+        /// Those that a commit waits for.
+        var synchronous = 0
+        /// The role may not see what they are.
+        var isHidden = false
+    }
+
+    var settings: [String: Setting] = [:]
+    var serverVersion = 0
+    /// The pid of the process that ran our statement, which is not always the one libpq was told.
+    var backendPID: Int?
+    var isInRecovery = false
+    var role = ""
+    var isSuperuser = false
+    var roleConnectionLimit = -1
+    var databaseConnectionLimit = -1
+    var usedConnections: Int?
+    var schemaUsable: Bool?
+    var tables: [String: Table] = [:]
+    /// Whether the role may call them.
+    var functions: [String: Bool] = [:]
+    /// By name: `O` and `A` fire, `D` and `R` do not.
+    var triggers: [String: String] = [:]
+    var standbys: Standbys?
+    var queueUsage: Double?
+
+    func value(_ name: String) -> String? { settings[name]?.value }
+
+    /// Where a setting was made, in words.
+    func origin(_ name: String) -> String {
+        switch settings[name]?.source {
+        case "user": "set for role \(role)"
+        case "database": "set for the database"
+        case "database user": "set for role \(role) in this database"
+        case "configuration file": "set in the server's configuration"
+        case "client": "set by the connection string or PGOPTIONS"
+        case "default", nil: "the server's default"
+        case let source?: "set by \(source)"
+        }
+    }
+
+    /// How such a setting is taken back.
+    func remedy(_ name: String, to value: String? = nil) -> String {
+        let change = value.map { "set \(name) = \($0)" } ?? "reset \(name)"
+        return switch settings[name]?.source {
+        case "user": "alter role \(role) \(change)"
+        case "database": "alter database … \(change)"
+        case "database user": "alter role \(role) in database … \(change)"
+        case "client": "take \(name) out of the connection string's options, or out of PGOPTIONS"
+        default: "alter system \(change); select pg_reload_conf()"
+        }
+    }
+
+    /// A time-out in milliseconds; 0: none.
+    func milliseconds(_ name: String) -> Int { value(name).flatMap(Int.init) ?? 0 }
+}

@@ -1,0 +1,26 @@
+/// A promise that a history shows to be broken.
+package struct Violation: Hashable, Sendable, CustomStringConvertible {
+    package enum Law: String, Hashable, Sendable, CaseIterable {
+        case acknowledgedIsThere = "an acknowledged event is there, at the position that was answered"
+        case onceAtMost = "an event is there once at most"
+        case noStrangers = "a stream holds only what was appended to it, unaltered"
+        case dense = "positions are dense from 0"
+        case notWrittenIsAbsent = "what was reported as not written is not there"
+        case writtenIsThere = "what was reported as written is there"
+        case wholeBatches = "a batch is there whole, together and in order, or not at all"
+        case ordered = "an append that began after another was acknowledged stands behind it"
+        case exactPosition = "an append for a position is acknowledged there"
+        case fenced = "after a claim no older writer writes, nor is acknowledged"
+        case claimsRise = "a later claim has a higher epoch, and every event acknowledged before it below its position"
+        case tailEqualsStream = "a tail delivers its stream's events, each once and in order, to the end"
+        case readIsPrefix = "a read is the stream's beginning, and has all that was acknowledged before it"
+        case outcomeIsSaid = "an append that fails says what became of its events"
+    }
+
+    package var law: Law
+    /// The stream's number.
+    package var stream: Int
+    package var details: String
+
+    package var description: String { "stream \(stream): \(details) (\(law.rawValue))" }
+}

@@ -1,0 +1,88 @@
+import PostgresStreams
+import StreamHistory
+import Synchronization
+
+/// The history of a run and the counts beside it, shared by all its tasks.
+final class StressLedger: Sendable {
+    struct Unsettled: Sendable {
+        var append: Int
+        var receipt: AppendReceipt
+    }
+
+    struct State: Sendable {
+        var history = History()
+        var counts: [String: Int] = [:]
+        var disruptions: [String: Int] = [:]
+        var trace: [String] = []
+        var latencies = Histogram()
+        var unsettled: [Unsettled] = []
+        var lastAcknowledgement: ContinuousClock.Instant
+        var longestSilence = Duration.zero
+    }
+
+    let startedAt = ContinuousClock.now
+    private let state: Mutex<State>
+
+    init() { state = Mutex(State(lastAcknowledgement: startedAt)) }
+
+    /// A copy, once all is over.
+    var all: State { state.withLock { $0 } }
+
+    func record<R: Sendable>(_ body: (inout History) -> R) -> R { state.withLock { body(&$0.history) } }
+
+    func count(_ name: String, _ number: Int = 1) { state.withLock { $0.counts[name, default: 0] += number } }
+
+    func acknowledge(_ append: Int, at position: Int, count: Int, after time: Duration) {
+        state.withLock { state in
+            state.history.acknowledge(append, at: position)
+            state.counts["appends acknowledged", default: 0] += 1
+            state.counts["events acknowledged", default: 0] += count
+            state.latencies.add(time)
+            let now = ContinuousClock.now
+            state.longestSilence = max(state.longestSilence, now - state.lastAcknowledgement)
+            state.lastAcknowledgement = now
+        }
+    }
+
+    func fail(_ append: Int, _ error: JournalError) {
+        state.withLock { state in
+            let outcome: History.Outcome? =
+                switch error.outcome {
+                case nil: nil
+                case .notWritten: .notWritten
+                case .written: .written
+                case .unknown: .unknown
+                }
+            state.history.fail(append, outcome)
+            if error.outcome == .unknown, let receipt = error.receipt {
+                state.unsettled.append(Unsettled(append: append, receipt: receipt))
+            }
+            state.counts[
+                "appends failed, \(error.code), \(error.outcome.map { "\($0)" } ?? "no outcome")",
+                default: 0
+            ] += 1
+        }
+    }
+
+    func takeUnsettled() -> [Unsettled] {
+        state.withLock { state in
+            defer { state.unsettled = [] }
+            return state.unsettled
+        }
+    }
+
+    func disrupted(_ name: String) {
+        state.withLock { state in
+            state.disruptions[name, default: 0] += 1
+            trace(name, &state)
+        }
+    }
+
+    func note(_ text: String) { state.withLock { trace(text, &$0) } }
+
+    private func trace(_ text: String, _ state: inout State) {
+        let seconds = ((ContinuousClock.now - startedAt) / .milliseconds(100)).rounded() / 10
+        state.trace.append("+\(seconds) s \(text)")
+        if state.trace.count > 400 { state.trace.removeFirst(200) }
+    }
+}

@@ -1,0 +1,67 @@
+import PostgresStreams
+import StreamHistory
+import TisynStreams
+
+/// Those of a run that read: tails that follow to the end, and reads of whole streams in between.
+struct StressReader {
+    let plan: StressPlan
+    let journal: Journal
+    let ledger: StressLedger
+
+    /// Follows a stream to its root's close, whatever happens: given up and resumed now and then, and slow where its number
+    /// says so.
+    func tail(_ number: Int) async throws {
+        let streamNumber = number % plan.streams
+        let stream = try journal.stream(StressPlan.name(streamNumber))
+        var random = SeededGenerator(seed: plan.seed, part: 1_000_000 + number)
+        let isSlow = number % 5 == 4
+        var position = number % 3 == 2 ? Int.random(in: 0...20, using: &random) : 0
+        while true {
+            try Task.checkCancellation()
+            let tail = ledger.record { $0.beginTail(of: streamNumber, from: position) }
+            var left = number % 2 == 1 ? Int.random(in: 1...2000, using: &random) : .max
+            do {
+                for try await recorded in stream.tail(from: .position(position), untilClose: true) {
+                    let id = StressEvent.id(of: recorded.event)
+                    ledger.record { $0.deliver(id, at: recorded.position, to: tail) }
+                    position = recorded.position + 1
+                    if Int(id?.writer ?? 0) == StressEvent.closer {
+                        ledger.record { $0.completeTail(tail) }
+                        ledger.count("events delivered", position)
+                        ledger.count("tails that came to the end")
+                        return
+                    }
+                    if isSlow, random.once(in: 40) { try await Task.sleep(for: .milliseconds(50)) }
+                    left -= 1
+                    if left == 0 { break }
+                }
+                ledger.count("tails given up and resumed")
+            } catch let error as JournalError where error.code != .cancelled {
+                ledger.count("tails failed, \(error.code)")
+                ledger.note("tail \(number) failed at \(position): \(error.message)")
+                guard error.code != .closed, error.code != .logReplaced else { return }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// Reads whole streams, one after the other, while they are short.
+    func read(until end: ContinuousClock.Instant) async throws {
+        var random = SeededGenerator(seed: plan.seed, part: 2_000_000)
+        while ContinuousClock.now < end {
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...2000, using: &random)))
+            let number = Int.random(in: 0..<plan.streams, using: &random)
+            let stream = try journal.stream(StressPlan.name(number))
+            do {
+                guard try await stream.nextPosition() < 20_000 else { continue }
+                let read = ledger.record { $0.beginRead(of: number) }
+                var events: [EventID?] = []
+                for try await recorded in stream.read() { events.append(StressEvent.id(of: recorded.event)) }
+                ledger.record { $0.endRead(read, events) }
+                ledger.count("reads")
+            } catch let error as JournalError where error.code != .cancelled {
+                ledger.count("reads failed, \(error.code)")
+            }
+        }
+    }
+}

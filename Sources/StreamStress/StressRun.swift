@@ -1,0 +1,190 @@
+import PostgresStreams
+import StreamHistory
+import TisynStreams
+
+/// Writers, tails and readers on a journal, for a while; whatever is done to them meanwhile; and the account of it.
+///
+///     writers ─┐                        ┌─ History ─► violations
+///     tails   ─┼─ say what happens ─────┤
+///     reads   ─┘                        └─ counts, latencies ─► report
+///     disruptor (from outside)
+package struct StressRun: Sendable {
+    package var plan: StressPlan
+    /// The journals that writers share, one opened for each.
+    package var writing: [JournalConfiguration]
+    package var reading: JournalConfiguration
+    /// By which the end is looked at; nothing must stand between.
+    package var checking: JournalConfiguration
+
+    package init(
+        plan: StressPlan,
+        writing: [JournalConfiguration],
+        reading: JournalConfiguration,
+        checking: JournalConfiguration
+    ) {
+        self.plan = plan
+        self.writing = writing
+        self.reading = reading
+        self.checking = checking
+    }
+
+    /// Runs it, on a migrated and empty schema.
+    ///
+    /// - Throws: `JournalError` when a journal cannot be opened, or the end not be read; `CancellationError`.
+    package func run(_ disruptor: Disruptor? = nil) async throws -> StressReport {
+        var journals: [Journal] = []
+        do {
+            for configuration in writing + [reading] { journals.append(try await Journal.open(configuration)) }
+            let report = try await run(disruptor, journals.dropLast(), journals[journals.count - 1])
+            for journal in journals { await journal.close() }
+            return report
+        } catch {
+            for journal in journals { await journal.close() }
+            throw error
+        }
+    }
+
+    private func run(
+        _ disruptor: Disruptor?,
+        _ writing: ArraySlice<Journal>,
+        _ reading: Journal
+    ) async throws -> StressReport {
+        let ledger = StressLedger()
+        let end = ledger.startedAt + plan.duration
+        let reader = StressReader(plan: plan, journal: reading, ledger: ledger)
+        try await withThrowingTaskGroup(of: Void.self) { tails in
+            for number in 0..<plan.tails { tails.addTask { try await reader.tail(number) } }
+            try await withThrowingTaskGroup(of: Void.self) { writers in
+                for number in 0..<plan.writers {
+                    var writer = StressWriter(
+                        number: number,
+                        plan: plan,
+                        journal: writing[number % writing.count],
+                        ledger: ledger
+                    )
+                    writers.addTask { try await writer.run(until: end) }
+                }
+                writers.addTask { try await reader.read(until: end) }
+                if let disruptor { writers.addTask { try await disrupt(disruptor, until: end, ledger) } }
+                try await writers.waitForAll()
+            }
+            for journal in writing { await journal.flush() }
+            try await settle(ledger)
+            // Tails that do not arrive are what the check finds.
+            let settling = plan.settling
+            tails.addTask {
+                try await Task.sleep(for: settling)
+                throw TimeIsUp()
+            }
+            var left = plan.tails
+            do {
+                while left > 0 {
+                    try await tails.next()
+                    left -= 1
+                }
+            } catch is TimeIsUp {
+                ledger.record { [left] in $0.giveUpTails(left) }
+            }
+            tails.cancelAll()
+            while case .some = await tails.nextResult() {}
+        }
+        return try await check(ledger)
+    }
+
+    private struct TimeIsUp: Error {}
+
+    private func disrupt(
+        _ disruptor: Disruptor,
+        until end: ContinuousClock.Instant,
+        _ ledger: StressLedger
+    ) async throws {
+        var random = SeededGenerator(seed: plan.seed, part: 3_000_000)
+        while !disruptor.kinds.isEmpty {
+            let pause = Duration.seconds(Double.random(in: disruptor.pause, using: &random))
+            guard ContinuousClock.now + pause < end else { break }
+            try await Task.sleep(for: pause)
+            let kind = disruptor.kinds[Int.random(in: disruptor.kinds.indices, using: &random)]
+            ledger.disrupted(kind.name)
+            do {
+                try await kind.action(&random)
+            } catch is CancellationError {
+                break
+            } catch {
+                ledger.note("\(kind.name) failed: \(error)")
+            }
+        }
+        try await disruptor.calm()
+        ledger.note("calm")
+    }
+
+    // MARK: The end
+
+    /// Finds out what became of the appends whose outcome is unknown, and closes each stream: by a claim, so that nothing
+    /// that is still on its way can come after.
+    private func settle(_ ledger: StressLedger) async throws {
+        try await withJournal(checking) { journal in
+            for number in 0..<plan.streams {
+                let stream = try journal.stream(StressPlan.name(number))
+                let claim = try await retrying {
+                    let claimNumber = ledger.record { $0.beginClaim(of: number) }
+                    let claim = try await stream.claim()
+                    ledger.record { $0.endClaim(claimNumber, epoch: claim.epoch, position: claim.position) }
+                    return claim
+                }
+                let id = EventID(writer: StressEvent.closer, number: number)
+                let append = ledger.record { $0.begin(id, to: number, epoch: claim.epoch) }
+                let position = try await claim.stream.append(StressEvent.make(id))
+                ledger.record { $0.acknowledge(append, at: position) }
+            }
+            for unsettled in ledger.takeUnsettled() {
+                let resolution = try await retrying { try await journal.resolve(unsettled.receipt) }
+                switch resolution {
+                case .written(let position):
+                    ledger.record { $0.resolve(unsettled.append, .acknowledged(at: position)) }
+                    ledger.count("unknown outcomes: written")
+                case .notWritten:
+                    ledger.record { $0.resolve(unsettled.append, .notWritten) }
+                    ledger.count("unknown outcomes: not written")
+                case .notWrittenYet: ledger.count("unknown outcomes: not written, could have been")
+                }
+            }
+        }
+    }
+
+    /// Again until it works, for as long as a run may take to settle. The journal waits by itself.
+    private func retrying<R>(_ body: () async throws -> R) async throws -> R {
+        let deadline = ContinuousClock.now + plan.settling
+        while true {
+            do {
+                return try await body()
+            } catch {
+                guard ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+            }
+        }
+    }
+
+    private func check(_ ledger: StressLedger) async throws -> StressReport {
+        let server = try await withJournal(checking) { journal in
+            for number in 0..<plan.streams {
+                var entries: [(position: Int, event: EventID?)] = []
+                for try await recorded in try journal.stream(StressPlan.name(number)).read() {
+                    entries.append((recorded.position, StressEvent.id(of: recorded.event)))
+                }
+                ledger.record { [entries] in $0.end(number, with: entries) }
+            }
+            return journal.server.description
+        }
+        let state = ledger.all
+        return StressReport(
+            server: server,
+            plan: plan,
+            duration: .now - ledger.startedAt,
+            counts: state.counts,
+            disruptions: state.disruptions,
+            latencies: state.latencies,
+            longestSilence: state.longestSilence,
+            violations: state.history.violations(),
+            trace: state.trace
+        )
+    }
+}

@@ -1,0 +1,110 @@
+import PostgresStreams
+import StreamHistory
+import TisynStreams
+
+/// One writer of a run: appends events to its stream, one after the other, and says to the ledger what became of each.
+struct StressWriter {
+    let number: Int
+    let plan: StressPlan
+    let journal: Journal
+    let ledger: StressLedger
+    private let streamNumber: Int
+    private var random: SeededGenerator
+    private var nextEvent = 0
+    private var claim: Claim?
+    /// Where the next event goes, as far as a writer with a claim can know; nil: not known.
+    private var nextPosition: Int?
+
+    init(number: Int, plan: StressPlan, journal: Journal, ledger: StressLedger) {
+        self.number = number
+        self.plan = plan
+        self.journal = journal
+        self.ledger = ledger
+        streamNumber = number % plan.streams
+        random = SeededGenerator(seed: plan.seed, part: number)
+    }
+
+    mutating func run(until end: ContinuousClock.Instant) async throws {
+        let stream = try journal.stream(StressPlan.name(streamNumber))
+        while ContinuousClock.now < end {
+            try await pause(average: Double(plan.writers) / Double(plan.rate))
+            if plan.isContested(streamNumber), claim == nil { await claim(stream) }
+            guard claim != nil || !plan.isContested(streamNumber) else { continue }
+            await append(to: claim?.stream ?? stream)
+        }
+    }
+
+    private mutating func pause(average: Double) async throws {
+        try await Task.sleep(for: .seconds(Double.random(in: 0...(2 * average), using: &random)))
+    }
+
+    private mutating func claim(_ stream: PostgresStream) async {
+        let number = ledger.record { $0.beginClaim(of: streamNumber) }
+        do {
+            let claim = try await stream.claim()
+            ledger.record { $0.endClaim(number, epoch: claim.epoch, position: claim.position) }
+            ledger.count("claims")
+            self.claim = claim
+            nextPosition = claim.position
+        } catch {
+            ledger.count("claims failed")
+        }
+    }
+
+    private mutating func append(to stream: PostgresStream) async {
+        let count = random.once(in: 10) ? Int.random(in: 2...8, using: &random) : 1
+        let first = EventID(writer: number, number: nextEvent)
+        let events = (0..<count).map { StressEvent.make(EventID(writer: number, number: nextEvent + $0)) }
+        nextEvent += count
+        let expecting = random.once(in: 2) ? nextPosition : nil
+        let append = ledger.record {
+            $0.begin(first, count: count, to: streamNumber, epoch: stream.epoch ?? 0, expecting: expecting)
+        }
+        let isCancelled = random.once(in: 50)
+        let patience = Duration.microseconds(Int.random(in: 0...2000, using: &random))
+        let start = ContinuousClock.now
+        do {
+            let positions = try await Self.call(cancellingAfter: isCancelled ? patience : nil) {
+                try await stream.append(contentsOf: events, expecting: expecting)
+            }
+            ledger.acknowledge(append, at: positions.lowerBound, count: count, after: .now - start)
+            if nextPosition != nil { nextPosition = positions.upperBound }
+        } catch let error as JournalError {
+            ledger.fail(append, error)
+            // Whatever it was: it may have been written, or somebody else have written.
+            nextPosition = nil
+            if error.code == .fenced || error.code == .conflict {
+                claim = nil
+                try? await pause(average: 0.1)
+            }
+        } catch {
+            ledger.note("an append threw \(error)")
+            ledger.record { $0.fail(append, nil) }
+        }
+    }
+
+    /// Calls, and cancels the call after a while where it is to be.
+    private static func call<R: Sendable>(
+        cancellingAfter patience: Duration?,
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        guard let patience else { return try await body() }
+        return try await withThrowingTaskGroup(of: R?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try? await Task.sleep(for: patience)
+                return nil
+            }
+            // The first is either its answer or the signal to give up; then the call's own end.
+            if let answer = try await group.next() ?? nil {
+                group.cancelAll()
+                return answer
+            }
+            group.cancelAll()
+            while let answer = try await group.next() {
+                if let answer { return answer }
+            }
+            throw CancellationError()
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Foundation
+import Testing
+
+@Suite("doctor", .timeLimit(.minutes(3)))
+struct DoctorTests {
+    private struct Line: Decodable {
+        var check: String
+        var verdict: String
+        var found: String
+        var meaning: String?
+        var advice: String?
+    }
+
+    @Test("a line for each finding, as text and as JSON, and 0 on a server that is well")
+    func well() async throws {
+        try await ToolDatabase.with { tool in
+            let text = try await tool.run("doctor")
+            #expect(text.status == 0, "\(text.text)")
+            #expect(text.lines.contains { $0.hasPrefix("ok       fsync               on") }, "\(text.text)")
+            #expect(text.messages.contains("no problems"))
+            let json = try await tool.run("doctor", "--json")
+            #expect(json.status == 0)
+            let lines = try json.lines.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+            #expect(lines.count >= 15)
+            #expect(lines.allSatisfy { ["ok", "warning"].contains($0.verdict) })
+            #expect(lines.allSatisfy { $0.verdict == "ok" || $0.meaning != nil && $0.advice != nil })
+        }
+    }
+
+    @Test("69 where there is a problem, with what to do: no journal, no server")
+    func problems() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let missing = try await tool.run("doctor")
+            #expect(missing.status == 69)
+            #expect(missing.text.contains("problem  schema"))
+            #expect(missing.text.contains("→ durable-streams migrate"))
+            #expect(missing.messages.contains("1 problem"))
+        }
+        let nobody = try await Tool(databaseURL: "postgresql://127.0.0.1:1/x").run("doctor", "--connect-timeout", "1")
+        #expect(nobody.status == 69)
+        #expect(nobody.text.contains("problem  connection"))
+    }
+
+    @Test("a schema name that cannot be one is a usage error")
+    func usage() async throws {
+        #expect(try await Tool().run("doctor", "--schema", "").status == 64)
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+import Testing
+
+@Suite("stress", .timeLimit(.minutes(3)))
+struct StressTests {
+    private struct Report: Decodable {
+        var seed: UInt64
+        var counts: [String: Int]
+        var disruptions: [String: Int]
+        var violations: [String]
+    }
+
+    @Test("finds no promise broken while its own connections are cut, and leaves nothing behind")
+    func disrupted() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let outcome = try await tool.run(
+                "stress",
+                "--minutes",
+                "0.08",
+                "--writers",
+                "8",
+                "--tails",
+                "4",
+                "--rate",
+                "300",
+                "--disrupt",
+                "--seed",
+                "7",
+                "--json"
+            )
+            #expect(outcome.status == 0, "\(outcome.messages) \(outcome.text)")
+            let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output))
+            #expect(report.seed == 7)
+            #expect(report.violations.isEmpty)
+            #expect(report.counts["events acknowledged"] ?? 0 > 0)
+            #expect(!report.disruptions.isEmpty)
+            let left = try await ToolDatabase.psql(
+                "select count(*) from pg_namespace where nspname like 'durable%'",
+                on: tool
+            )
+            #expect(left == "0")
+        }
+    }
+
+    @Test("what cannot be is a usage error")
+    func usage() async throws {
+        for arguments in [["--minutes", "0"], ["--writers", "0"], ["--rate", "0"]] {
+            #expect(try await Tool().run(["stress"] + arguments).status == 64, "\(arguments)")
+        }
+    }
+}

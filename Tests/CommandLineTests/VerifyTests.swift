@@ -1,0 +1,67 @@
+import Testing
+
+@Suite("verify", .timeLimit(.minutes(3)))
+struct VerifyTests {
+    @Test("streams that are well: 0, and a line for each")
+    func well() async throws {
+        try await ToolDatabase.with { tool in
+            let input = (0..<250).map { Sample.event($0) }.joined(separator: "\n")
+            for stream in ["a", "b\n"] { #expect(try await tool.run("append", stream, input: input).status == 0) }
+            let one = try await tool.run("verify", "a")
+            #expect(one.status == 0)
+            #expect(one.text == "ok, 250 events  a\n")
+            let all = try await tool.run("verify", "--all", "--json")
+            #expect(all.status == 0)
+            #expect(
+                all.lines == [
+                    #"{"stream":"a","events":250,"fault":null}"#, #"{"stream":"b\n","events":250,"fault":null}"#,
+                ]
+            )
+            #expect(try await tool.run("verify", "nobody").text == "ok, 0 events  nobody\n")
+        }
+    }
+
+    @Test(
+        "a log that was tampered with: 65, with the law and the place",
+        arguments: [
+            ("delete from durable_streams.events where position = 3", "density", "position 4: it comes where 3 is due"),
+            (
+                "update durable_streams.events set token = (select token from durable_streams.events where position = 0) "
+                    + "where position = 9",
+                "token", "position 9"
+            ),
+            (
+                "update durable_streams.events set event = '{\"type\":\"close\"}' where position = 4", "json",
+                "position 4"
+            ),
+            ("update durable_streams.events set kind = 'c' where position = 5", "columns", "position 5"),
+            ("update durable_streams.events set coroutine_id = 'x' where position = 6", "columns", "position 6"),
+            ("delete from durable_streams.streams", "head", "no stream they belong to"),
+            (
+                "insert into durable_streams.events select stream_id, 10, now(), gen_random_uuid(), 'c', coroutine_id, "
+                    + "('{\"type\":\"close\",\"coroutineId\":' || to_json(coroutine_id) || ',\"result\":"
+                    + "{\"status\":\"ok\"}}')::json from durable_streams.events where position = 2; "
+                    + "insert into durable_streams.events select stream_id, 11, now(), gen_random_uuid(), kind, "
+                    + "coroutine_id, event from durable_streams.events where position = 2",
+                "order", "position 11"
+            ),
+        ]
+    )
+    func tampered(_ sql: String, _ law: String, _ words: String) async throws {
+        try await ToolDatabase.with { tool in
+            for n in 0..<10 { #expect(try await tool.run("append", "s", input: Sample.event(n)).status == 0) }
+            // Whoever may do this owns the table; the guards are to be turned off first.
+            try await ToolDatabase.psql("set session_replication_role = replica; \(sql)", on: tool)
+            let outcome = try await tool.run("verify", "--all")
+            #expect(outcome.status == 65, "\(outcome.text)")
+            #expect(outcome.messages.contains(words), "\(outcome.messages)")
+            #expect(outcome.lines.contains { $0.hasPrefix(law) }, "\(outcome.text)")
+        }
+    }
+
+    @Test("neither a name nor --all, and both, are usage errors")
+    func usage() async throws {
+        #expect(try await Tool().run("verify").status == 64)
+        #expect(try await Tool().run("verify", "a", "--all").status == 64)
+    }
+}

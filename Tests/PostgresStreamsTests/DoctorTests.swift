@@ -1,0 +1,257 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+
+/// The doctor, on servers that are well and on servers with something planted.
+@Suite(
+    "The doctor",
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: TestServer.isPrivate, "settings are planted as a superuser")
+)
+struct DoctorTests {
+    private func examine(_ url: String, _ change: ConfigurationChange = .none) async throws -> Diagnosis {
+        var configuration = JournalConfiguration.quiet(url)
+        change.apply(&configuration)
+        return try await Doctor(configuration).examine()
+    }
+
+    /// Runs `plant` in a database with a journal, then the doctor there.
+    private func examine(
+        planting sql: String,
+        as user: String? = nil,
+        migrated: Bool = true
+    ) async throws -> Diagnosis {
+        let server = try await TestServer.shared.server()
+        return try await withTestDatabase(migrated: migrated) { url in
+            let database = try await withSQL(url) { session in
+                let database = try await session.value("select current_database()")
+                try await session.run(sql.replacing("DATABASE", with: "\"\(database)\""))
+                return database
+            }
+            return try await examine(server.databaseURL(database: database, user: user))
+        }
+    }
+
+    @Test("finds nothing wrong on a server that is well, and looks at all of it")
+    func well() async throws {
+        try await withTestDatabase { url in
+            let diagnosis = try await examine(url)
+            let checks = [
+                "libpq", "connection", "tls", "pooler", "server", "primary", "schema", "role", "guards", "connections",
+                "fsync", "storage", "synchronous_commit", "standbys", "timeouts", "autovacuum", "notification queue",
+                "clock", "listening", "commit",
+            ]
+            #expect(diagnosis.findings.map(\.check) == checks)
+            // The tests are a superuser's; whether a commit is fast is the machine's affair.
+            let troubled = Set(diagnosis.findings.filter { $0.verdict != .ok }.map(\.check))
+            #expect(troubled.subtracting(["commit"]) == ["role"], "\(diagnosis.findings)")
+            #expect(diagnosis["role"]?.verdict == .warning)
+            for finding in diagnosis.findings where finding.verdict != .ok {
+                #expect(finding.meaning?.isEmpty == false && finding.advice?.isEmpty == false, "\(finding)")
+            }
+        }
+    }
+
+    @Test("changes nothing")
+    func harmless() async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                let state = """
+                    select (select count(*) from pg_class), (select count(*) from pg_proc),
+                        (select count(*) from durable_streams.streams), (select count(*) from durable_streams.events),
+                        (select string_agg(m::text, ';') from durable_streams.migrations m),
+                        (select count(*) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+                            where d.datname = current_database())
+                    """
+                let before = try await sql.run(state)
+                _ = try await examine(url)
+                #expect(try await sql.run(state) == before)
+                try await until {
+                    try await sql.integer(
+                        """
+                        select count(*) from pg_stat_activity
+                        where datname = current_database() and pid <> pg_backend_pid()
+                        """
+                    ) == 0
+                }
+            }
+        }
+    }
+
+    @Test(
+        "through a pooler it says so, does not listen, and finds the rest well",
+        .enabled(if: Pooler.program != nil, "there is no pgbouncer in PATH or /usr/sbin")
+    )
+    func pooler() async throws {
+        try await withPooler { pooled, direct in
+            let diagnosis = try await examine(pooled)
+            #expect(diagnosis["pooler"]?.verdict == .warning)
+            #expect(diagnosis["listening"]?.verdict == .warning)
+            #expect(diagnosis["schema"]?.verdict == .ok)
+            #expect(diagnosis["commit"] != nil)
+            try await withSQL(direct) { sql in
+                let database = try await sql.value("select current_database()")
+                try await sql.run("alter database \"\(database)\" set default_transaction_isolation = 'serializable'")
+                // The pooler's connections began before.
+                try await sql.run(
+                    "select pg_terminate_backend(pid) from pg_stat_activity "
+                        + "where datname = current_database() and pid <> pg_backend_pid()"
+                )
+            }
+            try await until { try await examine(pooled)["isolation"]?.verdict == .problem }
+            let past = try await examine(pooled, .with { $0.listenURL = direct })
+            #expect(past["pooler"]?.verdict == .ok)
+            #expect(past["listening"]?.verdict == .ok, "\(past.findings)")
+        }
+    }
+
+    /// What is planted, in which finding it shows, how bad it is, and a word of it.
+    struct Plant: Sendable, CustomTestStringConvertible {
+        var sql: String
+        var check: String
+        var verdict: Finding.Verdict
+        var word: String
+
+        init(_ sql: String, _ check: String, _ verdict: Finding.Verdict, _ word: String) {
+            (self.sql, self.check, self.verdict, self.word) = (sql, check, verdict, word)
+        }
+
+        var testDescription: String { sql }
+    }
+
+    @Test(
+        "finds what was planted, and how bad it is",
+        arguments: [
+            Plant(
+                "alter role postgres in database DATABASE set synchronous_commit = off",
+                "synchronous_commit",
+                .warning,
+                "off, set for role postgres in this database"
+            ),
+            Plant("alter database DATABASE set statement_timeout = '400ms'", "timeouts", .problem, "400 ms"),
+            Plant("alter database DATABASE set statement_timeout = '5s'", "timeouts", .warning, "5 s"),
+            Plant("alter database DATABASE set idle_session_timeout = '10s'", "timeouts", .warning, "10 s"),
+            Plant(
+                "alter database DATABASE set default_transaction_isolation = 'serializable'",
+                "isolation",
+                .ok,
+                "serializable"
+            ),
+            Plant(
+                "alter database DATABASE set default_transaction_read_only = on",
+                "primary",
+                .problem,
+                "read-only"
+            ),
+            Plant("delete from durable_streams.migrations where version = 4", "schema", .problem, "lacks migration 4"),
+            Plant(
+                "insert into durable_streams.migrations (version, name) values (9001, 'new')",
+                "schema",
+                .problem,
+                "9001"
+            ),
+            Plant(
+                "update durable_streams.migrations set sha256 = repeat('0', 64) where version = 1",
+                "schema",
+                .problem,
+                "0001_journal"
+            ),
+            Plant("drop schema durable_streams cascade", "schema", .problem, "there is no schema durable_streams"),
+            Plant("alter table durable_streams.events set unlogged", "storage", .problem, "events"),
+            Plant(
+                "alter table durable_streams.events disable trigger events_are_never_changed",
+                "guards",
+                .warning,
+                "events_are_never_changed"
+            ),
+            Plant("alter database DATABASE set session_replication_role = replica", "guards", .problem, "replica"),
+            Plant(
+                "alter table durable_streams.events set (autovacuum_enabled = false)",
+                "autovacuum",
+                .warning,
+                "events"
+            ),
+        ]
+    )
+    func planted(_ plant: Plant) async throws {
+        let diagnosis = try await examine(planting: plant.sql)
+        let finding = try #require(diagnosis.findings.first { $0.check == plant.check }, "\(diagnosis.findings)")
+        #expect(finding.verdict == plant.verdict, "\(finding)")
+        #expect(finding.found.contains(plant.word), "\(finding)")
+        #expect(finding.advice != nil || plant.check == "schema" || finding.verdict == .ok)
+        // And nothing else is worse than before; but a short time-out may have cut off any question.
+        guard plant.check != "timeouts" else { return }
+        // How long a commit takes is the machine's affair.
+        let others = diagnosis.findings.filter {
+            $0.verdict == .problem && $0.check != plant.check && $0.check != "commit"
+        }
+        #expect(others.isEmpty, "\(others)")
+    }
+
+    @Test("a time-out so short that even questions are cancelled is a problem, not an answer")
+    func impossibleTimeout() async throws {
+        let diagnosis = try await examine(planting: "alter database DATABASE set statement_timeout = '1ms'")
+        #expect(diagnosis["timeouts"]?.verdict == .problem, "\(diagnosis.findings)")
+    }
+
+    @Test("a role without rights, one that only reads, and one with rights it does not need")
+    func roles() async throws {
+        for (grants, verdict, word) in [
+            ("", Finding.Verdict.problem, "no right to use the schema"),
+            ("grant usage on schema durable_streams to NAME;", .problem, "may not read"),
+            ("grant durable_streams_reader to NAME;", .problem, "may not call"),
+            ("grant durable_streams_writer to NAME;", .ok, "through the functions only"),
+            (
+                "grant durable_streams_writer to NAME; grant insert on durable_streams.events to NAME;", .warning,
+                "write by itself to events"
+            ),
+        ] {
+            let name = "patient_\(UInt32.random(in: .min ... .max))"
+            let sql = """
+                \\i \(RolesTests.rolesFile.literal)
+                do $do$ begin
+                create role NAME login;
+                \(grants)
+                end $do$
+                """
+            let diagnosis = try await examine(planting: sql.replacing("NAME", with: name), as: name)
+            let finding = try #require(diagnosis["role"])
+            #expect(finding.verdict == verdict, "\(finding)")
+            #expect(finding.found.contains(word), "\(finding)")
+        }
+    }
+
+    @Test("a server that forgets, and one whose commits wait for a standby that is not there")
+    func unsafeServers() async throws {
+        try await withPrivatePostgres(.init(settings: ["fsync": "off", "autovacuum": "off"])) { server in
+            let diagnosis = try await examine(server.databaseURL)
+            #expect(diagnosis["fsync"]?.verdict == .problem)
+            #expect(diagnosis["schema"]?.verdict == .problem)
+        }
+        try await withPrivatePostgres(.init(settings: ["synchronous_standby_names": "nobody"])) { server in
+            let diagnosis = try await examine(server.databaseURL)
+            #expect(diagnosis["standbys"]?.verdict == .problem, "\(diagnosis.findings)")
+            #expect(diagnosis["commit"] == nil, "it must not be left waiting")
+        }
+    }
+
+    @Test("nobody there, nobody by that name, and no connection string are findings, not errors")
+    func unreachable() async throws {
+        let server = try await TestServer.shared.server()
+        for url in [
+            "postgresql://postgres@127.0.0.1:1/postgres?connect_timeout=2", server.databaseURL(database: "nobody"),
+            "postgresql://planted-secret@[",
+        ] {
+            let diagnosis = try await examine(url, .with { $0.openTimeout = .seconds(1) })
+            #expect(diagnosis.findings.map(\.check) == ["libpq", "connection"])
+            #expect(diagnosis.verdict == .problem)
+            #expect(!"\(diagnosis)".contains("planted-secret"))
+        }
+    }
+}
+
+extension Diagnosis {
+    /// The finding of that name; of several the first.
+    subscript(_ check: String) -> Finding? { findings.first { $0.check == check } }
+}

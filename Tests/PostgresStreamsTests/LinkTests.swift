@@ -1,0 +1,47 @@
+import Dispatch
+import Synchronization
+import Testing
+
+@testable import PostgresStreams
+
+@Suite("A link", .serialized, .timeLimit(.minutes(2)))
+struct LinkTests {
+    /// Its owner's loss of the first session came late, was taken for that of the second, and the second never used.
+    @Test("makes no new connection while its owner is still being told of the loss of the last, and then makes it")
+    func lossThenReady() async throws {
+        try await withTestDatabase { url in
+            let schema = try SchemaName("durable_streams")
+            let (events, continuation) = AsyncStream.makeStream(of: String.self)
+            let link = Mutex<Link?>(nil)
+            let isReady = DispatchSemaphore(value: 0)
+            let isLosing = Mutex(false)
+            let made = Link(Link.Options(.quiet(url), schema)) { event in
+                switch event {
+                case .ready:
+                    continuation.yield("ready")
+                    if isLosing.withLock({ $0 }) { isReady.signal() }
+                case .lost:
+                    isLosing.withLock { $0 = true }
+                    // As another thread may that has something to send.
+                    link.withLock { $0 }?.start()
+                    // Long enough for a connection, if it were made.
+                    let early = isReady.wait(timeout: .now() + .milliseconds(500)) == .success
+                    isLosing.withLock { $0 = false }
+                    continuation.yield(early ? "ready too early" : "lost")
+                case .notification, .timer, .notice: break
+                }
+                return false
+            }
+            link.withLock { $0 = made }
+            defer { made.close() }
+            made.start()
+            var seen: [String] = []
+            for await event in events {
+                seen.append(event)
+                if seen == ["ready"] { made.reset() }
+                if seen.count == 3 { break }
+            }
+            #expect(seen == ["ready", "lost", "ready"])
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import PrivatePostgres
+
+/// A PgBouncer in transaction mode, for as long as it is held.
+final class Pooler: Sendable {
+    let url: String
+    private let process: Process
+    private let folder: URL
+    /// Ends with this process, however it ends; and then the pooler does.
+    private let lifeline: LocalSocket
+
+    static let program: String? = {
+        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"
+        return path.split(separator: ":").map { "\($0)/pgbouncer" }.first {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
+    }()
+
+    struct DidNotStart: Error {}
+
+    init(to server: PrivatePostgres, database: String) throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let port = try Self.freePort()
+        let file = folder.appendingPathComponent("pgbouncer.ini")
+        try """
+        [databases]
+        \(database) = host=127.0.0.1 port=\(server.port) user=postgres password=\(server.password)
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = \(port)
+        unix_socket_dir =
+        auth_type = any
+        pool_mode = transaction
+        default_pool_size = 4
+        """.write(to: file, atomically: true, encoding: .utf8)
+        (process, lifeline) = try Self.start(file)
+        url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
+        while (try? LocalSocket.connected(port: port)) == nil {
+            guard process.isRunning else { throw DidNotStart() }
+        }
+    }
+
+    private static func start(_ file: URL) throws -> (Process, LocalSocket) {
+        let (ours, theirs) = try LocalSocket.pair()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments =
+            ["-c", #"exec 3<&0; (read -r _ <&3; kill $$) & exec "$@""#, "pooler", program ?? "", "-q"]
+            // It refuses to be root.
+            + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path]
+        process.standardInput = FileHandle(fileDescriptor: theirs.descriptor, closeOnDealloc: false)
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.runWithSignals()
+        return (process, ours)
+    }
+
+    /// Free again when this returns, for the pooler, which has no way to be given a socket.
+    private static func freePort() throws -> Int { try LocalSocket.listening().port }
+
+    func stop() {
+        process.terminate()
+        try? FileManager.default.removeItem(at: folder)
+    }
+}
+
+/// Runs `body` with a migrated database of its own, by way of a pooler and directly.
+func withPooler(
+    _ body: (_ pooled: String, _ direct: String) async throws -> Void
+) async throws {
+    let server = try await TestServer.shared.server()
+    try await withTestDatabase { url in
+        let database = try await withSQL(url) { try await $0.value("select current_database()") }
+        let pooler = try Pooler(to: server, database: database)
+        defer { pooler.stop() }
+        try await body(pooler.url, url)
+    }
+}

@@ -1,0 +1,130 @@
+import Logging
+import PostgresStreams
+import PrivatePostgres
+import Synchronization
+import Testing
+import TisynStreams
+
+/// Planted passwords and payloads, looked for in everything the library says: errors, logs, what the server shows of it.
+@Suite(
+    "Secrets",
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: TestServer.isPrivate, "needs a server that asks for a password")
+)
+struct SecretsTests {
+    /// No word of the library's own, nor a part of one.
+    private static let password = "zQ7-planted-password"
+    private static let payload = "zQ7-planted-payload"
+    private static let mark = "zQ7-planted"
+
+    private static func event(_ name: String) -> DurableEvent {
+        .close(CoroutineID(name), .ok(.string(JSONString(payload))))
+    }
+
+    @Test("a journal in every kind of trouble quotes neither password nor payload")
+    func trouble() async throws {
+        try await withPrivatePostgres(.init(tcp: true)) { server in
+            try await server.psql("create role keeper superuser login password '\(Self.password)'")
+            let said = Sayings()
+            func configuration(_ url: String) -> JournalConfiguration {
+                var configuration = JournalConfiguration(databaseURL: url)
+                configuration.logger = said.logger
+                configuration.openTimeout = .seconds(2)
+                configuration.appendDeadline = .seconds(2)
+                configuration.readDeadline = .seconds(2)
+                return configuration
+            }
+            let url = server.databaseURL(database: "postgres", user: "keeper", password: Self.password, tcp: true)
+
+            // Those that cannot be opened.
+            for bad in [
+                url.replacing("keeper", with: "nobody"), url.replacing("/postgres", with: "/nowhere"),
+                url.replacing(":\(server.port)", with: ":1"), url.replacing("postgresql", with: "postgresq"),
+                "host=127.0.0.1 port=\(server.port) user=keeper dbname=postgres password=\(Self.mark)-wrong",
+                "host=127.0.0.1 password='\(Self.password)", "postgresql://keeper:\(Self.password)@[::1",
+                "\(url)?sslmode=verify-full&sslrootcert=/nowhere", "\(url)?nonsense=\(Self.mark)",
+            ] {
+                do {
+                    try await withJournal(configuration(bad), migrate: true) { _ in }
+                    Issue.record("it could be opened: \(bad)")
+                } catch {
+                    said.note(error)
+                }
+                let diagnosis = try await Doctor(configuration(bad)).examine()
+                said.note(diagnosis)
+            }
+
+            try await withJournal(configuration(url), migrate: true) { journal in
+                said.note(journal.server)
+                let stream = try journal.stream("s")
+                try await stream.append(Self.event("a"))
+                await said.noteError { try await stream.append(Self.event("b"), expecting: 7) }
+                let claim = try await stream.claim()
+                await said.noteError { try await stream.append(Self.event("c")) }
+                // The server itself refuses an event.
+                try await server.psql(
+                    "alter table durable_streams.events add constraint planted check (coroutine_id <> 'd')"
+                )
+                await said.noteError { try await claim.stream.append(Self.event("d")) }
+                await said.noteError { try await claim.stream.append(contentsOf: [Self.event("d"), Self.event("e")]) }
+                said.note(try await server.psql("select query, application_name from pg_stat_activity"))
+                try await server.psql(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'keeper'"
+                )
+                try await claim.stream.append(Self.event("f"))
+                await server.stop(mode: .immediate)
+                await said.noteError { try await claim.stream.append(Self.event("g")) }
+                await said.noteError { try await stream.readAll() }
+                try await server.start()
+            }
+            // Statements are logged with their parameters apart, and those only where the server's operator asks for them.
+            said.note(await server.logTail())
+            let all = said.all
+            #expect(all.count > 30)
+            for text in all { #expect(!text.contains(Self.mark), "\(text)") }
+        }
+    }
+}
+
+/// What the library said, by errors and by the log.
+private final class Sayings: Sendable {
+    private let texts = Mutex<[String]>([])
+
+    var all: [String] { texts.withLock { $0 } }
+
+    var logger: Logger {
+        var logger = Logger(label: "secrets") { [self] _ in Handler(sayings: self) }
+        logger.logLevel = .trace
+        return logger
+    }
+
+    /// In each form that somebody may print.
+    func note(_ value: Any) {
+        var dumped = ""
+        dump(value, to: &dumped)
+        texts.withLock { $0 += ["\(value)", String(reflecting: value), dumped] }
+    }
+
+    func noteError<R>(_ body: () async throws -> R) async {
+        do {
+            _ = try await body()
+            Issue.record("nothing was thrown")
+        } catch {
+            note(error)
+        }
+    }
+
+    private struct Handler: LogHandler {
+        let sayings: Sayings
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) { sayings.note("\(event.message) \(event.metadata ?? [:])") }
+    }
+}

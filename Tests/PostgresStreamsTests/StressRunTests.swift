@@ -1,0 +1,77 @@
+import PostgresStreams
+import PrivatePostgres
+import StreamHistory
+import StreamStress
+import Testing
+
+/// The run that `stress` and the fault suite share: clean on a server that is well, and not on one that cheats.
+@Suite("A stress run", .serialized, .timeLimit(.minutes(5)))
+struct StressRunTests {
+    private func run(
+        _ url: String,
+        _ disruptor: Disruptor? = nil,
+        settling: Duration = .seconds(120)
+    ) async throws -> StressReport {
+        var plan = StressPlan()
+        plan.duration = .seconds(3)
+        plan.rate = 500
+        plan.seed = 20_261_125
+        plan.settling = settling
+        let configuration = JournalConfiguration.quiet(url)
+        let run = StressRun(
+            plan: plan,
+            writing: [configuration, configuration],
+            reading: configuration,
+            checking: configuration
+        )
+        return try await run.run(disruptor)
+    }
+
+    @Test("finds no promise broken where none is, and has something of everything")
+    func clean() async throws {
+        try await withTestDatabase { url in
+            let report = try await run(url)
+            #expect(report.violations.isEmpty, "\(report.violations)")
+            for count in ["appends acknowledged", "claims", "events delivered"] {
+                #expect(report.counts[count] ?? 0 > 0, "\(count)")
+            }
+            #expect(report.counts["tails that came to the end"] == 8)
+        }
+    }
+
+    @Test(
+        "finds what a server did that lost, altered, doubled or moved events",
+        .enabled(if: TestServer.isPrivate, "guards are turned off as a superuser"),
+        arguments: [
+            (
+                "delete from durable_streams.events e where position = (select max(position) from durable_streams.events "
+                    + "where stream_id = e.stream_id) and position > 5",
+                Violation.Law.acknowledgedIsThere
+            ),
+            (
+                "update durable_streams.events set event = replace(event::text, 'xx', 'xy')::json where position = 3",
+                .noStrangers
+            ),
+            (
+                "insert into durable_streams.events select stream_id, position + 3, recorded_at, token, kind, "
+                    + "coroutine_id, event from durable_streams.events e where position = (select max(position) from "
+                    + "durable_streams.events where stream_id = e.stream_id)",
+                .dense
+            ),
+        ]
+    )
+    func cheating(_ sql: String, _ law: Violation.Law) async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { session in
+                try await session.run("set session_replication_role = replica")
+                let cheat = Disruptor(
+                    [.init("cheat") { _ in try await session.run(sql) }],
+                    pause: 0.5...2
+                )
+                // A tail of a log that was cut off may wait for ever.
+                let report = try await run(url, cheat, settling: .seconds(5))
+                #expect(report.violations.contains { $0.law == law }, "\(report.violations)")
+            }
+        }
+    }
+}
