@@ -21,11 +21,20 @@ package final class PrivatePostgres: Sendable {
         package var settings: [String: String]
         /// The server's bin folder. Nil: `DURABLE_STREAMS_PG_BIN`, else a search.
         package var binaries: String?
+        /// A running private server: the new one is a hot standby that streams from it. Its data, roles and passwords are
+        /// the primary's; `select pg_promote()` makes it a primary of its own.
+        package var primary: PrivatePostgres?
 
-        package init(tcp: Bool = false, settings: [String: String] = [:], binaries: String? = nil) {
+        package init(
+            tcp: Bool = false,
+            settings: [String: String] = [:],
+            binaries: String? = nil,
+            standbyOf primary: PrivatePostgres? = nil
+        ) {
             self.tcp = tcp
             self.settings = settings
             self.binaries = binaries
+            self.primary = primary
         }
     }
 
@@ -67,11 +76,14 @@ package final class PrivatePostgres: Sendable {
     package static func start(_ options: Options = Options()) async throws(PrivatePostgresError) -> PrivatePostgres {
         let configuration = try ServerConfiguration(tcp: options.tcp, settings: options.settings)
         let binaries = try await onOwnThread {
-            Result { () throws(PrivatePostgresError) in try ServerBinaries.find(explicit: options.binaries) }
+            Result { () throws(PrivatePostgresError) in
+                // A standby needs the very programs that wrote what it copies.
+                try ServerBinaries.find(explicit: options.primary?.binaries ?? options.binaries)
+            }
         }.get().folder
         let warden = try await Warden.post(binaries: binaries, base: temporaryFolder)
         do {
-            return try await start(binaries, configuration, tcp: options.tcp, by: warden)
+            return try await start(binaries, configuration, options, by: warden)
         } catch {
             await warden.dismiss()
             throw error
@@ -81,11 +93,13 @@ package final class PrivatePostgres: Sendable {
     private static func start(
         _ binaries: String,
         _ configuration: ServerConfiguration,
-        tcp: Bool,
+        _ options: Options,
         by warden: Warden
     ) async throws(PrivatePostgresError) -> PrivatePostgres {
-        let password = (0..<4).map { _ in String(UInt32.random(in: .min ... .max), radix: 36) }.joined(separator: "-")
-        let request = ([password] + configuration.lines + [""]).joined(separator: "\n")
+        let tcp = options.tcp
+        let password = options.primary?.password ?? newPassword()
+        let request = ([options.primary?.databaseURL ?? "", password] + configuration.lines + [""])
+            .joined(separator: "\n")
         let prepared = try await ok(warden.ask(request), log: nil)
         guard let version = ServerVersion(programOutput: prepared.text), version.number >= 140_000 else {
             throw PrivatePostgresError(
@@ -112,6 +126,10 @@ package final class PrivatePostgres: Sendable {
                 guard attempts > 0, error.logTail.contains("Address already in use") else { throw error }
             }
         }
+    }
+
+    private static func newPassword() -> String {
+        (0..<4).map { _ in String(UInt32.random(in: .min ... .max), radix: 36) }.joined(separator: "-")
     }
 
     /// The superuser `postgres` in database `postgres`, by the socket.

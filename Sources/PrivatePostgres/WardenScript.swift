@@ -9,7 +9,8 @@
 /// It is plain POSIX `sh` (dash, bash 3.2) and needs only what a bare Debian image has.
 ///
 /// Arguments: the server's bin folder, the folder for temporary files, `root` when it runs as root (else anything).
-/// Input: the superuser's password, lines for `postgresql.conf`, an empty line; then one command per line.
+/// Input: an empty line, or the URI of a running server to be a standby of; the superuser's password, lines for
+/// `postgresql.conf`, an empty line; then one command per line.
 /// Output: one line per request of three fields parted by tabs: `ok` or `failed`, the folder, and a text (the server's
 /// version, or what failed).
 enum WardenScript {
@@ -77,6 +78,7 @@ enum WardenScript {
             data=$dir/data log=$dir/log
             : >"$log"
             exec 2>>"$log"
+            IFS= read -r primary || return 1
             IFS= read -r password || return 1
             printf '%s\n' "$password" >"$dir/password"
             while IFS= read -r line && [ -n "$line" ]; do printf '%s\n' "$line"; done >"$dir/settings"
@@ -85,7 +87,12 @@ enum WardenScript {
                 reply failed "$bin/postgres does not run${run:+ as user $user}"
                 return 1
             fi
-            if ! $run "$bin/initdb" -D "$data" -U postgres -E UTF8 --locale=C --no-sync --no-instructions \
+            if [ -n "$primary" ]; then
+                if ! $run "$bin/pg_basebackup" -D "$data" -d "$primary" -R -X stream -c fast --no-sync </dev/null >>"$log"; then
+                    reply failed "pg_basebackup failed"
+                    return 1
+                fi
+            elif ! $run "$bin/initdb" -D "$data" -U postgres -E UTF8 --locale=C --no-sync --no-instructions \
                 --auth-local=trust --auth-host=scram-sha-256 --pwfile="$dir/password" </dev/null >>"$log"; then
                 reply failed "initdb failed"
                 return 1

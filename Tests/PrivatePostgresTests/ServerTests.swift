@@ -44,6 +44,23 @@ struct ServerTests {
         }
     }
 
+    @Test("a standby follows its primary, refuses writes, and takes them once promoted")
+    func standby() async throws {
+        try await withPrivatePostgres { primary in
+            try await primary.psql("create table kept as select 42 as n")
+            try await withPrivatePostgres(.init(standbyOf: primary)) { standby in
+                #expect(try await standby.psql("select n from kept") == "42")
+                #expect(try await standby.psql("select pg_is_in_recovery()") == "t")
+                await #expect(throws: PrivatePostgresError.self) { try await standby.psql("create table refused ()") }
+                try await primary.psql("insert into kept values (43)")
+                while try await standby.psql("select count(*) from kept") != "2" { try Task.checkCancellation() }
+                #expect(try await standby.psql("select pg_promote()") == "t")
+                try await standby.psql("insert into kept values (44)")
+                #expect(try await primary.psql("select count(*) from kept") == "2")
+            }
+        }
+    }
+
     @Test("refuses queries while stopped, and starts again with its data after SIGKILL")
     func killed() async throws {
         try await withPrivatePostgres { server in
