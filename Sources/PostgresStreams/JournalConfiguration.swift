@@ -65,23 +65,3 @@ public struct JournalConfiguration: Sendable {
         case off
     }
 }
-
-/// How tails are told of new events, and how the listener proves that it hears.
-public struct ListeningOptions: Sendable {
-    /// False: tails poll.
-    public var isEnabled = true
-
-    /// How often the listener is probed: a NOTIFY is sent from another connection and must arrive.
-    public var probeInterval: Duration = .seconds(15)
-
-    /// How long a probe may take before the listener counts as deaf.
-    public var probeTimeout: Duration = .seconds(5)
-
-    /// How often all tailed streams are looked at although no hint came.
-    public var checkInterval: Duration = .seconds(10)
-
-    /// How often they are looked at while nothing tells us.
-    public var pollInterval: Duration = .milliseconds(200)
-
-    public init() {}
-}
