@@ -6,7 +6,7 @@ import Synchronization
 
 /// Tells the tails of all processes which streams have new events: by NOTIFY, once they are committed.
 ///
-/// On a connection of its own: in the append's transaction a NOTIFY would hold a lock of the whole cluster until the
+/// Mostly on a connection of its own: in the append's transaction a NOTIFY would hold a lock of the whole cluster until the
 /// commit is flushed, and behind it, on the same connection, it would delay the next append by its own transaction. One
 /// is under way at a time; what moves meanwhile is in the next, so that its cost does not grow with the appends'.
 final class Announcer: Sendable {
@@ -47,6 +47,23 @@ final class Announcer: Sendable {
         sendNext()
     }
 
+    /// The same for one stream, to be sent behind its append on the append's connection; nil while a notification is under
+    /// way. Whatever happens to it, the stream is announced.
+    func announcement(of stream: StreamName) -> Batch? {
+        let isFree = state.withLock { state in
+            guard !state.isUnderWay, state.waiting.isEmpty else { return false }
+            state.isUnderWay = true
+            return true
+        }
+        guard isFree else { return nil }
+        return Batch([(statements.notify, parameters(stream.digest))]) { [weak self] outcome in
+            switch outcome {
+            case .success: self?.sent()
+            case .failure: self?.send(stream.digest)
+            }
+        }
+    }
+
     /// Returns when everything announced so far has been sent, or could not be.
     func flush() async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
@@ -73,11 +90,15 @@ final class Announcer: Sendable {
         if let payload { send(payload) }
     }
 
-    private func send(_ payload: String, isRepeated: Bool = false) {
+    private func parameters(_ payload: String) -> Parameters {
         var parameters = Parameters()
         parameters.append(channel)
         parameters.append(payload)
-        requester.send(statements.notify, parameters, deadline: .now + .seconds(30)) { [weak self] result in
+        return parameters
+    }
+
+    private func send(_ payload: String, isRepeated: Bool = false) {
+        requester.send(statements.notify, parameters(payload), deadline: .now + .seconds(30)) { [weak self] result in
             guard let self else { return }
             if case .failure(let error) = result, error.code != .closed {
                 if error.sqlState == Self.queueFull {

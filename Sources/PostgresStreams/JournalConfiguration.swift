@@ -34,7 +34,8 @@ public struct JournalConfiguration: Sendable {
     /// it waits without being copied.
     public var maximumSegmentBytes = 4 << 20
 
-    /// How much of a stream is asked for at once, in events.
+    /// How much of a stream is asked for at once, in events. A tail that catches up over small ones asks for four times as
+    /// much.
     public var pageSize = 1000
 
     /// What a commit waits for: the server's `synchronous_commit` for our transactions, whatever its defaults say.

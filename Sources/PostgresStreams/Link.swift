@@ -181,7 +181,9 @@ final class Link: Sendable {
             state.backOff.failed()
             if case .closed = state.phase { return (reason, true) }
             state.phase = .idle
-            return (reason, false)
+            // Ended by `reset`: nothing was closed for good, and nobody must be told so.
+            guard reason.code == .closed else { return (reason, false) }
+            return (JournalError(.unreachable, "\(options.session.target) did not answer; connecting anew"), false)
         }
         if !isClosed {
             options.logger.info(

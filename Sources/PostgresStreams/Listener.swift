@@ -23,6 +23,9 @@ final class Listener: Sendable {
         var machine: ListenerMachine
         var listening = ListeningState.idle
         var isClosed = false
+        /// The connection there is, and how many there have been.
+        var session: Session?
+        var connectionNumber = 0
         var hint: (@Sendable (Hint) -> Void)?
         var observers: [Int: AsyncStream<ListeningState>.Continuation] = [:]
         var observerCount = 0
@@ -112,6 +115,16 @@ final class Listener: Sendable {
         if isSooner { setTimer() }
     }
 
+    /// The connection that listens, to read on what it named: its server process and our thread are awake already, where
+    /// another's would have to wake. Nil unless it is known to hear; and where reading is a standby's business.
+    var route: (number: Int, session: Session)? {
+        guard !reader.isOnStandby else { return nil }
+        return state.withLock { state in
+            guard state.machine.shown == .listening, let session = state.session else { return nil }
+            return (state.connectionNumber, session)
+        }
+    }
+
     // MARK: What it does just now
 
     var current: ListeningState { state.withLock { $0.listening } }
@@ -160,6 +173,10 @@ final class Listener: Sendable {
     private func handle(_ event: Link.Event) -> Bool {
         switch event {
         case .ready(let session, let greeting):
+            state.withLock { state in
+                state.session = session
+                state.connectionNumber += 1
+            }
             act(over: session) {
                 $0.connected(isBehindPooler: greeting.isBehindPooler, isStandby: greeting.isInRecovery, at: .now)
             }
@@ -172,6 +189,7 @@ final class Listener: Sendable {
     }
 
     private func lost(_ error: JournalError) -> Bool {
+        state.withLock { $0.session = nil }
         var pause: Duration?
         act { machine in
             let (time, actions) = machine.lost(error.message, at: .now)
@@ -209,7 +227,7 @@ final class Listener: Sendable {
         }
         for action in actions {
             switch action {
-            case .listen: (session ?? connection?.session).map(listen)
+            case .listen: (session ?? state.withLock { $0.session }).map(listen)
             case .probe(let token): send(probe: token)
             case .look: state.withLock { $0.hint }?(.everything)
             case .reconnect: connection?.reset()
@@ -219,7 +237,8 @@ final class Listener: Sendable {
         setTimer()
     }
 
-    private func setTimer() { connection?.setTimer(at: state.withLock { $0.machine.deadline }) }
+    /// Under the lock: set after another thread's, an older time would take its place, and a missed probe go unnoticed.
+    private func setTimer() { state.withLock { connection?.setTimer(at: $0.machine.deadline) } }
 
     private func listen(over session: Session) {
         let quoted = channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")

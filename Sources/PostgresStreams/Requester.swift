@@ -262,12 +262,11 @@ final class Requester: Sendable {
     }
 
     private func setTimer() {
-        let deadline = state.withLock { state in
+        // Under the lock: set after another thread's, an older time would take its place, and nothing would ever expire.
+        state.withLock { state in
             let opening = state.openers.isEmpty ? nil : state.openDeadline
-            return
-                (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
-                + [opening].compactMap { $0 }).min()
+            let deadlines = state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
+            connection?.setTimer(at: (deadlines + [opening].compactMap { $0 }).min())
         }
-        connection?.setTimer(at: deadline)
     }
 }

@@ -16,6 +16,8 @@ struct TailRegistry {
         /// From where; the event before the cursor is asked for too, where it must be compared.
         var position: Int
         var isCompared: Bool
+        /// It catches up over small events: a larger page costs no more memory than one of large events.
+        var isLong = false
     }
 
     private struct Source {
@@ -28,6 +30,8 @@ struct TailRegistry {
         /// The reader's connection it was last compared on. Another one may be another server.
         var comparedOn = -1
         var mayHaveMore = true
+        /// Its last page was full, of small events.
+        var isCatchingUp = false
         var place = Place.nowhere
     }
 
@@ -205,7 +209,8 @@ struct TailRegistry {
                     id: id,
                     stream: source.stream,
                     position: isCompared ? source.cursor - 1 : source.cursor,
-                    isCompared: isCompared
+                    isCompared: isCompared,
+                    isLong: source.isCatchingUp
                 )
             )
         }
@@ -227,12 +232,19 @@ struct TailRegistry {
         return source.consumer
     }
 
-    /// Takes the rows read for one source. `isFull`: there may be more behind them.
+    /// Takes the rows read for one source. `isFull`: there may be more behind them. `mayLag`: they are a standby's, where
+    /// what was delivered may yet come.
     ///
     /// - Returns: the consumer that has something to take now.
-    mutating func read(_ query: Query, _ rows: [EventRow], isFull: Bool, connection: Int) -> Int? {
+    mutating func read(_ query: Query, _ rows: [EventRow], isFull: Bool, connection: Int, mayLag: Bool = false) -> Int?
+    {
         guard var source = sources[query.id] else { return nil }
         var rows = rows[...]
+        if query.isCompared, mayLag, rows.isEmpty {
+            sources[query.id]?.place = .nowhere
+            place(query.id)
+            return nil
+        }
         if query.isCompared {
             let found = rows.popFirst()
             guard let found, found.position == source.cursor - 1, found.token == source.lastToken else {
@@ -242,6 +254,8 @@ struct TailRegistry {
         source.comparedOn = connection
         source.place = .nowhere
         source.mayHaveMore = source.mayHaveMore || isFull
+        source.isCatchingUp =
+            isFull && rows.reduce(0) { $0 + $1.event.json.utf8Count } <= rows.count * Self.smallEventByteCount
         // Unknown until the next read finds nothing, but a hint would tell: rows that came are rows that were hinted at.
         if let last = rows.last {
             source.cursor = last.position + 1
@@ -253,6 +267,8 @@ struct TailRegistry {
         place(query.id)
         return rows.isEmpty ? nil : source.consumer
     }
+
+    private static let smallEventByteCount = 1024
 
     private static func replacement(_ source: Source, found: EventRow?) -> JournalError {
         let position = source.cursor - 1
