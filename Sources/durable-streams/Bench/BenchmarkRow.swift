@@ -15,7 +15,8 @@ struct BenchmarkRow: Sendable {
     var p50Ratio: Double?
 
     static let header =
-        pad("", 44) + ["events/s", "p50 µs", "p99 µs", "cpu µs", "ratio", "p50 ratio"].map { pad($0, -10) }.joined() + "\n"
+        pad("", 44) + ["events/s", "p50 µs", "p99 µs", "cpu µs", "ratio", "p50 ratio"].map { pad($0, -10) }.joined()
+        + "\n"
 
     var line: String {
         let ratios = [ratio, p50Ratio].map { $0.map { String(format: "%.2f", $0) } ?? "" }
