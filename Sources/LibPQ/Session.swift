@@ -97,11 +97,13 @@ package final class Session: Sendable {
 
     /// Asks for a `timer` event at `time`, or for none. One at a time; a later call replaces an earlier one.
     package func setTimer(at time: ContinuousClock.Instant?) {
-        let mustWake = state.withLock { state in
-            state.timer = time
+        let mustWake: Bool = state.withLock { state in
+            defer { state.timer = time }
             // The thread itself looks at the timer before it waits again.
-            return state.thread != currentThread()
+            guard let time, state.thread != currentThread() else { return false }
+            return state.timer.map { time < $0 } ?? true
         }
+        // To wake it costs a change of threads. Where the time is later, it wakes at the earlier one and waits on.
         if mustWake { wakePipe.wake() }
     }
 

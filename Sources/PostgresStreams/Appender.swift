@@ -11,7 +11,8 @@ import TisynStreams
 ///
 ///     answer of segment n ─► queue ─► send segment n + 1 (or gather) ─► tell the callers of n
 ///
-/// After each commit the announcer wakes the tails, on a connection of its own.
+/// After each commit the announcer wakes the tails: on a connection of its own, or, where appends are few and far between,
+/// right behind the commit on this one.
 final class Appender: Sendable {
     private typealias Continuation = CheckedContinuation<Result<Int, JournalError>, Never>
 
@@ -35,6 +36,8 @@ final class Appender: Sendable {
         var isStarted = false
         var segmentID: Int?
         var sentAt = ContinuousClock.now
+        /// When the last answer came: whether anybody is likely to append right behind the next.
+        var answeredAt = ContinuousClock.now
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
@@ -54,6 +57,8 @@ final class Appender: Sendable {
         var line: Int
         var session: Session
         var segment: Segment
+        /// Nothing was appended for a while before it.
+        var isLone: Bool
     }
 
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
@@ -211,7 +216,8 @@ final class Appender: Sendable {
         guard let segment = state.queue.nextSegment(atMost: max(Self.leastShare, share + 1)) else { return }
         state.lines[line].segmentID = segment.id
         state.lines[line].sentAt = .now
-        effects.departures.append(Departure(line: line, session: session, segment: segment))
+        let isLone = segment.runs.count == 1 && state.lines[line].answeredAt + Self.loneness <= .now
+        effects.departures.append(Departure(line: line, session: session, segment: segment, isLone: isLone))
     }
 
     /// The first connection that is free takes what there is. Where all are busy, another one is made.
@@ -247,23 +253,31 @@ final class Appender: Sendable {
         let segment = departure.segment
         let session = departure.session
         segmentSizes.record(segment.appendCount)
-        session.submit([
-            Batch([segment.command(statements, durability)]) { [self] outcome in
-                answered(segment, on: departure.line, over: session, outcome)
-            }
-        ])
+        // A NOTIFY in a transaction of its own behind the append's: tails learn of a lone append without waiting for its
+        // answer to come here first. Not where the next append would have to wait for it.
+        let announcement =
+            departure.isLone ? segment.runs.first.flatMap { announcer.announcement(of: $0.stream) } : nil
+        let append = Batch([segment.command(statements, durability)]) { [self] outcome in
+            answered(segment, on: departure.line, over: session, isAnnounced: announcement != nil, outcome)
+        }
+        session.submit([append] + [announcement].compactMap { $0 })
     }
+
+    /// Several times what the NOTIFY takes.
+    private static let loneness = Duration.microseconds(500)
 
     private func answered(
         _ segment: Segment,
         on line: Int,
         over session: Session,
+        isAnnounced: Bool,
         _ outcome: Result<[QueryResult], BatchFailure>
     ) {
         let now = ContinuousClock.now
         var needsReconnect = false
         perform { state, effects in
             if state.lines[line].segmentID == segment.id { state.lines[line].segmentID = nil }
+            state.lines[line].answeredAt = now
             var resolutions: [AppendQueue.Resolution] = []
             switch outcome {
             case .success(let results):
@@ -294,7 +308,7 @@ final class Appender: Sendable {
             resolve(resolutions, &state, &effects)
             goOn(line, told: effects.told.count, at: now, &state, &effects)
         }
-        if case .success = outcome { announcer.announce(segment.runs.lazy.map(\.stream)) }
+        if case .success = outcome, !isAnnounced { announcer.announce(segment.runs.lazy.map(\.stream)) }
         if needsReconnect { session.close() }
     }
 
@@ -397,12 +411,13 @@ final class Appender: Sendable {
 
     /// The first connection's timer looks after the deadlines, each one's after its own pauses and gatherings.
     private func setTimer(_ line: Int) {
-        let next = state.withLock { state in
-            return [
+        // Under the lock: set after another thread's, an older time would take its place.
+        state.withLock { state in
+            let times = [
                 state.lines[line].pausedUntil, state.gathering.end(of: line), line == 0 ? state.deadlineTimer : nil,
-            ].compactMap { $0 }.min()
+            ]
+            link(line).setTimer(at: times.compactMap { $0 }.min())
         }
-        link(line).setTimer(at: next)
     }
 }
 

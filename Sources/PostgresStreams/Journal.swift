@@ -73,11 +73,12 @@ public final class Journal: Sendable {
         var writing = options
         writing.purpose = "append"
         writing.needsPrimary = true
+        writing.session.overrides = ConnectionDefaults.onlyPrimary(configuration.databaseURL)
         let announcer = Announcer(writing)
         self.announcer = announcer
         appender = Appender(writing, configuration, announcer: announcer)
         transactions = TransactionPool(options.session, limit: configuration.transactionConnections)
-        tails = TailHub(configuration, schema, options, reader: reader, server)
+        tails = TailHub(configuration, schema, options, reader: reader, announcer: announcer)
     }
 
     // MARK: Streams
@@ -92,6 +93,15 @@ public final class Journal: Sendable {
     /// The streams there are, by name (bytewise), in pages: none is missed that existed before, each comes once.
     public func streams(prefix: String = "", status: StreamSummary.Filter = .all) -> StreamList {
         StreamList(journal: self, prefix: prefix, filter: status)
+    }
+
+    /// The events of all streams that begin with `prefix`, those to come included: each stream's once and in its order;
+    /// between streams there is no order. `from`: where each stream begins; with `end`, a stream that is created later
+    /// begins at its start. It ends as a `Tail` does, but never with a close.
+    ///
+    /// It keeps a cursor for each stream, and 8 bytes for each other stream of the schema.
+    public func tailAll(prefix: String = "", from start: TailStart = .start) -> TailOfAll {
+        TailOfAll(journal: self, prefix: prefix, start: start)
     }
 
     /// What became of an append whose error had a receipt.

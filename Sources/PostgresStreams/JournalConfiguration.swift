@@ -37,7 +37,8 @@ public struct JournalConfiguration: Sendable {
     /// it waits without being copied.
     public var maximumSegmentBytes = 4 << 20
 
-    /// How much of a stream is asked for at once, in events.
+    /// How much of a stream is asked for at once, in events. A tail that catches up over small ones asks for four times as
+    /// much.
     public var pageSize = 1000
 
     /// What a commit waits for: the server's `synchronous_commit` for our transactions, whatever its defaults say.
@@ -71,24 +72,4 @@ public struct JournalConfiguration: Sendable {
         /// Not flushed: a crash of the server may lose what was acknowledged. For tests, never for a journal one needs.
         case off
     }
-}
-
-/// How tails are told of new events, and how the listener proves that it hears.
-public struct ListeningOptions: Sendable {
-    /// False: tails poll.
-    public var isEnabled = true
-
-    /// How often the listener is probed: a NOTIFY is sent from another connection and must arrive.
-    public var probeInterval: Duration = .seconds(15)
-
-    /// How long a probe may take before the listener counts as deaf.
-    public var probeTimeout: Duration = .seconds(5)
-
-    /// How often all tailed streams are looked at although no hint came.
-    public var checkInterval: Duration = .seconds(10)
-
-    /// How often they are looked at while nothing tells us.
-    public var pollInterval: Duration = .milliseconds(200)
-
-    public init() {}
 }

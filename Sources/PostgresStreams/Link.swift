@@ -67,12 +67,13 @@ final class Link: Sendable {
         state.withLock { if case .ready(let session) = $0.phase { session } else { nil } }
     }
 
-    /// Connects, unless it is connected or at it.
-    func start() {
+    /// Connects, unless it is connected or at it; after a pause, which `reset` ends.
+    func start(after pause: Duration = .zero) {
         let failed: Bool = state.withLock { state in
             if case .losing = state.phase { state.isWanted = true }
             guard case .idle = state.phase else { return false }
-            let started = Session.start(options.session, after: state.backOff.delay) { [self] in handle($0, $1) }
+            let delay = max(pause, state.backOff.delay)
+            let started = Session.start(options.session, after: delay) { [self] in handle($0, $1) }
             guard let started else { return true }
             started.setTimer(at: state.timer)
             state.phase = .starting(started)

@@ -3,11 +3,15 @@ import Logging
 import Metrics
 import Synchronization
 
-/// The one connection of a journal that listens, and the proof that it hears.
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// The one connection of a journal that listens: the IO of `ListenerMachine`, and what it shows to the user.
 ///
-/// It passes notifications on as hints, and says "look at everything" whenever hints may have been missed: after every
-/// LISTEN, every `checkInterval`, and every `pollInterval` while it cannot listen. A probe, a NOTIFY from another
-/// connection, must arrive in time; if not, it polls at once and connects anew.
+/// It passes notifications on as hints, and says "look at everything" whenever hints may have been missed.
 final class Listener: Sendable {
     enum Hint: Sendable {
         /// The payload of a notification: digests of names, with commas between. From anybody, so perhaps nonsense.
@@ -16,39 +20,47 @@ final class Listener: Sendable {
     }
 
     private struct State {
+        var machine: ListenerMachine
         var listening = ListeningState.idle
-        var isStarted = false
         var isClosed = false
-        var probe: (token: String, sentAt: ContinuousClock.Instant)?
-        var nextProbe: ContinuousClock.Instant?
-        var nextLook: ContinuousClock.Instant?
-        var hint: (@Sendable (Hint) -> Bool)?
+        /// The connection there is, and how many there have been.
+        var session: Session?
+        var connectionNumber = 0
+        var hint: (@Sendable (Hint) -> Void)?
         var observers: [Int: AsyncStream<ListeningState>.Continuation] = [:]
         var observerCount = 0
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let link = Mutex<Link?>(nil)
     private let reader: Requester
-    private let options: ListeningOptions
-    private let notify: Statement
+    private let announcer: Announcer
+    private let statements: Statements
+    private let readDeadline: Duration
     private let channel: String
     private let logger: Logger
     private let gauge = Gauge(label: "durable_streams_listening")
 
-    init(_ configuration: JournalConfiguration, _ schema: SchemaName, _ base: Link.Options, reader: Requester) {
-        options = configuration.listening
+    init(
+        _ configuration: JournalConfiguration,
+        _ schema: SchemaName,
+        _ base: Link.Options,
+        reader: Requester,
+        announcer: Announcer
+    ) {
+        state = Mutex(State(machine: ListenerMachine(configuration.listening)))
         self.reader = reader
-        notify = base.statements.notify
+        self.announcer = announcer
+        statements = base.statements
+        readDeadline = configuration.readDeadline
         channel = schema.text
         logger = configuration.logger
         var linkOptions = base
         linkOptions.purpose = "listen"
         linkOptions.schemaVersion = nil
-        if let url = configuration.listenURL {
-            linkOptions.session.connectionString = url
-            linkOptions.session.defaults = ConnectionDefaults.primary(url)
-        }
+        if let url = configuration.listenURL { linkOptions.session.connectionString = url }
+        // Standbys have no notifications, whatever the connection string prefers for reading.
+        linkOptions.session.overrides = ConnectionDefaults.onlyPrimary(linkOptions.session.connectionString)
         let link = Link(linkOptions) { [weak self] event in self?.handle(event) ?? false }
         self.link.withLock { $0 = link }
     }
@@ -57,27 +69,27 @@ final class Listener: Sendable {
 
     private var connection: Link? { link.withLock { $0 } }
 
-    /// Who is told of hints, and answers whether anybody waits for events.
-    func onHint(_ body: @escaping @Sendable (Hint) -> Bool) { state.withLock { $0.hint = body } }
+    /// Who is told of hints.
+    func onHint(_ body: @escaping @Sendable (Hint) -> Void) { state.withLock { $0.hint = body } }
 
     // MARK: Starting and stopping
 
     /// Somebody tails.
     func start() {
         let isFirst = state.withLock { state in
-            defer { state.isStarted = true }
-            return !state.isStarted && !state.isClosed
+            guard !state.isClosed, state.machine.start(at: .now) else { return false }
+            show(&state)
+            return true
         }
-        guard isFirst else { return }
-        change(to: .reconnecting("starting"))
-        connection?.start()
+        setTimer()
+        if isFirst { connection?.start() }
     }
 
     /// Nobody tails any more: the connection is given back.
     func stop() {
         let wasStarted = state.withLock { state in
-            defer { state.isStarted = false }
-            return state.isStarted
+            defer { show(&state) }
+            return state.machine.stop()
         }
         if wasStarted { connection?.reset() }
     }
@@ -85,12 +97,32 @@ final class Listener: Sendable {
     func close() {
         let observers = state.withLock { state in
             state.isClosed = true
-            state.isStarted = false
+            _ = state.machine.stop()
             defer { state.observers = [:] }
             return Array(state.observers.values)
         }
         for observer in observers { observer.finish() }
         connection?.close()
+    }
+
+    /// Events come.
+    func noteActivity() {
+        let isSooner = state.withLock { state in
+            let before = state.machine.deadline
+            state.machine.noteActivity(at: .now)
+            return state.machine.deadline != before
+        }
+        if isSooner { setTimer() }
+    }
+
+    /// The connection that listens, to read on what it named: its server process and our thread are awake already, where
+    /// another's would have to wake. Nil unless it is known to hear; and where reading is a standby's business.
+    var route: (number: Int, session: Session)? {
+        guard !reader.isOnStandby else { return nil }
+        return state.withLock { state in
+            guard state.machine.shown == .listening, let session = state.session else { return nil }
+            return (state.connectionNumber, session)
+        }
     }
 
     // MARK: What it does just now
@@ -114,150 +146,133 @@ final class Listener: Sendable {
         return stream
     }
 
-    private func change(to listening: ListeningState) {
-        let observers: [AsyncStream<ListeningState>.Continuation]? = state.withLock { state in
-            guard state.listening != listening else { return nil }
-            state.listening = listening
-            return Array(state.observers.values)
+    /// Tells everybody of a change. Under the lock, so that all are told in the order of the changes.
+    private func show(_ state: inout State) {
+        let listening: ListeningState
+        switch (state.machine.shown, state.listening) {
+        case (.idle, _): listening = .idle
+        case (.listening, _): listening = .listening
+        case (.polling(let reason), _): listening = .polling(reason)
+        case (.reconnecting(let reason), .reconnecting(let since, _)): listening = .reconnecting(since: since, reason)
+        case (.reconnecting(let reason), _): listening = .reconnecting(since: Date(), reason)
         }
-        guard let observers else { return }
+        guard state.listening != listening else { return }
+        state.listening = listening
         gauge.record(listening == .listening ? 1 : 0)
-        logger.info("tails", metadata: ["state": "\(listening)"])
-        for observer in observers { observer.yield(listening) }
+        switch listening {
+        case .polling(.heartbeatMissed), .polling(.queueFull), .polling(.noPermission), .polling(.refused):
+            logger.warning("tails", metadata: ["state": "\(listening)"])
+        case .idle, .listening, .polling, .reconnecting:
+            logger.info("tails", metadata: ["state": "\(listening)"])
+        }
+        for observer in state.observers.values { observer.yield(listening) }
     }
 
     // MARK: The connection
 
     private func handle(_ event: Link.Event) -> Bool {
         switch event {
-        case .ready(let session, let greeting): ready(session, greeting)
-        case .notification(let notification): heard(notification)
-        case .timer: tick()
-        case .notice: break
-        case .lost(let error):
-            let isStarted = state.withLock { state in
-                state.probe = nil
-                state.nextLook = .now
-                return state.isStarted
+        case .ready(let session, let greeting):
+            state.withLock { state in
+                state.session = session
+                state.connectionNumber += 1
             }
-            change(to: isStarted ? .reconnecting(error.message) : .idle)
-            tick()
-            return isStarted
+            act(over: session) {
+                $0.connected(isBehindPooler: greeting.isBehindPooler, isStandby: greeting.isInRecovery, at: .now)
+            }
+        case .notification(let notification): heard(notification)
+        case .timer: act { $0.tick(at: .now) }
+        case .notice: break
+        case .lost(let error): return lost(error)
         }
         return true
     }
 
-    private func ready(_ session: Session, _ greeting: Greeting) {
-        guard options.isEnabled else { return poll(.turnedOff) }
-        guard !greeting.isBehindPooler else { return poll(.pooler) }
-        guard !greeting.isInRecovery else { return poll(.standby) }
-        let listen = Statement(name: "", sql: listenCommand)
+    private func lost(_ error: JournalError) -> Bool {
+        state.withLock { $0.session = nil }
+        var pause: Duration?
+        act { machine in
+            let (time, actions) = machine.lost(error.message, at: .now)
+            pause = time
+            return actions
+        }
+        guard let pause, pause > .zero else { return pause != nil }
+        connection?.start(after: pause)
+        return false
+    }
+
+    private func heard(_ notification: Notification) {
+        guard notification.channel == channel else { return }
+        guard notification.payload.hasPrefix(ListenerMachine.probePrefix) else {
+            state.withLock { $0.hint }?(.streams(notification.payload))
+            // What is notified may not have come to the standby yet: look again soon.
+            if reader.isOnStandby { noteActivity() }
+            return
+        }
+        act { machine in
+            machine.heard(notification.payload, at: .now)
+            return []
+        }
+    }
+
+    // MARK: The machine
+
+    /// Tells the machine something, and does what it says.
+    private func act(over session: Session? = nil, _ event: (inout ListenerMachine) -> [ListenerMachine.Action]) {
+        let isOnStandby = reader.isOnStandby
+        let actions = state.withLock { state in
+            state.machine.readsFromStandby = isOnStandby
+            defer { show(&state) }
+            return event(&state.machine)
+        }
+        for action in actions {
+            switch action {
+            case .listen: (session ?? state.withLock { $0.session }).map(listen)
+            case .probe(let token): send(probe: token)
+            case .look: state.withLock { $0.hint }?(.everything)
+            case .reconnect: connection?.reset()
+            case .clearQueue: announcer.clearQueue()
+            }
+        }
+        setTimer()
+    }
+
+    /// Under the lock: set after another thread's, an older time would take its place, and a missed probe go unnoticed.
+    private func setTimer() { state.withLock { connection?.setTimer(at: $0.machine.deadline) } }
+
+    private func listen(over session: Session) {
+        let quoted = channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+        let statement = Statement(name: "listen", sql: "listen \"\(quoted)\"")
         session.submit([
-            Batch([(listen, Parameters())]) { [weak self] outcome in
-                guard let self else { return }
+            Batch([(statement, Parameters())]) { [weak self] outcome in
                 switch outcome {
-                case .success:
-                    // Not yet `listening`: that takes a probe that arrives. Until then we look.
-                    state.withLock {
-                        $0.nextProbe = .now
-                        $0.nextLook = .now
-                    }
-                    tick()
-                case .failure(.refused): poll(.refused)
+                case .success: self?.act { $0.listened(at: .now) }
+                case .failure(.refused(let message)):
+                    self?.act { $0.listenRefused(sqlState: message.sqlState, at: .now) }
                 case .failure(.connectionLost): break
                 }
             }
         ])
     }
 
-    private var listenCommand: String {
-        "listen \"" + channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
-
-    private func poll(_ reason: ListeningState.Reason) {
-        state.withLock {
-            $0.probe = nil
-            $0.nextProbe = nil
-            $0.nextLook = .now
-        }
-        change(to: .polling(reason))
-        tick()
-    }
-
-    private func heard(_ notification: Notification) {
-        guard notification.channel == channel else { return }
-        guard notification.payload.hasPrefix(Self.probePrefix) else {
-            _ = state.withLock { $0.hint }?(.streams(notification.payload))
-            return
-        }
-        let isOurs = state.withLock { state in
-            guard state.probe?.token == notification.payload else { return false }
-            state.probe = nil
-            state.nextProbe = .now + options.probeInterval
-            return true
-        }
-        if isOurs {
-            change(to: .listening)
-            setTimer()
-        }
-    }
-
-    // MARK: Time
-
-    private static let probePrefix = "probe:"
-
-    private func tick() {
-        let now = ContinuousClock.now
-        let (looks, probe, isDeaf): (Bool, String?, Bool) = state.withLock { state in
-            guard state.isStarted else { return (false, nil, false) }
-            var looks = false
-            if let nextLook = state.nextLook, nextLook <= now {
-                looks = true
-                let isHearing = state.listening == .listening
-                state.nextLook = now + (isHearing ? options.checkInterval : options.pollInterval)
-            }
-            if let probe = state.probe, probe.sentAt + options.probeTimeout <= now {
-                state.probe = nil
-                return (true, nil, true)
-            }
-            if state.probe == nil, let nextProbe = state.nextProbe, nextProbe <= now {
-                let token = Self.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
-                state.probe = (token, now)
-                state.nextProbe = nil
-                return (looks, token, false)
-            }
-            return (looks, nil, false)
-        }
-        if isDeaf {
-            logger.warning("the listener is deaf: a probe did not arrive; connecting anew")
-            change(to: .polling(.heartbeatMissed))
-            connection?.reset()
-        }
-        if looks { _ = state.withLock { $0.hint }?(.everything) }
-        if let probe { send(probe) }
-        setTimer()
-    }
-
-    private func send(_ probe: String) {
+    /// From another connection than the one that is to hear it; one to a primary.
+    private func send(probe token: String) {
         var parameters = Parameters()
         parameters.append(channel)
-        parameters.append(probe)
-        reader.send(notify, parameters) { [weak self] result in
-            guard let self, case .failure(let error) = result, error.code != .closed else { return }
-            // The reader may be on a standby, or the queue full: that says nothing about the listener's ears.
-            logger.warning("a probe could not be sent", metadata: ["reason": "\(error.message)"])
-            state.withLock { state in
-                state.probe = nil
-                state.nextProbe = .now + options.probeInterval
+        parameters.append(token)
+        let sender = reader.isOnStandby ? announcer.requester : reader
+        sender.send(statements.notify, parameters, deadline: .now + readDeadline) { [weak self] result in
+            switch result {
+            case .success:
+                self?.act { machine in
+                    machine.probeTaken(token, at: .now)
+                    return []
+                }
+            case .failure(let error) where error.code == .closed: break
+            case .failure(let error):
+                self?.logger.warning("a probe could not be sent", metadata: ["reason": "\(error.message)"])
+                self?.act { $0.probeFailed(token, sqlState: error.sqlState, at: .now) }
             }
         }
-    }
-
-    private func setTimer() {
-        let next = state.withLock { state in
-            [state.nextLook, state.nextProbe, state.probe.map { $0.sentAt + options.probeTimeout }]
-                .compactMap { $0 }.min()
-        }
-        connection?.setTimer(at: next)
     }
 }

@@ -24,6 +24,7 @@ final class Requester: Sendable {
         var underWay: [Int: Request] = [:]
         var session: Session?
         var connectionNumber = 0
+        var isOnStandby = false
         var nextID = 0
         var isClosed = false
         var lastError: JournalError?
@@ -130,6 +131,9 @@ final class Requester: Sendable {
     /// Counts the connections it has had: answers may come from another server once it rises.
     var connectionNumber: Int { state.withLock { $0.connectionNumber } }
 
+    /// Whether its last connection was to a standby.
+    var isOnStandby: Bool { state.withLock { $0.isOnStandby } }
+
     func close() {
         let abandoned: [Request] = state.withLock { state in
             state.isClosed = true
@@ -201,6 +205,7 @@ final class Requester: Sendable {
             let openers = state.withLock { state in
                 state.session = session
                 state.connectionNumber += 1
+                state.isOnStandby = greeting.isInRecovery
                 state.lastError = nil
                 defer { state.openers = [] }
                 return state.openers
@@ -257,12 +262,11 @@ final class Requester: Sendable {
     }
 
     private func setTimer() {
-        let deadline = state.withLock { state in
+        // Under the lock: set after another thread's, an older time would take its place, and nothing would ever expire.
+        state.withLock { state in
             let opening = state.openers.isEmpty ? nil : state.openDeadline
-            return
-                (state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
-                + [opening].compactMap { $0 }).min()
+            let deadlines = state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
+            connection?.setTimer(at: (deadlines + [opening].compactMap { $0 }).min())
         }
-        connection?.setTimer(at: deadline)
     }
 }

@@ -18,6 +18,8 @@ struct Statements: Sendable {
     let resolve: Statement
     let page: Statement
     let tailPages: Statement
+    let tailLook: Statement
+    let discover: Statement
     let close: Statement
     let nextPosition: Statement
     let list: Statement
@@ -120,6 +122,38 @@ struct Statements: Sendable {
                 order by t.ordinal, e.position
                 """,
             parameterTypes: [.textArray, .int8Array, .int8]
+        )
+
+        // The ordinals of those that have moved. A scalar subquery, or the planner may read a table to join it.
+        tailLook = Statement(
+            name: "tail_look",
+            sql: """
+                select t.ordinal from unnest($1, $2) with ordinality as t (name, position, ordinal)
+                where (
+                    select true from \(quoted).events e
+                    where e.stream_id = (select s.id from \(quoted).streams s where s.name = t.name)
+                        and e.position = t.position)
+                """,
+            parameterTypes: [.textArray, .int8Array]
+        )
+
+        // Streams by id, each with its end where that is asked for; and which transactions were under way. The upper bound
+        // is none; with it the planner takes the range of ids to be narrow, on a table that was never analyzed too.
+        discover = Statement(
+            name: "discover",
+            sql: """
+                select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint,
+                    s.id, s.name, case when $3 then coalesce((
+                        select e.position + 1 from \(quoted).events e
+                        where e.stream_id = s.id order by e.position desc limit 1), 0) end
+                from (select pg_current_snapshot() as snapshot) now
+                left join (
+                    select s.id, s.name from \(quoted).streams s
+                    where s.id > $1 and s.id <= (select max(m.id) from \(quoted).streams m)
+                    order by s.id limit $2) s on true
+                order by s.id
+                """,
+            parameterTypes: [.int8, .int8, .bool]
         )
 
         close = Statement(

@@ -32,7 +32,7 @@ public struct Tail: AsyncSequence, Sendable {
 
     public struct Iterator: AsyncIteratorProtocol {
         private let tail: Tail
-        private var subscription: Subscription?
+        private var subscription: TailSubscription?
         private var page: [EventRow] = []
         private var index = 0
         private var isEnded = false
@@ -43,7 +43,7 @@ public struct Tail: AsyncSequence, Sendable {
             guard !isEnded else { return nil }
             do {
                 while index == page.count {
-                    page = try await subscribed().next()
+                    page = try await subscribed().next().rows
                     index = 0
                 }
             } catch {
@@ -60,7 +60,7 @@ public struct Tail: AsyncSequence, Sendable {
             return row.recorded(in: tail.name)
         }
 
-        private mutating func subscribed() async throws -> Subscription {
+        private mutating func subscribed() async throws -> TailSubscription {
             if let subscription { return subscription }
             let cursor =
                 switch tail.start {
@@ -68,26 +68,31 @@ public struct Tail: AsyncSequence, Sendable {
                 case .position(let position): Swift.max(0, position)
                 case .end: try await tail.journal.stream(tail.name).nextPosition()
                 }
-            let subscription = Subscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)
+            let subscription = TailSubscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)
             self.subscription = subscription
             return subscription
         }
     }
+}
 
-    /// Its place among the journal's tails; given up with the last reference.
-    private final class Subscription: Sendable {
-        private let hub: TailHub
-        private let id: Int
+/// A place among the journal's tails; given up with the last reference.
+final class TailSubscription: Sendable {
+    private let hub: TailHub
+    private let consumer: Int
 
-        init(hub: TailHub, stream: StreamName, cursor: Int) {
-            self.hub = hub
-            id = hub.add(stream, cursor: cursor)
-        }
-
-        deinit { hub.remove(id) }
-
-        func next() async throws(JournalError) -> [EventRow] { try await hub.next(id) }
+    init(hub: TailHub, stream: StreamName, cursor: Int) {
+        self.hub = hub
+        consumer = hub.add(stream, cursor: cursor)
     }
+
+    init(hub: TailHub, prefix: String, from start: TailStart) {
+        self.hub = hub
+        consumer = hub.addAll(prefix: prefix, from: start)
+    }
+
+    deinit { hub.remove(consumer) }
+
+    func next() async throws(JournalError) -> TailPage { try await hub.next(consumer) }
 }
 
 extension Journal {

@@ -1,165 +1,292 @@
+import DequeModule
 import LibPQ
 
-/// Which streams are tailed, up to where, and which of them may have something new. No IO, no threads.
+/// Which streams are tailed for whom, up to where, and which of them may have something new. No IO, no threads.
 ///
-/// A tail is read when both hold: its consumer waits, and there may be something (it is new, it was hinted at, it was not
-/// at its end when last read). Hints only mark; only rows that were read move a cursor.
+/// A consumer pulls pages; it has one source, the stream it tails, or many, where it tails them all. A source is read when
+/// both hold: somebody pulls, and there may be something (it is new, it was hinted at, it was not at its end when last
+/// read). Hints only mark; only rows that were read move a cursor.
+///
+/// A consumer whose last page was full is read for once more while it is busy with that page; never more than that.
 struct TailRegistry {
-    struct Entry {
-        var stream: StreamName
-        /// The position of the next event to deliver.
-        var cursor: Int
-        /// The token of the event before it, where this tail delivered one: to notice that the log was replaced.
-        var lastToken: Token?
-        /// The reader's connection it was last compared on. Another one may be another server.
-        var comparedOn = -1
-        var mayHaveMore = true
-        var isWaiting = false
-        var isBeingRead = false
-    }
-
-    /// What to ask for one tail.
+    /// What to ask for one source.
     struct Query: Sendable, Equatable {
         var id: Int
         var stream: StreamName
         /// From where; the event before the cursor is asked for too, where it must be compared.
         var position: Int
         var isCompared: Bool
+        /// It catches up over small events: a larger page costs no more memory than one of large events.
+        var isLong = false
     }
 
-    /// What a read means for a tail.
-    enum Outcome {
-        case rows([EventRow])
-        /// Nothing new: it goes on waiting.
-        case nothing
-        case replaced(JournalError)
-        /// The consumer is gone.
-        case ignored
+    private struct Source {
+        let consumer: Int
+        let stream: StreamName
+        /// The position of the next event to read.
+        var cursor: Int
+        /// The token of the event before it, where this tail read one: to notice that the log was replaced.
+        var lastToken: Token?
+        /// The reader's connection it was last compared on. Another one may be another server.
+        var comparedOn = -1
+        var mayHaveMore = true
+        /// Its last page was full, of small events.
+        var isCatchingUp = false
+        var place = Place.nowhere
     }
 
-    private var entries: [Int: Entry] = [:]
-    private var idsByDigest: [String: Set<Int>] = [:]
-    /// Waiting tails that may have more, in the order they came to be so.
-    private var ready: [Int] = []
-    private var nextID = 0
+    /// Where a source that may have more is kept; one place at a time.
+    private enum Place {
+        case nowhere
+        /// With its consumer, which does not pull.
+        case marked
+        /// In `ready`.
+        case ready
+        case beingRead
+    }
 
-    var isEmpty: Bool { entries.isEmpty }
+    private struct Consumer {
+        var sources: [Int] = []
+        var isWaiting = false
+        /// The last page was full: the next is read before it is asked for.
+        var readsAhead = false
+        var pages: Deque<TailPage> = []
+        var failure: JournalError?
+        var marked: Deque<Int> = []
 
-    var hasWaiting: Bool { entries.contains { $0.value.isWaiting } }
+        var isReadFor: Bool { isWaiting || (readsAhead && pages.isEmpty) }
+    }
+
+    private var sources: [Int: Source] = [:]
+    private var consumers: [Int: Consumer] = [:]
+    private var sourcesByDigest: [UInt64: [Int]] = [:]
+    /// Sources to be read, in the order they came to be so. Some may be gone, or their consumer have enough.
+    private var ready: Deque<Int> = []
+    private var nextSource = 0
+    private var nextConsumer = 0
+
+    var isEmpty: Bool { consumers.isEmpty }
 
     // MARK: Tails come and go
 
-    mutating func add(_ stream: StreamName, cursor: Int) -> Int {
-        nextID += 1
-        entries[nextID] = Entry(stream: stream, cursor: cursor)
-        idsByDigest[stream.digest, default: []].insert(nextID)
-        return nextID
+    mutating func addConsumer() -> Int {
+        nextConsumer += 1
+        consumers[nextConsumer] = Consumer()
+        return nextConsumer
     }
 
-    mutating func remove(_ id: Int) {
-        guard let entry = entries.removeValue(forKey: id) else { return }
-        idsByDigest[entry.stream.digest]?.remove(id)
-        if idsByDigest[entry.stream.digest]?.isEmpty == true { idsByDigest[entry.stream.digest] = nil }
+    mutating func add(_ stream: StreamName, cursor: Int, for consumer: Int) {
+        guard consumers[consumer] != nil else { return }
+        nextSource += 1
+        sources[nextSource] = Source(consumer: consumer, stream: stream, cursor: cursor)
+        consumers[consumer]?.sources.append(nextSource)
+        sourcesByDigest[stream.digestBits, default: []].append(nextSource)
+        place(nextSource)
     }
 
-    /// A consumer waits for the next events.
-    mutating func wait(_ id: Int) {
-        entries[id]?.isWaiting = true
-        enqueueIfReady(id)
+    mutating func remove(_ consumer: Int) {
+        guard let removed = consumers.removeValue(forKey: consumer) else { return }
+        for id in removed.sources {
+            guard let digest = sources.removeValue(forKey: id)?.stream.digestBits else { continue }
+            sourcesByDigest[digest]?.removeAll { $0 == id }
+            if sourcesByDigest[digest]?.isEmpty == true { sourcesByDigest[digest] = nil }
+        }
+    }
+
+    // MARK: Pulling
+
+    /// The consumer wants a page. It gets one at once, or by a later `take`.
+    mutating func pull(_ consumer: Int) -> Result<TailPage, JournalError>? {
+        consumers[consumer]?.isWaiting = true
+        let taken = take(consumer)
+        release(consumer)
+        return taken
+    }
+
+    /// The page a consumer waits for, once there is one.
+    mutating func take(_ id: Int) -> Result<TailPage, JournalError>? {
+        guard consumers[id]?.isWaiting == true else { return nil }
+        if let page = consumers[id]?.pages.popFirst() {
+            consumers[id]?.isWaiting = false
+            release(id)
+            return .success(page)
+        }
+        guard let failure = consumers[id]?.failure else { return nil }
+        consumers[id]?.isWaiting = false
+        return .failure(failure)
+    }
+
+    /// What was marked while the consumer had enough is to be read, if it is read for now.
+    private mutating func release(_ consumer: Int) {
+        guard consumers[consumer]?.isReadFor == true else { return }
+        while let id = consumers[consumer]?.marked.popFirst() {
+            guard sources[id]?.place == .marked else { continue }
+            sources[id]?.place = .nowhere
+            place(id)
+        }
     }
 
     // MARK: Hints
 
     /// A notification named these.
-    mutating func hint(_ digests: some Sequence<Substring>) {
+    ///
+    /// - Returns: whether one of them is nobody's source.
+    @discardableResult
+    mutating func hint(_ digests: some Sequence<UInt64>) -> Bool {
+        var isUnknown = false
         for digest in digests {
-            for id in idsByDigest[String(digest)] ?? [] { mark(id) }
+            guard let hinted = sourcesByDigest[digest] else {
+                isUnknown = true
+                continue
+            }
+            for id in hinted { mark(id) }
         }
+        return isUnknown
     }
 
-    /// Anything may have happened: the listener was not listening, or it is time to look.
+    /// Anything may have happened, and what was delivered may no longer be there.
     mutating func hintAll() {
-        for id in entries.keys { mark(id) }
+        for id in Array(sources.keys) { mark(id) }
     }
 
     private mutating func mark(_ id: Int) {
-        entries[id]?.mayHaveMore = true
-        enqueueIfReady(id)
+        sources[id]?.mayHaveMore = true
+        place(id)
     }
 
-    private mutating func enqueueIfReady(_ id: Int) {
-        guard let entry = entries[id], entry.isWaiting, entry.mayHaveMore, !entry.isBeingRead else { return }
-        entries[id]?.isBeingRead = true
-        ready.append(id)
+    private mutating func place(_ id: Int) {
+        guard let source = sources[id], source.mayHaveMore, source.place == .nowhere else { return }
+        if consumers[source.consumer]?.isReadFor == true {
+            sources[id]?.place = .ready
+            ready.append(id)
+        } else {
+            sources[id]?.place = .marked
+            consumers[source.consumer]?.marked.append(id)
+        }
+    }
+
+    // MARK: Looking
+
+    /// The sources at their end whose consumers wait: what a look is about. Those whose consumers do not wait are read
+    /// when they next do.
+    mutating func takeLook() -> [Query] {
+        var queries: [Query] = []
+        var unwatched: [Int] = []
+        for (id, source) in sources where !source.mayHaveMore && source.place == .nowhere {
+            if consumers[source.consumer]?.isReadFor == true {
+                queries.append(Query(id: id, stream: source.stream, position: source.cursor, isCompared: false))
+            } else {
+                unwatched.append(id)
+            }
+        }
+        for id in unwatched { mark(id) }
+        return queries
+    }
+
+    /// A look found something there.
+    mutating func found(_ query: Query) {
+        if sources[query.id]?.cursor == query.position { mark(query.id) }
     }
 
     // MARK: Reading
 
-    /// What to read now, at most `limit` tails.
+    /// What to read now, at most `limit` sources.
     mutating func takeQueries(limit: Int, connection: Int) -> [Query] {
-        // Not those whose consumer is gone: a round of nothing but them would be taken for the end of all.
-        ready.removeAll { entries[$0] == nil }
-        let ids = ready.prefix(limit)
-        ready.removeFirst(ids.count)
-        return ids.compactMap { id in
-            guard let entry = entries[id] else { return nil }
+        var queries: [Query] = []
+        while queries.count < limit, let id = ready.popFirst() {
+            guard let source = sources[id], source.place == .ready else { continue }
+            guard consumers[source.consumer]?.isReadFor == true else {
+                sources[id]?.place = .nowhere
+                place(id)
+                continue
+            }
+            sources[id]?.place = .beingRead
             // Before the read: a hint that comes while it is under way is about something it may have missed.
-            entries[id]?.mayHaveMore = false
-            let isCompared = entry.lastToken != nil && entry.comparedOn != connection
-            return Query(
-                id: id,
-                stream: entry.stream,
-                position: isCompared ? entry.cursor - 1 : entry.cursor,
-                isCompared: isCompared
+            sources[id]?.mayHaveMore = false
+            let isCompared = source.lastToken != nil && source.comparedOn != connection
+            queries.append(
+                Query(
+                    id: id,
+                    stream: source.stream,
+                    position: isCompared ? source.cursor - 1 : source.cursor,
+                    isCompared: isCompared,
+                    isLong: source.isCatchingUp
+                )
             )
         }
+        return queries
     }
 
     /// The read failed, or another connection answered than it was meant for: it is to be done again.
     mutating func readAgain(_ queries: [Query]) {
-        for query in queries {
-            entries[query.id]?.isBeingRead = false
+        for query in queries where sources[query.id]?.place == .beingRead {
+            sources[query.id]?.place = .nowhere
             mark(query.id)
         }
     }
 
-    /// Takes the rows read for one tail. `isFull`: there may be more behind them.
-    mutating func read(_ query: Query, _ rows: [EventRow], isFull: Bool, connection: Int) -> Outcome {
-        guard var entry = entries[query.id] else { return .ignored }
-        entry.isBeingRead = false
-        defer {
-            entries[query.id] = entry
-            enqueueIfReady(query.id)
-        }
-        var rows = rows[...]
-        if query.isCompared {
-            let found = rows.popFirst()
-            guard let found, found.position == entry.cursor - 1, found.token == entry.lastToken else {
-                entry.isWaiting = false
-                return .replaced(replacement(entry, found: found))
-            }
-        }
-        entry.comparedOn = connection
-        entry.mayHaveMore = entry.mayHaveMore || isFull
-        guard let last = rows.last else { return .nothing }
-        entry.cursor = last.position + 1
-        entry.lastToken = last.token
-        entry.isWaiting = false
-        // Unknown until the next read finds nothing, but a hint would tell: rows that came are rows that were hinted at.
-        return .rows(Array(rows))
+    /// The read was refused, and would be again: its consumers end.
+    mutating func failed(_ query: Query, _ error: JournalError) -> Int? {
+        guard let source = sources[query.id] else { return nil }
+        consumers[source.consumer]?.failure = error
+        return source.consumer
     }
 
-    private func replacement(_ entry: Entry, found: EventRow?) -> JournalError {
-        let position = entry.cursor - 1
-        let delivered = entry.lastToken.map { "\($0)" } ?? "none"
-        let there = found.map { "\($0.position == position ? "\($0.token)" : "nothing")" } ?? "nothing"
+    /// Takes the rows read for one source. `isFull`: there may be more behind them. `mayLag`: they are a standby's, where
+    /// what was delivered may yet come.
+    ///
+    /// - Returns: the consumer that has something to take now.
+    mutating func read(_ query: Query, _ rows: [EventRow], isFull: Bool, connection: Int, mayLag: Bool = false) -> Int?
+    {
+        guard var source = sources[query.id] else { return nil }
+        var rows = rows[...]
+        if query.isCompared, mayLag, rows.isEmpty {
+            sources[query.id]?.place = .nowhere
+            place(query.id)
+            return nil
+        }
+        if query.isCompared {
+            let found = rows.popFirst()
+            guard let found, found.position == source.cursor - 1, found.token == source.lastToken else {
+                return failed(query, Self.replacement(source, found: found))
+            }
+        }
+        source.comparedOn = connection
+        source.place = .nowhere
+        source.mayHaveMore = source.mayHaveMore || isFull
+        source.isCatchingUp =
+            isFull && rows.reduce(0) { $0 + $1.event.json.utf8Count } <= rows.count * Self.smallEventByteCount
+        // Unknown until the next read finds nothing, but a hint would tell: rows that came are rows that were hinted at.
+        if let last = rows.last {
+            source.cursor = last.position + 1
+            source.lastToken = last.token
+            consumers[source.consumer]?.pages.append(TailPage(stream: source.stream, rows: Array(rows)))
+            consumers[source.consumer]?.readsAhead = isFull
+        }
+        sources[query.id] = source
+        place(query.id)
+        return rows.isEmpty ? nil : source.consumer
+    }
+
+    private static let smallEventByteCount = 1024
+
+    private static func replacement(_ source: Source, found: EventRow?) -> JournalError {
+        let position = source.cursor - 1
+        let delivered = source.lastToken.map { "\($0)" } ?? "none"
+        let there = found.flatMap { $0.position == position ? "the append \($0.token)" : nil } ?? "nothing"
         var error = JournalError(
             .logReplaced,
-            "stream \(entry.stream): at position \(position) the append \(delivered) was delivered, and now there is "
-                + "\(there == "nothing" ? there : "the append \(there)"): the server lost the end of the log"
+            "stream \(source.stream): at position \(position) the append \(delivered) was delivered, and now there is "
+                + "\(there): the server lost the end of the log"
         )
         error.expectedPosition = position
         error.actualPosition = found?.position
         return error
     }
+}
+
+/// Events of one stream that were read together.
+struct TailPage: Sendable {
+    var stream: StreamName
+    var rows: [EventRow]
 }

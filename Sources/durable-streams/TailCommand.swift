@@ -15,10 +15,15 @@ struct TailCommand: AsyncParsableCommand {
               durable-streams tail orders/17 orders/18
               durable-streams tail orders/17 --from end
               durable-streams tail orders/17 --until-close
+              durable-streams tail --all --prefix orders/
 
             A stream need not exist yet. Lost connections are made again for as long as it runs; what is new meanwhile \
-            comes afterwards. While the server cannot notify (behind a pooler, on a standby) it looks five times a second, \
-            and says so on stderr.
+            comes afterwards. While the server cannot notify (behind a pooler, on a standby) it looks several times a \
+            second, more seldom when nothing has come for a while, and says so on stderr. DATABASE_LISTEN_URL gives a way \
+            round a pooler where DATABASE_URL gives the way through it.
+
+            With --all it follows every stream, or those that begin with --prefix, and each new one as it is created. Each \
+            stream's events come in its order; there is no order between streams.
 
             With --until-close it ends when every stream named has had its root coroutine's close; else with Ctrl-C, which \
             exits 130, or when the reader of its output goes away, which exits 0. Line feeds and carriage returns between \
@@ -32,7 +37,13 @@ struct TailCommand: AsyncParsableCommand {
         help: ArgumentHelp("The streams' names; one named twice counts once.", valueName: "stream"),
         transform: StreamArgument.name
     )
-    var streams: [StreamName]
+    var streams: [StreamName] = []
+
+    @Flag(help: "Every stream, new ones included.")
+    var all = false
+
+    @Option(help: ArgumentHelp("With --all: only streams whose names begin with this.", valueName: "text"))
+    var prefix: String?
 
     @Option(
         help: ArgumentHelp(
@@ -48,13 +59,34 @@ struct TailCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("listen-url"),
-        help: ArgumentHelp("A way to the same database for listening, round a pooler.", valueName: "url")
+        help: ArgumentHelp(
+            "A way to the same database for listening, round a pooler.",
+            discussion: "Without it, and without --database-url, DATABASE_LISTEN_URL counts.",
+            valueName: "url"
+        )
     )
     var listenURL: String?
 
+    func validate() throws {
+        if all {
+            guard streams.isEmpty else { throw ValidationError("--all takes no streams' names; --prefix narrows it") }
+            guard !untilClose else { throw ValidationError("--until-close needs streams' names: --all has no end") }
+        } else {
+            guard !streams.isEmpty else { throw ValidationError("name a stream, or give --all") }
+            guard prefix == nil else { throw ValidationError("--prefix goes with --all") }
+        }
+    }
+
+    /// The variable goes with `DATABASE_URL`: it would be the way to another database than --database-url's.
+    private var givenListenURL: String? {
+        if let listenURL { return listenURL }
+        let variable = ProcessInfo.processInfo.environment["DATABASE_LISTEN_URL"]
+        return connection.databaseURL == nil && variable?.isEmpty == false ? variable : nil
+    }
+
     func run() async throws {
         var configuration = connection.configuration
-        configuration.listenURL = listenURL
+        configuration.listenURL = givenListenURL
         try await withJournal(configuration) { journal in
             let reporter = Task { await report(journal.listeningStates()) }
             defer { reporter.cancel() }
@@ -79,20 +111,23 @@ struct TailCommand: AsyncParsableCommand {
     }
 
     private func follow(_ journal: Journal) async throws {
+        guard !all else { return try await write(journal.tailAll(prefix: prefix ?? "", from: from)) }
         var unique: Set<StreamName> = []
         let names = streams.filter { unique.insert($0).inserted }
         try await withThrowingTaskGroup { group in
             for name in names {
-                group.addTask {
-                    var line: [UInt8] = []
-                    for try await recorded in journal.stream(name).tail(from: from, untilClose: untilClose) {
-                        line.removeAll(keepingCapacity: true)
-                        EventLine.appendTailed(recorded, to: &line)
-                        try await Output.standard.write(line)
-                    }
-                }
+                group.addTask { try await write(journal.stream(name).tail(from: from, untilClose: untilClose)) }
             }
             try await group.waitForAll()
+        }
+    }
+
+    private func write(_ events: some AsyncSequence<RecordedEvent, any Error>) async throws {
+        var line: [UInt8] = []
+        for try await recorded in events {
+            line.removeAll(keepingCapacity: true)
+            EventLine.appendTailed(recorded, to: &line)
+            try await Output.standard.write(line)
         }
     }
 
@@ -101,7 +136,7 @@ struct TailCommand: AsyncParsableCommand {
         var isTroubled = false
         for await state in states {
             switch state {
-            case .idle, .reconnecting("starting"): break
+            case .idle, .reconnecting(_, .starting): break
             case .listening:
                 if isTroubled || connection.verbose {
                     StandardError.say("tail: \(state)\(isTroubled ? " again" : "")")

@@ -166,7 +166,7 @@ struct ListeningTests {
                 $0.listening.pollInterval = .milliseconds(20)
             }
         ) { journal, stream, next in
-            await until(journal) { if case .reconnecting(let reason) = $0 { reason != "starting" } else { false } }
+            await until(journal) { if case .reconnecting(_, .connectionLost) = $0 { true } else { false } }
             try await append(0..<3, stream)
             for position in 0..<3 { #expect(try await next() == position) }
         }

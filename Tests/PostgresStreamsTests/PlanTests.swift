@@ -27,6 +27,8 @@ struct PlanTests {
             "tail_pages", { $0.tailPages.sql }, "text[], bigint[], bigint",
             "array['s3', 's4', 'nowhere'], array[19, 5, 0], 100"
         ),
+        ("tail_look", { $0.tailLook.sql }, "text[], bigint[]", "array['s3', 's4', 'nowhere'], array[19, 20, 0]"),
+        ("discover", { $0.discover.sql }, "bigint, bigint, boolean", "1990, 1000, true"),
         ("close", { $0.close.sql }, "text, text", "'s17', 'root'"),
         ("next_position", { $0.nextPosition.sql }, "text", "'s17'"),
         ("list", { $0.list.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),

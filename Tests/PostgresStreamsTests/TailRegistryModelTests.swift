@@ -87,7 +87,7 @@ private struct TailModelRun {
     private mutating func append() {
         let stream = number(0..<3)
         lengths[stream] += number(1..<6)
-        if !losesHints || number(0..<100) < 70 { registry.hint([Substring(Self.streams[stream].digest)]) }
+        if !losesHints || number(0..<100) < 70 { registry.hint([Self.streams[stream].digestBits]) }
     }
 
     private mutating func comeAndGo() {
@@ -98,7 +98,8 @@ private struct TailModelRun {
         }
         let stream = number(0..<3)
         let start = number(0..<(lengths[stream] + 3))
-        let id = registry.add(Self.streams[stream], cursor: start)
+        let id = registry.addConsumer()
+        registry.add(Self.streams[stream], cursor: start, for: id)
         consumers[id] = Consumer(stream: stream, start: start)
     }
 
@@ -110,7 +111,7 @@ private struct TailModelRun {
     private mutating func wait(_ id: Int) {
         guard consumers[id]?.isWaiting == false else { return }
         consumers[id]?.isWaiting = true
-        registry.wait(id)
+        deliver(registry.pull(id), to: id)
     }
 
     /// One query at a time: it is asked, read at some moment, answered at a later one.
@@ -134,16 +135,20 @@ private struct TailModelRun {
         let stream = Self.streams.firstIndex(of: query.stream) ?? 0
         let limit = Self.pageSize + 1
         let rows = (query.position..<max(query.position, snapshot[stream])).prefix(limit).map { EventRow.made(at: $0) }
-        switch registry.read(query, rows, isFull: rows.count == limit, connection: connection) {
-        case .rows(let rows):
+        guard let id = registry.read(query, rows, isFull: rows.count == limit, connection: connection) else { return }
+        deliver(registry.take(id), to: id)
+    }
+
+    private mutating func deliver(_ taken: Result<TailPage, JournalError>?, to id: Int) {
+        switch taken {
+        case nil: break
+        case .success(let page):
             // Rows for a consumer that does not wait would be lost.
-            #expect(consumers[query.id]?.isWaiting == true)
-            #expect(!rows.isEmpty)
-            consumers[query.id]?.isWaiting = false
-            consumers[query.id]?.delivered += rows.map(\.position)
-        case .nothing: #expect(consumers[query.id] != nil)
-        case .ignored: #expect(consumers[query.id] == nil)
-        case .replaced(let error): Issue.record(error)
+            #expect(consumers[id]?.isWaiting == true)
+            #expect(!page.rows.isEmpty)
+            consumers[id]?.isWaiting = false
+            consumers[id]?.delivered += page.rows.map(\.position)
+        case .failure(let error): Issue.record(error)
         }
     }
 

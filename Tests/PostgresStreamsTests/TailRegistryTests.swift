@@ -15,9 +15,7 @@ struct TailRegistryTests {
         log.add("a", at: 3)
         #expect(!log.registry.isEmpty)
         #expect(log.take() == "")
-        #expect(!log.registry.hasWaiting)
         log.wait(1)
-        #expect(log.registry.hasWaiting)
         #expect(log.take() == "1:a@3")
         #expect(log.take() == "")
     }
@@ -86,6 +84,104 @@ struct TailRegistryTests {
         #expect(log.take() == "")
     }
 
+    @Test("behind a full page one more is read before it is asked for, and no third")
+    func readingAhead() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        #expect(log.answer(1, 0..<3, isFull: true) == "0 1 2")
+        #expect(log.take() == "1:a@3")
+        #expect(log.answer(1, 3..<6, isFull: true) == "ahead")
+        log.hint("a")
+        #expect(log.take() == "")
+        #expect(log.wait(1) == "3 4 5")
+        #expect(log.take() == "1:a@6")
+        #expect(log.answer(1, 6..<7) == "ahead")
+        #expect(log.wait(1) == "6")
+        #expect(log.take() == "")
+    }
+
+    @Test("a consumer of many streams gets a page of one at a time, and reads none while it has enough")
+    func manySources() {
+        var log = TailTranscript()
+        log.add("a", "b", "c")
+        log.wait(1)
+        #expect(log.take() == "1:a@0, 2:b@0, 3:c@0")
+        #expect(log.answer(1, 0..<2) == "0 1")
+        #expect(log.answer(2, 0..<1) == "ahead")
+        #expect(log.answer(3) == "nothing")
+        log.hint("a", "c")
+        #expect(log.take() == "")
+        #expect(log.wait(1) == "0")
+        #expect(log.take() == "")
+        #expect(log.wait(1) == "")
+        #expect(log.takeSorted() == "1:a@2, 3:c@0")
+        log.registry.remove(1)
+        #expect(log.answer(1, 2..<3) == "nothing")
+        #expect(log.registry.isEmpty)
+    }
+
+    @Test("sources that became ready while their consumer waited are put off when it has enough")
+    func putOff() {
+        var log = TailTranscript()
+        log.add("a", "b", "c")
+        log.wait(1)
+        #expect(log.take(1) == "1:a@0")
+        #expect(log.answer(1, 0..<1) == "0")
+        #expect(log.take() == "")
+        log.wait(1)
+        #expect(log.take() == "2:b@0, 3:c@0")
+    }
+
+    @Test("a look is about the streams at their end whose consumers wait; what it finds is read")
+    func looks() {
+        var log = TailTranscript()
+        for stream in ["a", "b", "c"] { log.add(stream, at: 4) }
+        for id in 1...3 { log.wait(id) }
+        log.take()
+        #expect(log.answer(1) == "nothing")
+        #expect(log.answer(2) == "nothing")
+        #expect(log.answer(3, 4..<5) == "4")
+        let look = log.registry.takeLook().sorted { $0.id < $1.id }
+        #expect(look.map(\.stream.text) == ["a", "b"])
+        #expect(look.map(\.position) == [4, 4])
+        #expect(log.take() == "")
+        log.registry.found(look[1])
+        #expect(log.take() == "2:b@4")
+        // It was not looked at: it is read when it is next asked for.
+        log.wait(3)
+        #expect(log.take() == "3:c@5")
+    }
+
+    @Test("a look that finds what has been read meanwhile reads nothing again")
+    func lateLook() {
+        var log = TailTranscript()
+        log.add("a")
+        log.wait(1)
+        log.take()
+        #expect(log.answer(1) == "nothing")
+        let look = log.registry.takeLook()
+        log.hint("a")
+        log.take()
+        #expect(log.answer(1, 0..<2) == "0 1")
+        log.wait(1)
+        for query in look { log.registry.found(query) }
+        #expect(log.take() == "")
+    }
+
+    @Test("digests are read from whatever is notified")
+    func payloads() {
+        #expect(Array(HintPayload("")) == [])
+        #expect(Array(HintPayload(",,,")) == [])
+        #expect(Array(HintPayload("0123456789abcdef")) == [0x0123_4567_89AB_CDEF])
+        #expect(Array(HintPayload(",ffffffffffffffff,0000000000000000,")) == [UInt64.max, 0])
+        for nonsense in ["0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "-123456789abcdef", "😀", "\u{0}"] {
+            #expect(Array(HintPayload(nonsense)) == [], "\(nonsense)")
+            #expect(Array(HintPayload("\(nonsense),00000000000000ff")) == [255], "\(nonsense)")
+        }
+    }
+
     @Test("a consumer that does not pull is not read for, however many hints come")
     func slowConsumer() {
         var log = TailTranscript()
@@ -109,8 +205,8 @@ struct TailRegistryTests {
         for id in 1...4 { log.wait(id) }
         log.take()
         for id in 1...4 { #expect(log.answer(id) == "nothing") }
-        log.registry.hint("".split(separator: ","))
-        log.registry.hint("a,,0123456789abcdef,\u{0},😀".split(separator: ",", omittingEmptySubsequences: false))
+        let isNews = [log.registry.hint([]), log.registry.hint([0x0123_4567_89AB_CDEF])]
+        #expect(isNews == [false, true])
         log.hint("d")
         #expect(log.take() == "")
         log.hint("a", "c")
@@ -156,7 +252,7 @@ struct TailRegistryTests {
         log.registry.remove(2)
         #expect(log.take() == "1:a@0, 3:a@0")
         log.registry.remove(1)
-        #expect(log.answer(1, 0..<1) == "ignored")
+        #expect(log.answer(1, 0..<1) == "nothing")
         #expect(log.answer(3) == "nothing")
         log.hint("a")
         #expect(log.take() == "3:a@0")
@@ -168,7 +264,6 @@ struct TailRegistryTests {
         log.wait(3)
         #expect(log.take() == "")
         #expect(log.registry.isEmpty)
-        #expect(!log.registry.hasWaiting)
     }
 
     @Test("tails that were removed before they were read take no place in a query")
@@ -280,15 +375,17 @@ struct TailTranscript {
     var incarnation: UInt64 = 1
     private var underWay: [Int: TailRegistry.Query] = [:]
 
-    mutating func add(_ stream: String, at cursor: Int = 0) {
-        _ = registry.add(StreamName(trusting: stream), cursor: cursor)
+    /// A consumer, numbered from 1, of these streams; sources are numbered likewise.
+    mutating func add(_ streams: String..., at cursor: Int = 0) {
+        let consumer = registry.addConsumer()
+        for stream in streams { registry.add(StreamName(trusting: stream), cursor: cursor, for: consumer) }
     }
 
-    mutating func wait(_ id: Int) { registry.wait(id) }
+    @discardableResult
+    mutating func wait(_ id: Int) -> String { registry.pull(id).map(Self.text) ?? "" }
 
     mutating func hint(_ streams: String...) {
-        let payload = streams.map { StreamName(trusting: $0).digest }.joined(separator: ",")
-        registry.hint(payload.split(separator: ","))
+        registry.hint(HintPayload(streams.map { StreamName(trusting: $0).digest }.joined(separator: ",")))
     }
 
     mutating func hintAll() { registry.hintAll() }
@@ -315,11 +412,16 @@ struct TailTranscript {
     mutating func answer(_ id: Int, _ positions: Range<Int> = 0..<0, isFull: Bool = false) -> String {
         guard let query = underWay.removeValue(forKey: id) else { return "not under way" }
         let rows = positions.map { EventRow.made(at: $0, incarnation: incarnation) }
-        switch registry.read(query, rows, isFull: isFull, connection: connection) {
-        case .rows(let rows): return rows.map { "\($0.position)" }.joined(separator: " ")
-        case .nothing: return "nothing"
-        case .ignored: return "ignored"
-        case .replaced(let error):
+        guard let consumer = registry.read(query, rows, isFull: isFull, connection: connection) else {
+            return "nothing"
+        }
+        return registry.take(consumer).map(Self.text) ?? "ahead"
+    }
+
+    private static func text(_ taken: Result<TailPage, JournalError>) -> String {
+        switch taken {
+        case .success(let page): return page.rows.map { "\($0.position)" }.joined(separator: " ")
+        case .failure(let error):
             let positions = [error.expectedPosition, error.actualPosition].map { $0.map { "\($0)" } ?? "–" }
             return (error.code == .logReplaced ? "replaced " : "? ") + positions.joined(separator: " ")
         }

@@ -116,6 +116,13 @@ struct ConfigurationChange {
 }
 
 extension JournalConfiguration {
+    /// The quiet ones, changed.
+    static func with(_ url: String, _ change: (inout JournalConfiguration) -> Void) -> JournalConfiguration {
+        var configuration = quiet(url)
+        change(&configuration)
+        return configuration
+    }
+
     /// The defaults, with a log that keeps quiet: connections are lost all the time in these tests.
     static func quiet(_ url: String) -> JournalConfiguration {
         var configuration = JournalConfiguration(databaseURL: url)

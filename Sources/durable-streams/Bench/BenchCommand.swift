@@ -9,6 +9,6 @@ struct BenchCommand: AsyncParsableCommand {
             Each figure of ours stands beside a floor measured in the same run: a C program's plain INSERTs over libpq into \
             the same table. Machines are noisy and servers differ, so look at the ratios, and at several runs.
             """,
-        subcommands: [AppendBenchmarkCommand.self]
+        subcommands: [AppendBenchmarkCommand.self, TailBenchmarkCommand.self, TailBenchmarkReaderCommand.self]
     )
 }

@@ -1,0 +1,44 @@
+// What a C program needs from an event's INSERT to its row in another session: LISTEN, poll, SELECT over bare libpq.
+#ifndef TAIL_FLOOR_H
+#define TAIL_FLOOR_H
+
+typedef struct {
+    double start_p50_microseconds;
+    double start_p99_microseconds;
+    double acknowledged_p50_microseconds;
+    double acknowledged_p99_microseconds;
+    long events;
+    /// Empty, or why there are no figures.
+    char error[512];
+} floor_tail_figures;
+
+/// One session inserts and, once that is committed, notifies; another listens, and selects what is new of the stream
+/// that was named. `rate` inserts a second, in turn over `tails` streams with ids from `first_stream` up.
+floor_tail_figures floor_tail(
+    const char *conninfo, const char *schema, long first_stream, int tails, double rate, double seconds,
+    const char *event);
+
+typedef struct {
+    double notifies_per_second;
+    double p50_microseconds;
+    char error[512];
+} floor_notify_figures;
+
+/// One session notifies `channel` in transactions of their own, one after the other, while `listeners` others of ours
+/// listen on it and read what comes.
+floor_notify_figures floor_notify(
+    const char *conninfo, const char *channel, const char *payload, int listeners, double seconds);
+
+typedef struct {
+    double rows_per_second;
+    long rows;
+    char error[512];
+} floor_copy_figures;
+
+/// COPY of `query` to us in binary format; each row is looked at and dropped.
+floor_copy_figures floor_copy(const char *conninfo, const char *query);
+
+/// The integer that a query answers; -1 where it fails.
+long floor_integer(const char *conninfo, const char *query);
+
+#endif

@@ -1,0 +1,44 @@
+/// The payload of a notification: digests of streams' names, 16 hex digits each, with commas between. From anybody, so
+/// that what is no digest is passed over.
+struct HintPayload: Sequence, Sendable {
+    private let text: String
+
+    init(_ text: String) { self.text = text }
+
+    func makeIterator() -> Iterator { Iterator(bytes: text.utf8.makeIterator()) }
+
+    struct Iterator: IteratorProtocol {
+        var bytes: String.UTF8View.Iterator
+        private var isAtEnd = false
+
+        init(bytes: String.UTF8View.Iterator) { self.bytes = bytes }
+
+        mutating func next() -> UInt64? {
+            while !isAtEnd {
+                if let digest = field() { return digest }
+            }
+            return nil
+        }
+
+        /// Reads up to the next comma; nil for what is not 16 lower-case hex digits.
+        private mutating func field() -> UInt64? {
+            var digest: UInt64 = 0
+            var count = 0
+            var isHex = true
+            while true {
+                guard let byte = bytes.next() else {
+                    isAtEnd = true
+                    break
+                }
+                if byte == UInt8(ascii: ",") { break }
+                count += 1
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"): digest = digest << 4 | UInt64(byte - UInt8(ascii: "0"))
+                case UInt8(ascii: "a")...UInt8(ascii: "f"): digest = digest << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
+                default: isHex = false
+                }
+            }
+            return isHex && count == 16 ? digest : nil
+        }
+    }
+}

@@ -1,0 +1,275 @@
+/// What the listener is to do, and when: connecting, listening, probing, looking. No IO, no clock of its own.
+///
+/// `Listener` tells it what happens and does what it answers. What must hold: whenever tails are not known to hear,
+/// they look; and nothing but a probe that arrived makes them known to hear.
+///
+///     start ──► connect ──► LISTEN ──► probe ──► heard: listening ──► probe, every probeInterval …
+///                  ▲           │          │
+///                  │           │          └── not heard in time: poll, connect anew
+///                  │           └── refused (standby, no permission): poll, ask again now and then
+///                  └── lost: poll meanwhile
+struct ListenerMachine {
+    typealias Instant = ContinuousClock.Instant
+
+    enum Action: Equatable {
+        /// Run LISTEN on the connection.
+        case listen
+        /// Send this from another connection.
+        case probe(String)
+        /// See whether something has moved.
+        case look
+        /// End the connection and make another.
+        case reconnect
+        /// Make the server forget notifications that nobody will read.
+        case clearQueue
+    }
+
+    /// What is shown to the user.
+    enum Shown: Equatable {
+        case idle
+        case listening
+        case polling(ListeningState.Reason)
+        case reconnecting(ListeningState.Reason)
+    }
+
+    private struct Probe {
+        var token: String
+        var sentAt: Instant
+        /// The server has taken it: from here on it must arrive in time.
+        var takenAt: Instant?
+        var isOverdue = false
+    }
+
+    private let options: ListeningOptions
+    private(set) var shown = Shown.idle
+    private var isStarted = false
+    private var isConnected = false
+    /// LISTEN was answered on the connection there is.
+    private var hasListened = false
+    /// Why it is no use on the connection there is.
+    private var obstacle: ListeningState.Reason?
+    private var probe: Probe?
+    private var nextProbe: Instant?
+    private var nextListen: Instant?
+    private var nextLook: Instant?
+    /// Why the connection is being ended, where that was us.
+    private var resetReason: ListeningState.Reason?
+    /// Connections in a row on which a probe was missed.
+    private var misses = 0
+    private var lastActivity = Instant.now
+    private var isQuiet = false
+    /// The connection that reads is to a standby: what is notified may not be there yet.
+    var readsFromStandby = false
+
+    static let probePrefix = "probe:"
+    /// How long after the last event looks begin to become rarer.
+    private static let liveliness = Duration.seconds(10)
+
+    init(_ options: ListeningOptions) { self.options = options }
+
+    // MARK: Tails come and go
+
+    /// Returns whether a connection is to be made.
+    mutating func start(at now: Instant) -> Bool {
+        lastActivity = now
+        guard !isStarted else {
+            if isQuiet { nextLook = now }
+            return false
+        }
+        isStarted = true
+        shown = .reconnecting(.starting)
+        nextLook = now + options.pollInterval
+        return true
+    }
+
+    /// Returns whether the connection is to be given back.
+    mutating func stop() -> Bool {
+        defer { self = ListenerMachine(options) }
+        return isStarted
+    }
+
+    /// Events come: they may go on coming.
+    mutating func noteActivity(at now: Instant) {
+        lastActivity = now
+        guard isStarted, shown != .listening || readsFromStandby else { return }
+        nextLook = min(nextLook ?? now, now + (isQuiet ? .zero : options.pollInterval))
+    }
+
+    // MARK: The connection
+
+    mutating func connected(isBehindPooler: Bool, isStandby: Bool, at now: Instant) -> [Action] {
+        isConnected = true
+        guard options.isEnabled else { return poll(.turnedOff, at: now) }
+        guard !isBehindPooler else { return poll(.pooler, at: now) }
+        guard !isStandby else { return poll(.standby, askingAgainAt: now + options.probeInterval, at: now) }
+        return [.listen]
+    }
+
+    /// Not yet `listening`: that takes a probe that arrives. Until then we look.
+    mutating func listened(at now: Instant) -> [Action] {
+        hasListened = true
+        obstacle = nil
+        nextListen = nil
+        nextProbe = now
+        nextLook = now
+        return tick(at: now)
+    }
+
+    mutating func listenRefused(sqlState: String, at now: Instant) -> [Action] {
+        let reason: ListeningState.Reason =
+            switch sqlState {
+            case "42501": .noPermission
+            case "25006": .standby
+            default: .refused
+            }
+        // A standby may be promoted, a right granted.
+        return poll(reason, askingAgainAt: now + options.probeInterval, at: now)
+    }
+
+    /// How long to leave the connection ended; nil: for good, nobody tails.
+    mutating func lost(_ message: String, at now: Instant) -> (pause: Duration?, actions: [Action]) {
+        isConnected = false
+        hasListened = false
+        obstacle = nil
+        probe = nil
+        nextProbe = nil
+        nextListen = nil
+        let reason = resetReason ?? .connectionLost(message)
+        resetReason = nil
+        guard isStarted else { return (nil, []) }
+        // A connection would wake the server that has just gone to sleep.
+        if isQuiet { return (options.quietInterval, []) }
+        shown = .reconnecting(reason)
+        nextLook = now
+        // Deaf again and again: what is in between does not change in a second.
+        let pause = misses < 2 ? .zero : min(.seconds(60), .seconds(1) * (1 << min(misses, 6)))
+        return (pause, tick(at: now))
+    }
+
+    private mutating func poll(
+        _ reason: ListeningState.Reason,
+        askingAgainAt time: Instant? = nil,
+        at now: Instant
+    ) -> [Action] {
+        obstacle = reason
+        probe = nil
+        nextProbe = nil
+        nextListen = time
+        nextLook = now
+        shown = .polling(reason)
+        return tick(at: now)
+    }
+
+    // MARK: Probes
+
+    /// A notification that says it is a probe: ours, another process's, or anybody's.
+    mutating func heard(_ token: String, at now: Instant) {
+        guard probe?.token == token else { return }
+        probe = nil
+        misses = 0
+        nextProbe = now + options.probeInterval
+        if shown != .listening { nextLook = now + lookInterval(at: now, isListening: true) }
+        shown = .listening
+    }
+
+    /// The server has taken the probe that was sent.
+    mutating func probeTaken(_ token: String, at now: Instant) {
+        if probe?.token == token { probe?.takenAt = now }
+    }
+
+    /// The probe could not be sent. That says nothing about the listener's ears, but nothing proves them either.
+    mutating func probeFailed(_ token: String, sqlState: String?, at now: Instant) -> [Action] {
+        guard probe?.token == token else { return [] }
+        probe = nil
+        nextLook = now
+        switch sqlState {
+        case "54000":
+            shown = .polling(.queueFull)
+            nextProbe = now + .seconds(1)
+            return [.clearQueue] + tick(at: now)
+        case "42501":
+            shown = .polling(.noPermission)
+            nextProbe = now + options.probeInterval
+        default:
+            shown = .polling(.heartbeatMissed)
+            nextProbe = now + options.probeTimeout
+        }
+        return tick(at: now)
+    }
+
+    // MARK: Time
+
+    /// When to call `tick` next.
+    var deadline: Instant? {
+        guard isStarted else { return nil }
+        let overdue = probe.flatMap { probe in
+            probe.takenAt.map { $0 + options.probeTimeout }
+                ?? (probe.isOverdue ? nil : probe.sentAt + options.probeTimeout)
+        }
+        let quiet = isQuiet ? nil : options.idleAfter.map { lastActivity + $0 }
+        return [nextLook, nextProbe, nextListen, overdue, quiet].compactMap { $0 }.min()
+    }
+
+    mutating func tick(at now: Instant) -> [Action] {
+        guard isStarted else { return [] }
+        var actions = changeQuiet(at: now)
+        if let probe, let takenAt = probe.takenAt, takenAt + options.probeTimeout <= now {
+            self.probe = nil
+            shown = .polling(.heartbeatMissed)
+            resetReason = .heartbeatMissed
+            misses += 1
+            nextLook = now
+            actions.append(.reconnect)
+        } else if let probe, probe.takenAt == nil, !probe.isOverdue, probe.sentAt + options.probeTimeout <= now {
+            // It is the other connection that does not answer; it has its own deadline.
+            self.probe?.isOverdue = true
+            shown = .polling(.heartbeatMissed)
+            nextLook = now
+        }
+        if let time = nextListen, time <= now {
+            nextListen = nil
+            actions.append(.listen)
+        }
+        if hasListened, probe == nil, let time = nextProbe, time <= now {
+            let token = Self.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
+            probe = Probe(token: token, sentAt: now)
+            nextProbe = nil
+            actions.append(.probe(token))
+        }
+        if let time = nextLook, time <= now {
+            nextLook = now + lookInterval(at: now, isListening: shown == .listening)
+            actions.append(.look)
+        }
+        return actions
+    }
+
+    /// Goes to sleep, or wakes up.
+    private mutating func changeQuiet(at now: Instant) -> [Action] {
+        let wasQuiet = isQuiet
+        isQuiet = options.idleAfter.map { now - lastActivity >= $0 } ?? false
+        if isQuiet, !wasQuiet {
+            probe = nil
+            nextProbe = nil
+            nextListen = nil
+            nextLook = now + options.quietInterval
+            shown = .polling(.quiet)
+        } else if wasQuiet, !isQuiet {
+            shown = obstacle.map { .polling($0) } ?? .reconnecting(.starting)
+            nextLook = now
+            if hasListened { nextProbe = now }
+            if isConnected, obstacle != nil, obstacle != .turnedOff, obstacle != .pooler { nextListen = now }
+            // It waits for the end of the long pause.
+            if !isConnected { return [.reconnect] }
+        }
+        return []
+    }
+
+    private func lookInterval(at now: Instant, isListening: Bool) -> Duration {
+        if isQuiet { return options.quietInterval }
+        if isListening, !readsFromStandby { return options.checkInterval }
+        let silence = now - lastActivity
+        let slowest = isListening ? options.checkInterval : options.slowPollInterval
+        guard silence > Self.liveliness else { return min(slowest, options.pollInterval) }
+        return max(options.pollInterval, min(slowest, silence / 20))
+    }
+}

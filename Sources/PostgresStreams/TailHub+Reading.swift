@@ -1,0 +1,145 @@
+import LibPQ
+
+/// Reading for those that wait and may have something, and handing out what was read.
+extension TailHub {
+    /// More tails in one query would make those that come first wait for the others' rows.
+    private static let sourcesPerQuery = 256
+    /// How many events one query of several tails may bring.
+    private static let eventsPerQuery = 4096
+
+    /// A connection that reads.
+    private enum Route {
+        case listener(number: Int, Session)
+        case reader(number: Int)
+
+        /// Tells one connection from another, over both kinds.
+        var connection: Int {
+            switch self {
+            case .listener(let number, _): 2 * number + 1
+            case .reader(let number): 2 * number
+            }
+        }
+    }
+
+    func read() {
+        let work: ([TailRegistry.Query], Route)? = state.withLock { state in
+            guard !state.isReading, !state.isClosed else { return nil }
+            let route = route(unless: state.lostRoute)
+            let queries = state.registry.takeQueries(limit: Self.sourcesPerQuery, connection: route.connection)
+            state.isReading = !queries.isEmpty
+            return queries.isEmpty ? nil : (queries, route)
+        }
+        if let (queries, route) = work { read(queries, by: route) }
+    }
+
+    /// The listener's connection, where it hears and is not known to be gone; otherwise the reader's.
+    private func route(unless lost: Int) -> Route {
+        if let listening = listener.route, listening.number > lost {
+            return .listener(number: listening.number, listening.session)
+        }
+        return .reader(number: reader.connectionNumber)
+    }
+
+    private func read(_ queries: [TailRegistry.Query], by route: Route) {
+        var parameters = Parameters()
+        // One more than a page: whether it comes says whether there is more.
+        let limit: Int
+        if queries.count == 1 {
+            limit = (queries[0].isLong ? 4 * pageSize : pageSize) + 1
+            parameters.append(queries[0].stream.text)
+            parameters.append(queries[0].position)
+        } else {
+            limit = min(pageSize, max(8, Self.eventsPerQuery / queries.count)) + 1
+            parameters.append(array: queries.lazy.map(\.stream.text))
+            parameters.append(array: queries.lazy.map(\.position))
+        }
+        parameters.append(limit)
+        let statement = queries.count == 1 ? statements.page : statements.tailPages
+        switch route {
+        case .listener(let number, let session):
+            session.submit([
+                Batch([(statement, parameters)]) { [weak self] outcome in
+                    self?.answered(queries, limit: limit, by: route, self?.result(of: outcome, over: number))
+                }
+            ])
+        case .reader:
+            reader.send(statement, parameters, deadline: .now + patience) { [weak self] in
+                self?.answered(queries, limit: limit, by: route, $0)
+            }
+        }
+    }
+
+    /// What the listener's connection answered; nil: ask again.
+    private func result(
+        of outcome: Result<[QueryResult], BatchFailure>,
+        over number: Int
+    ) -> Result<QueryResult, JournalError>? {
+        switch outcome {
+        case .success(let results): return results.last.map { .success($0) }
+        case .failure(.connectionLost):
+            state.withLock { $0.lostRoute = max($0.lostRoute, number) }
+            return nil
+        case .failure(.refused(let message)):
+            return SQLState.isWorthRetrying(message.sqlState) ? nil : .failure(JournalError(message, outcome: nil))
+        }
+    }
+
+    private func answered(
+        _ queries: [TailRegistry.Query],
+        limit: Int,
+        by route: Route,
+        _ result: Result<QueryResult, JournalError>?
+    ) {
+        var deliveries: [(Delivery, Result<TailPage, JournalError>)] = []
+        var result = result
+        // Asked on one connection, answered on another: what had to be compared was not.
+        if case .reader(let number) = route, reader.connectionNumber != number { result = nil }
+        // No answer in time: the reader connects anew.
+        if case .failure(let error) = result, error.code == .unreachable { result = nil }
+        let mayLag = if case .reader = route { reader.isOnStandby } else { false }
+        let pages: [[EventRow]] =
+            if case .success(let result) = result { Self.rows(result, count: queries.count) } else { [] }
+        state.withLock { state in
+            state.isReading = false
+            var consumers: [Int] = []
+            switch result {
+            case nil: state.registry.readAgain(queries)
+            case .failure(let error): consumers = queries.compactMap { state.registry.failed($0, error) }
+            case .success:
+                consumers = zip(queries, pages).compactMap { query, rows in
+                    let endsLarge = rows.last.map { $0.event.json.utf8Count > PageReader.largeEventByteCount } ?? false
+                    return state.registry.read(
+                        query,
+                        rows,
+                        isFull: rows.count >= limit || endsLarge,
+                        connection: route.connection,
+                        mayLag: mayLag
+                    )
+                }
+            }
+            for consumer in consumers {
+                guard let taken = state.registry.take(consumer),
+                    let delivery = state.deliveries.removeValue(forKey: consumer)
+                else { continue }
+                deliveries.append((delivery, taken))
+            }
+        }
+        // First the wire, then the consumers.
+        read()
+        for (delivery, result) in deliveries { delivery.set(result) }
+        if !deliveries.isEmpty { listener.noteActivity() }
+    }
+
+    /// The rows of each tail of a query, in order.
+    private static func rows(_ result: QueryResult, count: Int) -> [[EventRow]] {
+        if count == 1 { return [(0..<result.rowCount).compactMap { EventRow(result, row: $0) }] }
+        var rows = [[EventRow]](repeating: [], count: count)
+        for row in 0..<result.rowCount {
+            guard let ordinal = result.integer(row: row, column: 0), rows.indices.contains(ordinal - 1),
+                let event = EventRow(result, row: row, firstColumn: 1)
+            else { continue }
+            rows[ordinal - 1].append(event)
+        }
+        return rows
+    }
+}

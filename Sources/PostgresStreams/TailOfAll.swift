@@ -1,0 +1,44 @@
+import TisynStreams
+
+/// The events of many streams as they are committed, those that are created later included; see `Journal.tailAll`.
+public struct TailOfAll: AsyncSequence, Sendable {
+    public typealias Element = RecordedEvent
+
+    let journal: Journal
+    let prefix: String
+    let start: TailStart
+
+    public func makeAsyncIterator() -> Iterator { Iterator(tail: self) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        private let tail: TailOfAll
+        private var subscription: TailSubscription?
+        private var page: TailPage?
+        private var index = 0
+        private var isEnded = false
+
+        init(tail: TailOfAll) { self.tail = tail }
+
+        public mutating func next() async throws -> RecordedEvent? {
+            guard !isEnded else { return nil }
+            while true {
+                if let page, index < page.rows.count {
+                    defer { index += 1 }
+                    return page.rows[index].recorded(in: page.stream)
+                }
+                do {
+                    let subscription =
+                        subscription
+                        ?? TailSubscription(hub: tail.journal.tails, prefix: tail.prefix, from: tail.start)
+                    self.subscription = subscription
+                    page = try await subscription.next()
+                    index = 0
+                } catch {
+                    isEnded = true
+                    subscription = nil
+                    throw error
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import Foundation
+import LibPQFloor
+import PostgresStreams
+import Synchronization
+import TisynStreams
+
+/// Measures tails in another process beside what a C program does with LISTEN, poll and SELECT on the same server.
+struct TailBenchmark: Sendable {
+    let databaseURL: String
+    let schema: String
+    var seconds = 4.0
+    var rounds = 3
+
+    private static let floorStreams = Atomic<Int>(-1_000_000_000)
+
+    var quotedSchema: String { "\"\(schema)\"" }
+
+    func prefix() -> String { "bench/tail/\(String(UInt64.random(in: .min ... .max), radix: 36))/" }
+
+    /// The floors block for as long as they measure: not on the cooperative pool.
+    func onThread<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: body()) }
+        }
+    }
+
+    func check<T>(_ error: T) throws {
+        let text = withUnsafeBytes(of: error) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        guard text.isEmpty else { throw BenchmarkError(description: "floor: \(text)") }
+    }
+
+    // MARK: Appends at a rate
+
+    /// `rate` appends a second in turn over `tails` streams: from the append's start, and from its answer, to delivery.
+    func paced(_ journal: Journal, tails: Int, rate: Double) async throws -> [TailBenchmarkRow] {
+        var floors: [TailBenchmarkRow] = []
+        var ours: [TailBenchmarkRow] = []
+        for _ in 0..<rounds {
+            floors.append(try await pacedFloor(tails: tails, rate: rate))
+            ours.append(try await pacedOurs(journal, tails: tails, rate: rate))
+        }
+        let floor = TailBenchmarkRow.median(floors)
+        var our = TailBenchmarkRow.median(ours)
+        our.figures += floor.figures.prefix(4).map { ($0.name + "Ratio", our[$0.name] / $0.value) }
+        return [floor, our]
+    }
+
+    private func latencies(_ name: String, _ start: [Double], _ acknowledged: [Double]) -> TailBenchmarkRow {
+        let (start, acknowledged) = (start.sorted(), acknowledged.sorted())
+        func quantile(_ samples: [Double], _ percent: Int) -> Double {
+            samples.isEmpty ? .nan : samples[samples.count * percent / 100]
+        }
+        return TailBenchmarkRow(
+            name: name,
+            figures: [
+                ("startP50", quantile(start, 50)), ("startP99", quantile(start, 99)),
+                ("acknowledgedP50", quantile(acknowledged, 50)), ("acknowledgedP99", quantile(acknowledged, 99)),
+                ("max", start.last ?? .nan),
+            ]
+        )
+    }
+
+    private func pacedFloor(tails: Int, rate: Double) async throws -> TailBenchmarkRow {
+        let first = Self.floorStreams.subtract(tails, ordering: .relaxed).newValue
+        let figures = await onThread {
+            floor_tail(databaseURL, quotedSchema, first, Int32(tails), rate, seconds, AppendBenchmark.eventText)
+        }
+        try check(figures.error)
+        return TailBenchmarkRow(
+            name: "floor: \(tails) tails, \(Int(rate)) inserts/s",
+            figures: [
+                ("startP50", figures.start_p50_microseconds), ("startP99", figures.start_p99_microseconds),
+                ("acknowledgedP50", figures.acknowledged_p50_microseconds),
+                ("acknowledgedP99", figures.acknowledged_p99_microseconds),
+            ]
+        )
+    }
+
+    private struct Written: Sendable {
+        var stream: Int
+        var position: Int
+        var start: Int
+        var acknowledged: Int
+    }
+
+    private func pacedOurs(_ journal: Journal, tails: Int, rate: Double) async throws -> TailBenchmarkRow {
+        let prefix = prefix()
+        let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
+        defer { reader.kill() }
+        let event = try DurableEvent(AppendBenchmark.eventText)
+        let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
+        let clock = ContinuousClock()
+        let begin = clock.now
+        var written: [Written] = []
+        for number in 0..<Int(rate * seconds) {
+            try await clock.sleep(until: begin + .seconds(Double(number) / rate), tolerance: .zero)
+            let start = MonotonicTime.now.nanoseconds
+            let position = try await streams[number % tails].append(event)
+            written.append(
+                Written(
+                    stream: number % tails,
+                    position: position,
+                    start: start,
+                    acknowledged: MonotonicTime.now.nanoseconds
+                )
+            )
+        }
+        let report = try await finish(streams, reader)
+        return try row("\(tails) tails, \(Int(rate)) appends/s", written.dropFirst(written.count / 5), report)
+    }
+
+    /// Starts a reader with a first event in each stream.
+    func start(
+        _ journal: Journal,
+        prefix: String,
+        tails: Int,
+        sample: Int = 1,
+        polls: Bool = false
+    ) async throws -> (TailBenchmarkReader, memory: (base: Int, ready: Int)) {
+        let event = try DurableEvent(AppendBenchmark.eventText)
+        try await each(tails) { try await journal.stream("\(prefix)\($0)").append(event) }
+        let reader = try TailBenchmarkReader(self, prefix: prefix, tails: tails, sample: sample, polls: polls)
+        return (reader, try await reader.ready())
+    }
+
+    /// Ends all streams, and waits until the reader has seen it.
+    private func finish(_ streams: [PostgresStream], _ reader: TailBenchmarkReader) async throws
+        -> TailBenchmarkReader.Report
+    {
+        try await each(streams.count) { try await streams[$0].append(.close(.root, .ok(nil))) }
+        return try await reader.report()
+    }
+
+    func each(_ count: Int, _ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for worker in 0..<min(64, count) {
+                group.addTask { for number in stride(from: worker, to: count, by: 64) { try await body(number) } }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func row(
+        _ name: String,
+        _ written: some Sequence<Written>,
+        _ report: TailBenchmarkReader.Report
+    ) throws -> TailBenchmarkRow {
+        var start: [Double] = []
+        var acknowledged: [Double] = []
+        for event in written {
+            guard let time = report.delivered[event.stream]?[event.position] else { continue }
+            start.append(Double(time - event.start) / 1e3)
+            acknowledged.append(Double(time - event.acknowledged) / 1e3)
+        }
+        guard !start.isEmpty else { throw BenchmarkError(description: "\(name): nothing was delivered") }
+        return latencies(name, start, acknowledged)
+    }
+
+    // MARK: Full speed
+
+    /// `writers` tasks that append as fast as they can, each to a stream of its own; all tailed by the other process.
+    func fullSpeed(_ journal: Journal, writers: Int) async throws -> TailBenchmarkRow {
+        let sample = 16
+        let prefix = prefix()
+        let (reader, memory) = try await start(journal, prefix: prefix, tails: writers, sample: sample)
+        defer { reader.kill() }
+        let event = try DurableEvent(AppendBenchmark.eventText)
+        let streams = try (0..<writers).map { try journal.stream("\(prefix)\($0)") }
+        let clock = ContinuousClock()
+        let begin = clock.now
+        let end = begin + .seconds(seconds)
+        let (written, count): ([Written], Int) = try await withThrowingTaskGroup(of: ([Written], Int).self) { group in
+            for number in 0..<writers {
+                group.addTask {
+                    var written: [Written] = []
+                    var count = 0
+                    while clock.now < end {
+                        let start = MonotonicTime.now.nanoseconds
+                        let position = try await streams[number].append(event)
+                        count += 1
+                        guard position % sample == 0 else { continue }
+                        let now = MonotonicTime.now.nanoseconds
+                        written.append(
+                            Written(stream: number, position: position, start: start, acknowledged: now)
+                        )
+                    }
+                    return (written, count)
+                }
+            }
+            return try await group.reduce(into: ([], 0)) { sum, part in
+                sum.0 += part.0
+                sum.1 += part.1
+            }
+        }
+        let elapsed = (clock.now - begin) / .seconds(1)
+        let report = try await finish(streams, reader)
+        var row = try row("\(writers) writers at full speed, each stream tailed", written, report)
+        row.figures += [
+            ("appendsPerSecond", Double(count) / elapsed),
+            ("appended", Double(count + 2 * writers)), ("delivered", Double(report.count)),
+            ("memoryAtStartMiB", Double(memory.ready) / 1024),
+            ("memoryMaxMiB", Double(report.memory.max() ?? 0) / 1024),
+            ("memoryEndMiB", Double(report.memory.last ?? 0) / 1024),
+        ]
+        return row
+    }
+}

@@ -1,0 +1,114 @@
+import ArgumentParser
+import LibPQFloor
+import PostgresStreams
+import PrivatePostgres
+
+/// `bench tail`: how soon a tail in another process has an event, and what tails cost.
+struct TailBenchmarkCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail",
+        abstract: "Measure tails in another process.",
+        discussion: """
+            By default: appends at a steady rate over streams that a second process tails; from the append's start and from \
+            its answer to the event's delivery, in microseconds. The floor is a C program's INSERT, NOTIFY, LISTEN, poll and \
+            SELECT over bare libpq at the same rate. Each is measured in turn, --rounds times; medians count.
+
+              durable-streams bench tail --tails 1 --rate 200
+              durable-streams bench tail --tails 1000 --rate 1000 --json
+              durable-streams bench tail --writers 64        at full speed, each stream tailed
+              durable-streams bench tail --tails 10000 --rate 0              idle: memory, and the server's transactions
+              durable-streams bench tail --tails 1000 --rate 0 --polling     the same without notifications
+              durable-streams bench tail --catch-up 1000000                  beside COPY of the same rows
+              durable-streams bench tail --processes 100                     what a NOTIFY costs then
+
+            Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
+            its own, which it creates and drops.
+            """
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Option(help: ArgumentHelp("How many streams are tailed.", valueName: "n"))
+    var tails = 1
+
+    @Option(help: ArgumentHelp("Appends per second over all streams; 0: none, the tails are idle.", valueName: "n"))
+    var rate = 200.0
+
+    @Option(help: ArgumentHelp("Append at full speed by so many writers instead.", valueName: "n"))
+    var writers: Int?
+
+    @Option(name: .customLong("catch-up"), help: ArgumentHelp("Tail so many events that are there.", valueName: "n"))
+    var catchUp: Int?
+
+    @Option(help: ArgumentHelp("Notify while so many processes tail.", valueName: "n"))
+    var processes: Int?
+
+    @Flag(help: "With --rate 0: without notifications.")
+    var polling = false
+
+    @Option(help: ArgumentHelp("How long each round of each row is measured.", valueName: "seconds"))
+    var seconds = 4.0
+
+    @Option(help: ArgumentHelp("How often each row is measured.", valueName: "n"))
+    var rounds = 3
+
+    @Flag(help: "Print each row as a JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard (1...100_000).contains(tails), (0...100_000).contains(rate) else {
+            throw ValidationError("--tails takes 1 to 100,000, --rate 0 to 100,000")
+        }
+        guard seconds > 0, seconds <= 3600, (1...100).contains(rounds), rate * seconds <= 10_000_000 else {
+            throw ValidationError("--seconds takes more than 0 and at most 3,600, --rounds 1 to 100")
+        }
+        guard [writers, catchUp, processes].compactMap({ $0 }).allSatisfy({ $0 > 1 }) else {
+            throw ValidationError("--writers, --catch-up and --processes take 2 or more")
+        }
+        guard !polling || rate == 0 else { throw ValidationError("--polling goes with --rate 0") }
+    }
+
+    func run() async throws {
+        if let url = connection.givenURL {
+            try await measure(url)
+        } else {
+            let options = PrivatePostgres.Options(settings: ["max_connections": "1000"])
+            try await withPrivatePostgres(options) { server in try await measure(server.databaseURL) }
+        }
+    }
+
+    private func measure(_ url: String) async throws {
+        let schema = "durable_streams_bench_" + String(UInt32.random(in: .min ... .max), radix: 36)
+        var configuration = connection.configuration
+        configuration.databaseURL = url
+        configuration.schema = schema
+        let benchmark = TailBenchmark(databaseURL: url, schema: schema, seconds: seconds, rounds: rounds)
+        do {
+            try await withJournal(configuration, migrate: true) { journal in
+                for row in try await rows(benchmark, journal) {
+                    try await Output.standard.write(Array((json ? row.json : row.line).utf8))
+                }
+            }
+            try drop(schema, url)
+        } catch {
+            try drop(schema, url)
+            throw error
+        }
+        try await Output.standard.finish()
+    }
+
+    private func rows(_ benchmark: TailBenchmark, _ journal: Journal) async throws -> [TailBenchmarkRow] {
+        if let writers { return [try await benchmark.fullSpeed(journal, writers: writers)] }
+        if let catchUp { return try await benchmark.catchUp(journal, count: catchUp) }
+        if let processes { return try await benchmark.processes(journal, count: processes) }
+        if rate == 0 { return [try await benchmark.idle(journal, tails: tails, polls: polling)] }
+        return try await benchmark.paced(journal, tails: tails, rate: rate)
+    }
+
+    private func drop(_ schema: String, _ url: String) throws {
+        let error = String(
+            cString: floor_execute(url, "set client_min_messages = error; drop schema if exists \(schema) cascade")
+        )
+        if !error.isEmpty { throw ToolError(.unavailable, "schema \(schema) could not be dropped: \(error)") }
+    }
+}

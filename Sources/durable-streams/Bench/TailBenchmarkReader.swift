@@ -1,0 +1,63 @@
+import Foundation
+
+/// A reader process of `bench tail`, and what it says.
+final class TailBenchmarkReader: Sendable {
+    struct Report: Sendable {
+        /// When each noted event was delivered, in nanoseconds, by stream and position.
+        var delivered: [Int: [Int: Int]] = [:]
+        var count = 0
+        /// In KiB.
+        var memory: [Int] = []
+    }
+
+    private let process: ChildProcess
+
+    init(_ benchmark: TailBenchmark, prefix: String, tails: Int, sample: Int = 1, polls: Bool = false) throws {
+        let arguments = [
+            "bench", "tail-reader", "--schema", benchmark.schema, "--prefix", prefix, "--tails", "\(tails)",
+            "--sample", "\(sample)",
+        ]
+        process = try ChildProcess(arguments + (polls ? ["--polling"] : []), databaseURL: benchmark.databaseURL)
+    }
+
+    /// Waits until every tail has had its first event and hears.
+    ///
+    /// - Returns: the memory without the tails and with them, in KiB.
+    func ready() async throws -> (base: Int, ready: Int) {
+        var base = 0
+        while let lines = try await process.lines.next() {
+            for line in lines {
+                let words = Self.words(line)
+                if words.first == "base" { base = Int(words[1]) ?? 0 }
+                if words.first == "ready" { return (base, Int(words[1]) ?? 0) }
+            }
+        }
+        throw BenchmarkError(description: "the reader ended before it was ready: \(await process.end)")
+    }
+
+    /// Waits until all tails have ended.
+    func report() async throws -> Report {
+        var report = Report()
+        while let lines = try await process.lines.next() {
+            for line in lines {
+                let words = Self.words(line)
+                let numbers = words.dropFirst().compactMap { Int($0) }
+                switch words.first {
+                case "memory": report.memory += numbers
+                case "event": report.delivered[numbers[0], default: [:]][numbers[1]] = numbers[2]
+                case "done":
+                    report.count = numbers[0]
+                    return report
+                default: break
+                }
+            }
+        }
+        throw BenchmarkError(description: "the reader ended early: \(await process.end)")
+    }
+
+    func kill() { process.kill() }
+
+    private static func words(_ line: ChildProcess.Line) -> [Substring] {
+        String(decoding: line.text, as: UTF8.self).split(separator: " ")
+    }
+}

@@ -1,0 +1,34 @@
+import Foundation
+
+/// One measured row of `bench tail`: figures by name, in order.
+struct TailBenchmarkRow: Sendable {
+    var name: String
+    var figures: [(name: String, value: Double)]
+
+    subscript(_ name: String) -> Double { figures.first { $0.name == name }?.value ?? .nan }
+
+    /// Each figure's median over several runs of the same row.
+    static func median(_ rows: [TailBenchmarkRow]) -> TailBenchmarkRow {
+        guard var row = rows.first else { return TailBenchmarkRow(name: "", figures: []) }
+        for index in row.figures.indices {
+            let values = rows.map { $0.figures[index].value }.sorted()
+            row.figures[index].value = values[values.count / 2]
+        }
+        return row
+    }
+
+    var line: String {
+        let figures = figures.map { "\($0.name) \(Self.text($0.value))" }.joined(separator: "  ")
+        return name + "\n    " + figures + "\n"
+    }
+
+    var json: String {
+        let figures = figures.map { ",\"\($0.name)\":\($0.value.isFinite ? Self.text($0.value) : "null")" }.joined()
+        return "{\"name\":\"\(name)\"\(figures)}\n"
+    }
+
+    private static func text(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15
+            ? "\(Int(value))" : String(format: abs(value) < 10 ? "%.3f" : "%.1f", value)
+    }
+}

@@ -1,0 +1,252 @@
+import Testing
+
+@testable import PostgresStreams
+
+/// The listener's decisions, on a clock of their own.
+@Suite("The listener machine")
+struct ListenerMachineTests {
+    @Test("it listens, probes, and is listening once the probe is heard")
+    func listening() throws {
+        var log = ListenerTranscript()
+        #expect(log.start() == "connect")
+        #expect(log.machine.shown == .reconnecting(.starting))
+        #expect(log.connected() == "listen")
+        #expect(log.listened() == "probe look")
+        #expect(log.machine.shown == .reconnecting(.starting))
+        log.hear()
+        #expect(log.machine.shown == .listening)
+        #expect(log.wait() == "10.0: look")
+        #expect(log.wait() == "5.0: probe")
+        log.hear()
+        #expect(log.wait() == "5.0: look")
+    }
+
+    @Test("a probe that the server took and that does not arrive: it polls at once and connects anew")
+    func deaf() {
+        var log = ListenerTranscript.listening()
+        #expect(log.wait() == "10.0: look")
+        #expect(log.wait() == "5.0: probe")
+        log.taken()
+        #expect(log.wait() == "5.0: reconnect look")
+        #expect(log.machine.shown == .polling(.heartbeatMissed))
+        #expect(log.lost("closed") == "0.0: look")
+        #expect(log.machine.shown == .reconnecting(.heartbeatMissed))
+        #expect(log.wait() == "1.0: look", "after 20 s without an event")
+        #expect(log.connected() == "listen")
+        #expect(log.listened() == "probe look")
+        log.hear()
+        #expect(log.machine.shown == .listening)
+    }
+
+    @Test("deaf again and again, it leaves more and more time before it connects anew")
+    func deafForGood() {
+        var log = ListenerTranscript.listening()
+        var pauses: [String] = []
+        for _ in 0..<8 {
+            while !log.sawProbe { _ = log.wait() }
+            log.taken()
+            while !log.wait().contains("reconnect") {}
+            pauses.append(String(log.lost("closed").prefix { $0 != ":" }))
+            _ = log.connected()
+            _ = log.listened()
+        }
+        #expect(pauses == ["0.0", "4.0", "8.0", "16.0", "32.0", "60.0", "60.0", "60.0"])
+    }
+
+    @Test("a probe that the server does not take says nothing of the listener: it polls, and connects nothing anew")
+    func notTaken() {
+        var log = ListenerTranscript.listening()
+        #expect(log.wait() == "10.0: look")
+        #expect(log.wait() == "5.0: probe")
+        #expect(log.wait() == "5.0: look")
+        #expect(log.machine.shown == .polling(.heartbeatMissed))
+        #expect(!log.wait().contains("reconnect"))
+        log.hear()
+        #expect(log.machine.shown == .listening)
+    }
+
+    @Test("somebody else's probe proves nothing")
+    func forged() {
+        var log = ListenerTranscript()
+        _ = log.start()
+        _ = log.connected()
+        _ = log.listened()
+        log.machine.heard("probe:0", at: log.now)
+        log.machine.heard("probe:", at: log.now)
+        #expect(log.machine.shown == .reconnecting(.starting))
+    }
+
+    @Test("a full queue is cleared and asked again; a missing right is polled for")
+    func probeFailures() {
+        var log = ListenerTranscript.listening()
+        #expect(log.wait() == "10.0: look")
+        #expect(log.wait() == "5.0: probe")
+        #expect(log.probeFailed("54000") == "clear look")
+        #expect(log.machine.shown == .polling(.queueFull))
+        while !log.sawProbe { _ = log.wait() }
+        #expect(log.probeFailed("42501") == "look")
+        #expect(log.machine.shown == .polling(.noPermission))
+        while !log.sawProbe { _ = log.wait() }
+        #expect(log.probeFailed(nil) == "look")
+        #expect(log.machine.shown == .polling(.heartbeatMissed))
+        while !log.sawProbe { _ = log.wait() }
+        log.hear()
+        #expect(log.machine.shown == .listening)
+    }
+
+    @Test("behind a pooler, turned off or on a standby it polls and says why; a standby is asked again")
+    func obstacles() {
+        var log = ListenerTranscript()
+        _ = log.start()
+        #expect(log.connected(pooler: true) == "look")
+        #expect(log.machine.shown == .polling(.pooler))
+        #expect(log.lost("gone") == "0.0: look")
+        #expect(log.machine.shown == .reconnecting(.connectionLost("gone")))
+        #expect(log.connected(standby: true) == "look")
+        #expect(log.machine.shown == .polling(.standby))
+        while !log.saw("listen") { _ = log.wait() }
+        #expect(log.listenRefused("25006") == "look")
+        #expect(log.machine.shown == .polling(.standby))
+        while !log.saw("listen") { _ = log.wait() }
+        #expect(log.listened() == "probe look")
+        log.hear()
+        #expect(log.machine.shown == .listening)
+
+        var off = ListenerTranscript { $0.isEnabled = false }
+        _ = off.start()
+        #expect(off.connected() == "look")
+        #expect(off.machine.shown == .polling(.turnedOff))
+    }
+
+    @Test("looks are fast while events flow, and become rarer when they do not")
+    func polling() {
+        var log = ListenerTranscript { $0.isEnabled = false }
+        _ = log.start()
+        _ = log.connected()
+        #expect(log.wait() == "0.15: look")
+        #expect(log.wait() == "0.15: look")
+        log.now += .seconds(20)
+        _ = log.tick()
+        #expect(log.wait().hasPrefix("1.0"))
+        log.now += .seconds(3000)
+        _ = log.tick()
+        #expect(log.wait() == "2.0: look")
+        log.machine.noteActivity(at: log.now)
+        #expect(log.wait() == "0.15: look")
+    }
+
+    @Test("in idle mode it does nothing after a silence, not even reconnect, until something happens")
+    func quiet() {
+        var log = ListenerTranscript.listening { $0.idleAfter = .seconds(60) }
+        while log.machine.shown == .listening {
+            _ = log.wait()
+            if log.sawProbe { log.hear() }
+        }
+        #expect(log.machine.shown == .polling(.quiet))
+        #expect(log.lost("suspended") == "600.0: ")
+        #expect(log.wait() == "600.0: look")
+        log.machine.noteActivity(at: log.now)
+        #expect(log.tick() == "reconnect look")
+        #expect(log.machine.shown == .reconnecting(.starting))
+        #expect(log.lost("closed") == "0.0: look")
+        #expect(log.connected() == "listen")
+    }
+
+    @Test("when nobody tails it does nothing, and begins anew when somebody does")
+    func stopped() {
+        var log = ListenerTranscript.listening()
+        #expect(log.stop() == "disconnect")
+        #expect(log.machine.shown == .idle)
+        #expect(log.machine.deadline == nil)
+        #expect(log.lost("closed") == "nil: ")
+        #expect(log.start() == "connect")
+        #expect(log.machine.shown == .reconnecting(.starting))
+    }
+}
+
+/// A machine, the time it is, and what it says in short.
+private struct ListenerTranscript {
+    var machine: ListenerMachine
+    var now = ContinuousClock.now
+    private var token = ""
+    private var actions: [String] = []
+
+    init(_ change: (inout ListeningOptions) -> Void = { _ in }) {
+        var options = ListeningOptions()
+        change(&options)
+        machine = ListenerMachine(options)
+    }
+
+    static func listening(_ change: (inout ListeningOptions) -> Void = { _ in }) -> ListenerTranscript {
+        var log = ListenerTranscript(change)
+        _ = log.start()
+        _ = log.connected()
+        _ = log.listened()
+        log.hear()
+        return log
+    }
+
+    mutating func start() -> String { machine.start(at: now) ? "connect" : "" }
+
+    mutating func stop() -> String { machine.stop() ? "disconnect" : "" }
+
+    mutating func connected(pooler: Bool = false, standby: Bool = false) -> String {
+        text(machine.connected(isBehindPooler: pooler, isStandby: standby, at: now))
+    }
+
+    mutating func listened() -> String { text(machine.listened(at: now)) }
+
+    mutating func listenRefused(_ state: String) -> String { text(machine.listenRefused(sqlState: state, at: now)) }
+
+    mutating func lost(_ message: String) -> String {
+        let (pause, actions) = machine.lost(message, at: now)
+        return "\(pause.map(Self.seconds) ?? "nil"): \(text(actions))"
+    }
+
+    /// Our probe arrives.
+    mutating func hear() {
+        machine.heard(token, at: now)
+        actions = []
+    }
+
+    /// The server took our probe.
+    mutating func taken() { machine.probeTaken(token, at: now) }
+
+    mutating func probeFailed(_ state: String?) -> String { text(machine.probeFailed(token, sqlState: state, at: now)) }
+
+    mutating func tick() -> String { text(machine.tick(at: now)) }
+
+    /// Lets the time pass until there is something to do: how long that was, and what it is.
+    mutating func wait() -> String {
+        guard let deadline = machine.deadline else { return "for ever" }
+        let passed = max(.zero, deadline - now)
+        now = max(now, deadline)
+        return "\(Self.seconds(passed)): \(tick())"
+    }
+
+    /// Whether it was among the last things to do.
+    func saw(_ action: String) -> Bool { actions.contains(action) }
+
+    var sawProbe: Bool { saw("probe") }
+
+    private mutating func text(_ actions: [ListenerMachine.Action]) -> String {
+        self.actions = actions.map { action in
+            switch action {
+            case .listen: return "listen"
+            case .probe(let sent):
+                token = sent
+                return "probe"
+            case .look: return "look"
+            case .reconnect: return "reconnect"
+            case .clearQueue: return "clear"
+            }
+        }
+        return self.actions.joined(separator: " ")
+    }
+
+    private static func seconds(_ duration: Duration) -> String {
+        let hundredths = Int((duration / .milliseconds(10)).rounded())
+        return hundredths.isMultiple(of: 10)
+            ? "\(hundredths / 100).\(hundredths / 10 % 10)" : "\(Double(hundredths) / 100)"
+    }
+}

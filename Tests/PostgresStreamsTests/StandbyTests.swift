@@ -1,0 +1,134 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// Tails on a hot standby, and over a failover to one.
+@Suite(
+    "Standbys",
+    .serialized,
+    .timeLimit(.minutes(5)),
+    .enabled(if: TestServer.isPrivate, "starts and stops servers")
+)
+struct StandbyTests {
+    private func withStandby(
+        _ body: (_ primary: PrivatePostgres, _ standby: PrivatePostgres) async throws -> Void
+    ) async throws {
+        try await withPrivatePostgres { primary in
+            try await Migrator(.quiet(primary.databaseURL)).migrate()
+            try await withPrivatePostgres(.init(standbyOf: primary)) { standby in try await body(primary, standby) }
+        }
+    }
+
+    /// Both, in the order given.
+    private func url(_ servers: PrivatePostgres..., preferring sessions: String) -> String {
+        let hosts = servers.map(\.folder).joined(separator: ",")
+        let ports = servers.map { "\($0.port)" }.joined(separator: ",")
+        return "host=\(hosts) port=\(ports) user=postgres dbname=postgres target_session_attrs=\(sessions)"
+    }
+
+    private func eager(_ url: String) -> JournalConfiguration {
+        var configuration = JournalConfiguration.quiet(url)
+        configuration.listening.probeInterval = .milliseconds(200)
+        configuration.listening.pollInterval = .milliseconds(20)
+        return configuration
+    }
+
+    @Test("on a standby alone a tail polls and says why, and listens once it is promoted")
+    func alone() async throws {
+        try await withStandby { primary, standby in
+            try await withJournal(.quiet(primary.databaseURL)) { writing in
+                try await TailedStream.with(eager(standby.databaseURL)) { tailed in
+                    #expect(tailed.journal.server.isStandby)
+                    await tailed.journal.untilState(.polling(.standby))
+                    try await TailedStream.append(0..<5, by: writing)
+                    try await tailed.expect(0..<5)
+                    await primary.stop()
+                    try await withSQL(standby.databaseURL) { try await $0.run("select pg_promote()") }
+                    await tailed.journal.untilState(.listening)
+                }
+            }
+        }
+    }
+
+    @Test("a tail that prefers a standby for reading, and names the primary too, is told by the primary")
+    func listeningOnThePrimary() async throws {
+        try await withStandby { primary, standby in
+            var configuration = eager(url(standby, primary, preferring: "prefer-standby"))
+            configuration.listening.checkInterval = .seconds(3600)
+            try await TailedStream.with(configuration) { tailed in
+                #expect(tailed.journal.server.isStandby)
+                await tailed.journal.untilState(.listening)
+                // Appends find the primary too.
+                try await tailed.append(0..<5)
+                try await tailed.expect(0..<5)
+                #expect(tailed.journal.listeningState == .listening)
+                try await withSQL(standby.databaseURL) { sql in
+                    let readers = try await sql.integer(
+                        "select count(*) from pg_stat_activity where application_name = 'durable-streams'"
+                    )
+                    #expect(readers == 1)
+                }
+            }
+        }
+    }
+
+    @Test("a failover that lost nothing: the tail goes on where it was, on the new primary")
+    func failover() async throws {
+        try await withStandby { primary, standby in
+            try await TailedStream.with(eager(url(primary, standby, preferring: "any"))) { tailed in
+                await tailed.journal.untilState(.listening)
+                try await tailed.append(0..<3)
+                try await tailed.expect(0..<3)
+                try await caughtUp(standby, with: primary)
+                await primary.kill()
+                try await withSQL(standby.databaseURL) { try await $0.run("select pg_promote()") }
+                try await tailed.append(3..<6)
+                try await tailed.expect(3..<6)
+                await tailed.journal.untilState(.listening)
+            }
+        }
+    }
+
+    @Test("a failover that lost the end of the log: the tail ends, and names what it had and what is there")
+    func lostEnd() async throws {
+        try await withStandby { primary, standby in
+            try await TailedStream.with(eager(url(primary, standby, preferring: "any"))) { tailed in
+                await tailed.journal.untilState(.listening)
+                try await tailed.append(0..<3)
+                try await tailed.expect(0..<3)
+                try await caughtUp(standby, with: primary)
+                try await withSQL(standby.databaseURL) { sql in
+                    try await sql.run("alter system set primary_conninfo = ''")
+                    try await sql.run("select pg_reload_conf()")
+                    try await until { try await sql.integer("select count(*) from pg_stat_wal_receiver") == 0 }
+                }
+                try await tailed.append(3..<5)
+                try await tailed.expect(3..<5)
+                await primary.kill()
+                try await withSQL(standby.databaseURL) { try await $0.run("select pg_promote()") }
+                // Another writer goes on where the log now ends.
+                try await withJournal(.quiet(standby.databaseURL)) { other in
+                    let stream = try other.stream("s")
+                    for n in 0..<3 { try await stream.append(.close(CoroutineID("other.\(n)"), .ok(nil))) }
+                }
+                var delivered: [Int] = []
+                let error = await thrown { while let next = try await tailed.next() { delivered.append(next) } }
+                #expect(delivered.isEmpty)
+                #expect(error?.code == .logReplaced)
+                #expect(error?.expectedPosition == 4)
+            }
+        }
+    }
+
+    private func caughtUp(_ standby: PrivatePostgres, with primary: PrivatePostgres) async throws {
+        let written = try await withSQL(primary.databaseURL) {
+            try await $0.value("select pg_current_wal_insert_lsn()")
+        }
+        try await withSQL(standby.databaseURL) { sql in
+            try await until {
+                try await sql.value("select pg_last_wal_replay_lsn() >= '\(written)'::pg_lsn") == "t"
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// What ends, stops or deafens the connections of a tail: it goes on where it was.
+@Suite("Tails in trouble", .serialized, .timeLimit(.minutes(5)))
+struct TailFaultTests {
+    private static let victims = """
+        from pg_stat_activity where datname = current_database() and application_name = 'durable-streams'
+        """
+
+    /// Fast, so that nothing is waited for longer than needed.
+    private func eager(_ url: String) -> JournalConfiguration {
+        var configuration = JournalConfiguration.quiet(url)
+        configuration.listening.probeInterval = .milliseconds(200)
+        configuration.listening.probeTimeout = .seconds(2)
+        configuration.listening.pollInterval = .milliseconds(20)
+        configuration.readDeadline = .seconds(3)
+        return configuration
+    }
+
+    @Test("backends terminated while it starts, listens, polls, reads and reconnects: it goes on where it was")
+    func everyState() async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { killer in
+                try await withJournal(.quiet(url)) { writing in
+                    try await TailedStream.with(eager(url)) { tailed in
+                        var count = 0
+                        func more() async throws {
+                            try await TailedStream.append(count..<(count + 2), by: writing)
+                            try await tailed.expect(count..<(count + 2))
+                            count += 2
+                        }
+                        // While it starts, or shortly after.
+                        try await killer.run("select pg_terminate_backend(pid) \(Self.victims)")
+                        try await more()
+                        await tailed.journal.untilState(.listening)
+                        try await killer.run("select pg_terminate_backend(pid) \(Self.victims)")
+                        try await more()
+                        // While it reconnects, again and again.
+                        for _ in 0..<5 { try await killer.run("select pg_terminate_backend(pid) \(Self.victims)") }
+                        try await more()
+                        await tailed.journal.untilState(.listening)
+                        // While it reads: the table is locked, and the query waits.
+                        try await withSQL(url) { holder in
+                            try await holder.run("begin; lock table durable_streams.events in access exclusive mode")
+                            try await killer.run(
+                                "select pg_notify('durable_streams', left(encode(sha256('s'), 'hex'), 16))"
+                            )
+                            try await until {
+                                try await killer.integer(
+                                    "select count(*) \(Self.victims) and wait_event_type = 'Lock'"
+                                ) > 0
+                            }
+                            try await killer.run(
+                                "select pg_terminate_backend(pid) \(Self.victims) and wait_event_type = 'Lock'"
+                            )
+                            try await holder.run("commit")
+                        }
+                        try await more()
+                        await tailed.journal.untilState(.listening)
+                        try await more()
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a server that is restarted, however hard: the tail says since when it reconnects, and goes on where it was",
+        .enabled(if: TestServer.isPrivate, "stops the server")
+    )
+    func restarted() async throws {
+        try await withPrivatePostgres { server in
+            let url = server.databaseURL
+            try await Migrator(.quiet(url)).migrate()
+            try await TailedStream.with(eager(url)) { tailed in
+                var count = 0
+                for stop in [PrivatePostgres.StopMode.fast, .immediate, nil] {
+                    await tailed.journal.untilState(.listening)
+                    try await tailed.append(count..<(count + 1))
+                    try await tailed.expect(count..<(count + 1))
+                    if let stop { await server.stop(mode: stop) } else { await server.kill() }
+                    await tailed.journal.untilState { if case .reconnecting = $0 { true } else { false } }
+                    try await server.start()
+                    try await tailed.append((count + 1)..<(count + 2))
+                    try await tailed.expect((count + 1)..<(count + 2))
+                    count += 2
+                }
+            }
+        }
+    }
+
+    /// The URL of the same database through a proxy.
+    private func through(_ proxy: WireProxy, _ url: String) async throws -> String {
+        let server = try await TestServer.shared.server()
+        let database = try await withSQL(url) { try await $0.value("select current_database()") }
+        return "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
+            + "?sslmode=disable&gssencmode=disable&connect_timeout=2"
+    }
+
+    @Test(
+        "all bytes of a tailing journal are swallowed at once, and nobody is told: it is noticed, said, and got over",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func allSwallowed() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            var configuration = eager(try await through(proxy, url))
+            configuration.listening.probeTimeout = .milliseconds(500)
+            configuration.listening.checkInterval = .seconds(1)
+            try await withJournal(.quiet(url)) { writing in
+                try await TailedStream.with(configuration) { tailed in
+                    for round in 0..<2 {
+                        await tailed.journal.untilState(.listening)
+                        var states = tailed.journal.listeningStates().makeAsyncIterator()
+                        proxy.swallow { _ in true }
+                        try await TailedStream.append((2 * round)..<(2 * round + 2), by: writing)
+                        try await tailed.expect((2 * round)..<(2 * round + 2))
+                        var isReported = false
+                        while !isReported, let state = await states.next() {
+                            switch state {
+                            case .polling(.heartbeatMissed), .reconnecting(_, .heartbeatMissed): isReported = true
+                            default: break
+                            }
+                        }
+                        #expect(isReported)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a role that may not notify cannot prove that it hears: it polls, and says why",
+        .enabled(if: TestServer.isPrivate, "takes a right away as a superuser")
+    )
+    func noPermission() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                let database = try await sql.value("select current_database()")
+                let role = "no_notify_" + database.suffix(8)
+                try await sql.run("create role \(role) login")
+                try await sql.run("grant usage on schema durable_streams to \(role)")
+                try await sql.run("grant select on all tables in schema durable_streams to \(role)")
+                try await sql.run("revoke execute on function pg_notify(text, text) from public")
+                let configuration = eager(server.databaseURL(database: database, user: role))
+                try await withJournal(.quiet(url)) { writing in
+                    try await TailedStream.with(configuration) { tailed in
+                        await tailed.journal.untilState(.polling(.noPermission))
+                        try await TailedStream.append(0..<3, by: writing)
+                        try await tailed.expect(0..<3)
+                        try await sql.run("grant execute on function pg_notify(text, text) to public")
+                        await tailed.journal.untilState(.listening)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("in idle mode a silent tail asks the server nothing; an event still wakes it")
+    func quiet() async throws {
+        try await withTestDatabase { url in
+            var configuration = eager(url)
+            configuration.listening.idleAfter = .milliseconds(500)
+            try await withJournal(.quiet(url)) { writing in
+                try await TailedStream.with(configuration) { tailed in
+                    await tailed.journal.untilState(.listening)
+                    await tailed.journal.untilState(.polling(.quiet))
+                    try await TailedStream.append(0..<2, by: writing)
+                    try await tailed.expect(0..<2)
+                    await tailed.journal.untilState(.listening)
+                    await tailed.journal.untilState(.polling(.quiet))
+                    // The server has gone to sleep, and so cut its connections: nothing wakes it but work.
+                    try await withSQL(url) { sql in
+                        try await sql.run("select pg_terminate_backend(pid) \(Self.victims)")
+                        try await until { try await sql.integer("select count(*) \(Self.victims)") == 0 }
+                    }
+                    #expect(tailed.journal.listeningState == .polling(.quiet))
+                    let other = try tailed.journal.stream("t")
+                    async let first = other.tail().first { _ in true }
+                    await tailed.journal.untilState(.listening)
+                    try await TailedStream.append(2..<4, by: writing)
+                    try await tailed.expect(2..<4)
+                    try await writing.stream("t").append(.close("0", .ok(nil)))
+                    #expect(try await first?.position == 0)
+                }
+            }
+        }
+    }
+}

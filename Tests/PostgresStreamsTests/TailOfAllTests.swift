@@ -1,0 +1,122 @@
+import PostgresStreams
+import Testing
+import TisynStreams
+
+@Suite("Tailing every stream", .serialized, .timeLimit(.minutes(5)))
+struct TailOfAllTests {
+    /// The events of a tail until there are so many: ids by stream.
+    private func ids(_ tail: TailOfAll, count: Int) async throws -> [String: [String]] {
+        var ids: [String: [String]] = [:]
+        var rest = count
+        for try await event in tail {
+            #expect(ids[event.stream.text, default: []].count == event.position || count < 0)
+            ids[event.stream.text, default: []].append(event.event.coroutineID.encoded)
+            rest -= 1
+            if rest == 0 { break }
+        }
+        return ids
+    }
+
+    private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
+        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+    }
+
+    @Test("it brings each stream's events in order: streams there are, and streams created by others meanwhile")
+    func oldAndNew() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { writing in
+                try await withJournal(.with(url) { $0.listening.checkInterval = .seconds(3600) }) { tailing in
+                    for n in 0..<5 { try await append(0..<3, try writing.stream("old \(n)")) }
+                    async let seen = ids(tailing.tailAll(), count: 5 * 6 + 40 * 2)
+                    await tailing.untilState(.listening)
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for n in 0..<5 { group.addTask { try await append(3..<6, try writing.stream("old \(n)")) } }
+                        for n in 0..<40 { group.addTask { try await append(0..<2, try writing.stream("new \(n)")) } }
+                        try await group.waitForAll()
+                    }
+                    let found = try await seen
+                    #expect(found.count == 45)
+                    for (name, ids) in found {
+                        #expect(ids == (0..<(name.hasPrefix("old") ? 6 : 2)).map(String.init), "\(name)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("with a prefix only those; from the end only what comes, but all of a stream that is created later")
+    func prefixAndEnd() async throws {
+        try await withTestJournal { journal in
+            try await append(0..<4, try journal.stream("a/1"))
+            try await append(0..<4, try journal.stream("b/1"))
+            async let seen = ids(after: journal.tailAll(prefix: "a/", from: .end), count: 5)
+            await journal.untilState(.listening)
+            // The tail has asked for the ends when it has asked for anything at all.
+            try await append(0..<2, try journal.stream("b/2"))
+            try await append(4..<6, try journal.stream("b/1"))
+            try await append(4..<6, try journal.stream("a/1"))
+            try await append(0..<3, try journal.stream("a/2"))
+            let found = try await seen
+            #expect(found == ["a/1": ["4", "5"], "a/2": ["0", "1", "2"]])
+        }
+    }
+
+    private func ids(after tail: TailOfAll, count: Int) async throws -> [String: [String]] {
+        var ids: [String: [String]] = [:]
+        var rest = count
+        for try await event in tail {
+            ids[event.stream.text, default: []].append(event.event.coroutineID.encoded)
+            rest -= 1
+            if rest == 0 { break }
+        }
+        return ids
+    }
+
+    @Test("a stream whose creation was committed after that of a later one is found")
+    func lateCommit() async throws {
+        try await withTestJournal(.with { $0.listening.checkInterval = .milliseconds(50) }) { journal in
+            let url = journal.configuration.databaseURL
+            async let seen = ids(journal.tailAll(), count: 3)
+            await journal.untilState(.listening)
+            let slow = try await SQLSession(url)
+            let event = #"array['{"type":"close","coroutineId":"slow","result":{"status":"ok"}}']::json[]"#
+            try await slow.run("begin")
+            try await slow.run("select * from durable_streams.append('slow', \(event))")
+            // Long enough for any number of looks at what has a higher id.
+            try await append(0..<1, try journal.stream("fast 1"))
+            try await withSQL(url) { sql in
+                let scans = "select calls from pg_stat_user_functions union all select 0 limit 1"
+                for _ in 0..<20 { try await sql.run("select pg_sleep(0.02), (\(scans))") }
+            }
+            try await append(0..<1, try journal.stream("fast 2"))
+            try await slow.run("commit")
+            #expect(try await seen == ["fast 1": ["0"], "fast 2": ["0"], "slow": ["slow"]])
+        }
+    }
+
+    @Test("it goes on over lost connections")
+    func lostConnections() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { writing in
+                try await withJournal(.quiet(url)) { tailing in
+                    async let seen = ids(tailing.tailAll(), count: 60)
+                    await tailing.untilState(.listening)
+                    try await withSQL(url) { killer in
+                        for n in 0..<20 {
+                            try await append(0..<3, try writing.stream("s\(n)"))
+                            try await killer.run(
+                                """
+                                select pg_terminate_backend(pid) from pg_stat_activity
+                                where datname = current_database() and application_name = 'durable-streams'
+                                """
+                            )
+                        }
+                    }
+                    let found = try await seen
+                    #expect(found.count == 20)
+                    #expect(found.values.allSatisfy { $0 == ["0", "1", "2"] })
+                }
+            }
+        }
+    }
+}

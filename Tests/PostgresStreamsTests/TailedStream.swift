@@ -1,0 +1,59 @@
+import PostgresStreams
+import Testing
+import TisynStreams
+
+/// A journal with a tail of stream `s` that goes on all the time, and what it has delivered. For tests that do something
+/// to the connections in between.
+struct TailedStream {
+    let journal: Journal
+    let stream: PostgresStream
+    /// The position of the next event delivered; nil at the end, and it throws what the tail ended with.
+    let next: () async throws -> Int?
+
+    /// Runs `body` with one, on a journal of this configuration.
+    static func with<R: Sendable>(
+        _ configuration: JournalConfiguration,
+        _ body: (TailedStream) async throws -> R
+    ) async throws -> R {
+        try await withJournal(configuration) { journal in
+            let stream = try journal.stream("s")
+            let (positions, continuation) = AsyncThrowingStream.makeStream(of: Int.self)
+            let tail = Task {
+                do {
+                    for try await event in stream.tail() { continuation.yield(event.position) }
+                    continuation.finish()
+                } catch { continuation.finish(throwing: error) }
+            }
+            defer { tail.cancel() }
+            var iterator = positions.makeAsyncIterator()
+            return try await body(
+                TailedStream(journal: journal, stream: stream) { try await iterator.next() }
+            )
+        }
+    }
+
+    /// Appends such events by a journal of its own, or the given one.
+    static func append(_ range: Range<Int>, by journal: Journal) async throws {
+        let stream = try journal.stream("s")
+        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+    }
+
+    func append(_ range: Range<Int>) async throws { try await Self.append(range, by: journal) }
+
+    /// Expects these to be delivered, in order.
+    func expect(_ range: Range<Int>, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        for position in range {
+            let delivered = try await next()
+            #expect(delivered == position, sourceLocation: sourceLocation)
+        }
+    }
+}
+
+extension Journal {
+    /// Waits for a state of listening.
+    func untilState(_ matches: (ListeningState) -> Bool) async {
+        for await state in listeningStates() where matches(state) { break }
+    }
+
+    func untilState(_ expected: ListeningState) async { await untilState { $0 == expected } }
+}
