@@ -5,6 +5,8 @@
 #ifndef LIBPQ_FLOOR_H
 #define LIBPQ_FLOOR_H
 
+#include "ReplayFloor.h"
+
 typedef struct {
     double events_per_second;
     double p50_microseconds;
