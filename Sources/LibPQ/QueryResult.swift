@@ -50,6 +50,12 @@ package final class QueryResult: @unchecked Sendable {
         )
     }
 
+    /// The size of the value in bytes; 0 for a null.
+    package func byteCount(row: Int, column: Int) -> Int { Int(PQgetlength(pointer, Int32(row), Int32(column))) }
+
+    /// What the result occupies in all, in bytes.
+    package var memorySize: Int { PQresultMemorySize(pointer) }
+
     // MARK: Values in binary format
 
     package func text(row: Int, column: Int) -> String {

@@ -284,31 +284,6 @@ floor_notify_figures floor_notify(
     return figures;
 }
 
-floor_copy_figures floor_copy(const char *conninfo, const char *query) {
-    floor_copy_figures figures = {0};
-    PGconn *connection = open_connection(conninfo, figures.error, sizeof figures.error);
-    if (!connection) return figures;
-    size_t length = strlen(query) + 64;
-    char *sql = malloc(length);
-    snprintf(sql, length, "copy (%s) to stdout (format binary)", query);
-    double begin = now();
-    PGresult *result = PQexec(connection, sql);
-    if (PQresultStatus(result) != PGRES_COPY_OUT) {
-        snprintf(figures.error, sizeof figures.error, "%s", PQresultErrorMessage(result));
-    } else {
-        char *row;
-        while (PQgetCopyData(connection, &row, 0) > 0) {
-            figures.rows++;
-            PQfreemem(row);
-        }
-        figures.rows_per_second = (double)figures.rows / (now() - begin);
-    }
-    PQclear(result);
-    free(sql);
-    PQfinish(connection);
-    return figures;
-}
-
 long floor_integer(const char *conninfo, const char *query) {
     char error[512];
     PGconn *connection = open_connection(conninfo, error, sizeof error);

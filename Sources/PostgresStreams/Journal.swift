@@ -22,6 +22,7 @@ public final class Journal: Sendable {
     let statements: Statements
     let schema: SchemaName
     let tails: TailHub
+    let replayIndices = StreamIndexRegistry()
     private let readers: [Requester]
     private let appender: Appender
     private let announcer: Announcer

@@ -52,6 +52,7 @@ public struct PostgresStream: DurableStream {
             return next..<next
         }
         let first = try await journal.append(events, to: name, epoch: epoch, expecting: position)
+        journal.replayIndices.extend(name, with: events, at: first)
         return first..<(first + events.count)
     }
 
@@ -112,8 +113,9 @@ public struct PostgresStream: DurableStream {
 
     /// All events, in order. A stream that does not exist is empty.
     public func readAll() async throws -> [DurableEvent] {
+        var pages = PageReader(journal: journal, name: name, position: 0)
         var events: [DurableEvent] = []
-        for try await recorded in read() { events.append(recorded.event) }
+        while let page = try await pages.next() { events.append(contentsOf: page.lazy.map(\.event)) }
         return events
     }
 
@@ -127,8 +129,9 @@ public struct PostgresStream: DurableStream {
         Tail(journal: journal, name: name, start: start, endsWithRootClose: untilClose)
     }
 
-    /// What was recorded, for a replay: built when it is first asked, as far as it is asked.
-    public func replayIndex() -> StreamReplayIndex { StreamReplayIndex(stream: self) }
+    /// What was recorded, for one replay, with cursors of its own: read when it is first asked, as far as it is asked.
+    /// Replays of one stream share what was read.
+    public func replayIndex() -> StreamReplayIndex { StreamReplayIndex(journal.replayIndices.index(of: self)) }
 }
 
 /// A stream that only its holder may write to, until somebody else claims it.

@@ -20,7 +20,9 @@ struct Statements: Sendable {
     let tailPages: Statement
     let tailLook: Statement
     let discover: Statement
-    let close: Statement
+    let indexPage: Statement
+    let eventsAt: Statement
+    let heads: Statement
     let nextPosition: Statement
     let list: Statement
     let listOpen: Statement
@@ -156,17 +158,52 @@ struct Statements: Sendable {
             parameterTypes: [.int8, .int8, .bool]
         )
 
-        close = Statement(
-            name: "close",
+        indexPage = Statement(
+            name: "index_page",
             sql: """
-                select \(EventRow.columns)
-                from \(quoted).streams s
-                join \(quoted).events e on e.stream_id = s.id
-                where s.name = $1 and e.kind = 'c' and hashtextextended(e.coroutine_id, 0) = hashtextextended($2, 0)
-                    and e.coroutine_id = $2
-                order by e.position desc limit 1
+                select \(EventPage.columns) from \(quoted).events e
+                where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
+                order by e.position
                 """,
-            parameterTypes: [.text, .text]
+            parameterTypes: [.text, .int8, .int8]
+        )
+
+        // Large ones do not come with others, so that what is asked for together is bounded.
+        eventsAt = Statement(
+            name: "events_at",
+            sql: """
+                select w.ordinal, \(EventPage.columns)
+                from unnest($2) with ordinality as w (position, ordinal)
+                join \(quoted).events e on e.stream_id = \(stream) and e.position = w.position
+                where octet_length(e.event::text) <= 32768 or cardinality($2) = 1
+                """,
+            parameterTypes: [.text, .int8Array]
+        )
+
+        func last(_ kind: String, where condition: String = "true") -> String {
+            """
+            left join lateral (
+                select e.position, e.event from \(quoted).events e
+                where e.stream_id = s.id and e.kind = '\(kind)' and \(condition)
+                    and hashtextextended(e.coroutine_id, 0) = hashtextextended($2, 0) and e.coroutine_id = $2
+                    and e.position < $3
+                order by e.position desc limit 1) \(kind) on true
+            """
+        }
+        // The condition on yields is that of the index `events_yields`.
+        heads = Statement(
+            name: "heads",
+            sql: """
+                select coalesce((
+                        select e.position + 1 from \(quoted).events e
+                        where e.stream_id = s.id order by e.position desc limit 1), 0),
+                    y.position, c.position, case when $4 then c.event end
+                from \(quoted).streams s
+                \(last("y", where: "e.position >= \(StreamIndex.indexedFrom)"))
+                \(last("c"))
+                where s.name = $1
+                """,
+            parameterTypes: [.text, .text, .int8, .bool]
         )
 
         nextPosition = Statement(

@@ -4,90 +4,123 @@ import TisynStreams
 
 /// What a stream recorded, coroutine by coroutine, for one replay: contract §3, read from the stream as far as it is asked.
 ///
-/// It costs nothing until it is asked. Yields are read ahead in the stream's order, which is the order replay asks in;
-/// closes are looked up. What is read is kept as the JSON it came in and parsed when it is asked for. Several tasks may
-/// ask at the same time: one reads, the others wait for it.
+/// It costs nothing until it is asked. Yields are read in the stream's order, which is the order replay asks in, a page
+/// ahead; closes are looked up. The events are kept as the JSON they came in, in a cache whose size the journal's
+/// configuration sets, and each is parsed once, when it is asked for.
 ///
-/// The index ends where the stream ended when it was first asked. What is appended later enters with `extend`.
+/// Its cursors are its own: two replays of one stream do not disturb each other, while they share what was read. Many
+/// tasks may ask at the same time; one that is cancelled leaves the others alone. Where what is asked for is there, the
+/// answer comes without suspending.
+///
+/// It knows the events that were in the stream when it was first asked. What comes later enters
+/// - at once, where it was appended through the same journal, or delivered by a tail of it,
+/// - with `extend`, where another process appended it.
+///
+/// So what a replay appends itself stands at the cursor of its coroutine afterwards: `consumeYield` moves past it.
 public final class StreamReplayIndex: Sendable {
     private struct State {
-        var index = ReplayIndex()
-        var pages: PageReader
-        /// The stream's next position, as of the first question or the last `extend`; nil before.
-        var end: Int?
-        var position = 0
-        var isReading = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
-        /// The closes that were looked up: nil for a coroutine that had none.
-        var closes: [CoroutineID: DurableEvent?] = [:]
-
-        var isAtEnd: Bool { end.map { position >= $0 } ?? false }
+        var cursors: [CoroutineID: Int] = [:]
+        /// The stream's end was asked for since this replay began.
+        var knowsEnd = false
     }
 
-    private let stream: PostgresStream
-    private let state: Mutex<State>
+    let index: StreamIndex
+    private let state = Mutex(State())
 
-    init(stream: PostgresStream) {
-        self.stream = stream
-        state = Mutex(State(pages: PageReader(journal: stream.journal, name: stream.name, position: 0)))
-    }
+    init(_ index: StreamIndex) { self.index = index }
 
     // MARK: The five questions
 
     /// `peekYield`: the entry at the coroutine's cursor; nil past the end of what it recorded.
     ///
+    /// It reads on in the stream's order until it finds the entry or knows that there is none, which takes a look-up once
+    /// a page was read in vain.
+    ///
     /// - Throws: `JournalError` when a page cannot be read within the read deadline; the question can be asked again.
+    ///   Its code is `logReplaced` when the stream turns out to be another than was read: replay from a new index.
     ///   `EventError` for an event that is in the log and no yield event of the contract.
-    public func peekYield(_ id: CoroutineID) async throws -> YieldEntry? {
-        while true {
-            let (entry, isAll) = try state.withLock { state in
-                (try state.index.peekYield(id), state.isAtEnd)
+    public func peekYield(
+        _ id: CoroutineID,
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws -> YieldEntry? {
+        let (cursor, knowsEnd) = state.withLock { ($0.cursors[id] ?? 0, $0.knowsEnd) }
+        if knowsEnd {
+            switch try index.place(ofYield: cursor, of: id) {
+            case .page(let page, let position): return try entry(of: id, at: position, in: page)
+            case .nowhere: return nil
+            case .dropped, .ahead, .aheadWithin: break
             }
-            if entry != nil || isAll { return entry }
-            try await readPage()
         }
+        return try await find(id, at: cursor)
     }
 
-    /// `consumeYield`: the coroutine's cursor moves one on.
-    public func consumeYield(_ id: CoroutineID) { state.withLock { $0.index.consumeYield(id) } }
+    /// `consumeYield`: the coroutine's cursor moves one on, past the end too.
+    public func consumeYield(_ id: CoroutineID) { state.withLock { $0.cursors[id, default: 0] += 1 } }
 
     /// `getCursor`: 0 for an unknown coroutine.
-    public func cursor(of id: CoroutineID) -> Int { state.withLock { $0.index.cursor(of: id) } }
+    public func cursor(of id: CoroutineID) -> Int { state.withLock { $0.cursors[id] ?? 0 } }
 
-    /// `hasClose`: whether the coroutine closed. Reads no more than that.
-    public func hasClose(_ id: CoroutineID) async throws -> Bool { try await close(of: id) != nil }
+    /// `hasClose`: whether the coroutine closed. Reads nothing of the stream.
+    ///
+    /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
+    public func hasClose(
+        _ id: CoroutineID,
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws -> Bool {
+        let knowsEnd = state.withLock { $0.knowsEnd }
+        if knowsEnd {
+            let (place, head) = try index.place(ofCloseOf: id)
+            if let head { return head.lastClose != nil }
+            switch place {
+            case .page, .dropped: return true
+            case .nowhere: return false
+            case .ahead, .aheadWithin: break
+            }
+        }
+        let head = try await index.lookUp(id, withClose: false, learningEnd: !knowsEnd)
+        state.withLock { $0.knowsEnd = true }
+        return head.lastClose != nil
+    }
 
     /// `getClose`: the coroutine's close event, the last one if there are several.
     ///
     /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
-    public func close(of id: CoroutineID) async throws -> DurableEvent? {
-        try await setEnd()
-        let (known, isAll) = state.withLock { ($0.closes[id], $0.isAtEnd) }
-        if let known { return known }
-        if isAll { return state.withLock { $0.index.close(of: id) } }
-        var parameters = Parameters()
-        parameters.append(stream.name.text)
-        parameters.append(id.encoded)
-        let result = try await stream.journal.request(stream.journal.statements.close, parameters)
-        let row = result.rowCount > 0 ? EventRow(result, row: 0) : nil
-        return state.withLock { state in
-            // One that came after the index's end belongs to what `extend` brings.
-            let close = row.flatMap { $0.position < state.end ?? 0 ? $0.event.detached() : nil }
-            state.closes[id] = .some(close)
-            return close
+    public func close(
+        of id: CoroutineID,
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws -> DurableEvent? {
+        let deadline = deadline
+        while true {
+            let knowsEnd = state.withLock { $0.knowsEnd }
+            if knowsEnd {
+                let (place, head) = try index.place(ofCloseOf: id)
+                switch place {
+                case .page(let page, let position): return try close(of: id, at: position, in: page)
+                case .dropped(let range, let position):
+                    let page = try await index.fetch(range, until: deadline)
+                    guard position < page.start + page.count else { continue }
+                    return try close(of: id, at: position, in: page)
+                case .nowhere: return nil
+                case .ahead, .aheadWithin: if let close = head?.close { return close }
+                }
+            }
+            let head = try await index.lookUp(id, withClose: true, learningEnd: !knowsEnd)
+            state.withLock { $0.knowsEnd = true }
+            return head.close
         }
     }
 
     // MARK: Matching
 
     /// Compares an effect about to run with what was recorded: `replay` with the recorded result, and the cursor moves
-    /// on; or `live`, and it runs.
+    /// on; or `live`, and it runs. Once the event of an effect that ran is appended, `consumeYield` moves past it.
     ///
     /// - Throws: `Divergence`, which is fatal for the replay; otherwise as `peekYield`.
     public func match(
         _ current: EffectDescription,
         in id: CoroutineID,
-        rule: MatchingRule = .payload
+        rule: MatchingRule = .payload,
+        isolation: isolated (any Actor)? = #isolation
     ) async throws -> Match {
         let entry = try await peekYield(id)
         let isClosed = entry == nil ? try await hasClose(id) : false
@@ -95,95 +128,82 @@ public final class StreamReplayIndex: Sendable {
             let match = try Matching.match(
                 current,
                 in: id,
-                at: state.index.cursor(of: id),
+                at: state.cursors[id] ?? 0,
                 entry: entry,
                 isClosed: isClosed,
                 rule: rule
             )
-            if case .replay = match { state.index.consumeYield(id) }
+            if case .replay = match { state.cursors[id, default: 0] += 1 }
             return match
         }
     }
 
-    /// Takes in what was appended since: cursors stay.
+    // MARK: The stream's end
+
+    /// Takes in what was appended since, by whomever: cursors stay.
+    ///
+    /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
     public func extend() async throws {
-        let end = try await stream.nextPosition()
-        state.withLock { state in
-            guard state.end != nil, end > state.end ?? 0 else { return }
-            state.end = end
-            state.closes = [:]
-            state.pages = PageReader(journal: stream.journal, name: stream.name, position: state.position)
-        }
+        try await index.learnEnd()
+        state.withLock { $0.knowsEnd = true }
     }
 
-    /// Everything there is to know of each coroutine, read to the end: for reports.
-    public func coroutineIDs() async throws -> [CoroutineID] {
-        try await setEnd()
-        while !state.withLock({ $0.isAtEnd }) { try await readPage() }
-        return state.withLock { $0.index.coroutineIDs }
+    /// How many events the index knows of, and how many of them have been read. Both 0 until it is first asked.
+    public var progress: (read: Int, known: Int) {
+        index.state.withLock { (min($0.position, $0.end ?? 0), $0.end ?? 0) }
+    }
+
+    /// Reads on until the first `count` events have been read, or all there are: so that later answers come at once, for
+    /// reports, or to show progress on the way.
+    ///
+    /// - Throws: as `peekYield`.
+    public func read(upTo count: Int = .max) async throws {
+        if !state.withLock({ $0.knowsEnd }) { try await extend() }
+        try await index.readOn(to: count, towards: count, until: deadline)
     }
 
     // MARK: Reading
 
-    private func setEnd() async throws {
-        guard state.withLock({ $0.end == nil }) else { return }
-        let end = try await stream.nextPosition()
-        state.withLock { $0.end = $0.end ?? end }
-    }
+    private var deadline: ContinuousClock.Instant { .now + index.journal.configuration.readDeadline }
 
-    /// Reads one page into the index, or waits for whoever is at it.
-    private func readPage() async throws {
-        try await setEnd()
-        let pages: PageReader? = state.withLock { state in
-            guard !state.isReading, !state.isAtEnd else { return nil }
-            state.isReading = true
-            return state.pages
-        }
-        guard var pages else { return await waitForReader() }
-        do {
-            let rows = try await pages.next()
-            finish(rows, pages)
-        } catch {
-            // Nobody else fails by it: the next to ask reads from where the index is.
-            finish([], PageReader(journal: stream.journal, name: stream.name, position: state.withLock { $0.position }))
-            throw error
-        }
-    }
-
-    /// `rows` nil: the stream has no more.
-    private func finish(_ rows: [EventRow]?, _ pages: PageReader) {
-        let waiters = state.withLock { state in
-            let end = state.end ?? 0
-            if let rows {
-                let new = rows.filter { $0.position < end }
-                state.index.extend(with: new.map(\.event))
-                state.position += new.count
-            } else {
-                state.end = state.position
+    private func find(_ id: CoroutineID, at ordinal: Int) async throws -> YieldEntry? {
+        let deadline = deadline
+        if !state.withLock({ $0.knowsEnd }) { try await extend() }
+        var wasVain = false
+        while true {
+            switch try index.place(ofYield: ordinal, of: id) {
+            case .page(let page, let position): return try entry(of: id, at: position, in: page)
+            case .nowhere: return nil
+            case .dropped(let range, let position):
+                let page = try await index.fetch(range, until: deadline)
+                if position < page.start + page.count { return try entry(of: id, at: position, in: page) }
+            case .aheadWithin(let position):
+                try await index.readOn(towards: position + 1, until: deadline)
+            case .ahead(let position):
+                // A coroutine goes on within a page, as a rule. Where it does not, perhaps it does not at all.
+                if wasVain, position >= StreamIndex.indexedFrom {
+                    let head = try await index.lookUp(id, withClose: false, learningEnd: false)
+                    guard let last = head.lastYield, last >= position else { return nil }
+                    try await index.readOn(towards: last + 1, until: deadline)
+                } else {
+                    try await index.readOn(until: deadline)
+                }
+                wasVain = true
             }
-            state.pages = pages
-            state.isReading = false
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    private func waitForReader() async {
-        await withCheckedContinuation { continuation in
-            let isDone = state.withLock { state in
-                guard state.isReading else { return true }
-                state.waiters.append(continuation)
-                return false
-            }
-            if isDone { continuation.resume() }
         }
     }
-}
 
-extension DurableEvent {
-    /// With memory of its own, so that one close does not keep a page.
-    fileprivate func detached() -> DurableEvent {
-        DurableEvent(trusting: json.detached(), kind: kind, coroutineID: coroutineID)
+    private func entry(of id: CoroutineID, at position: Int, in page: EventPage) throws -> YieldEntry {
+        guard let entry = try page.entry(at: position, of: id) else {
+            throw index.replaced("position \(position) holds another event")
+        }
+        return entry
+    }
+
+    private func close(of id: CoroutineID, at position: Int, in page: EventPage) throws -> DurableEvent {
+        guard let close = page.event(at: position, of: id, .close) else {
+            throw index.replaced("position \(position) holds another event")
+        }
+        return close
     }
 }

@@ -45,6 +45,9 @@ public struct Tail: AsyncSequence, Sendable {
                 while index == page.count {
                     page = try await subscribed().next().rows
                     index = 0
+                    if let first = page.first?.position {
+                        tail.journal.replayIndices.extend(tail.name, with: page.lazy.map(\.event), at: first)
+                    }
                 }
             } catch {
                 isEnded = true

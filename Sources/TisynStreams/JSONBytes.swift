@@ -24,7 +24,7 @@ final class JSONBytes: @unchecked Sendable {
 
 extension UnsafeRawBufferPointer {
     /// Whether both hold the same bytes, eight at a time.
-    func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+    package func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
         guard count == other.count else { return false }
         if baseAddress == other.baseAddress { return true }
         var index = 0

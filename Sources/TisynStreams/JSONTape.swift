@@ -1,6 +1,6 @@
 /// Where every value of a JSON text lies: a flat list in document order, built in one pass.
 ///
-/// Canonical encoding and ``JSONValue`` read it. Being flat, it is walked without recursion however deep the
+/// Canonical encoding reads it. Being flat, it is walked without recursion however deep the
 /// text is. It holds offsets only and is meaningless without the bytes it was made from.
 struct JSONTape: JSONRecorder {
     struct Entry {

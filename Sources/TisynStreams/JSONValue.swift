@@ -57,43 +57,7 @@ extension JSONText {
     /// tree is freed by recursion.
     public func value() throws(JSONError) -> JSONValue {
         try withBytes { bytes throws(JSONError) in
-            let entries = try JSONTape(bytes, limit: JSONScanner.maximumDepth).entries
-            // Backwards, so that a container finds its children built; each moves into its parent.
-            var built = [JSONValue](repeating: .null, count: entries.count)
-            for (index, entry) in entries.enumerated().reversed() {
-                let content = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.end])
-                switch entry.kind {
-                case .null: break
-                case .bool: built[index] = .bool(content.first == UInt8(ascii: "t"))
-                case .number: built[index] = .number(String(decoding: content, as: UTF8.self))
-                case .string: built[index] = .string(JSONString(content: content, isPlain: entry.isPlain))
-                case .array:
-                    var elements: [JSONValue] = []
-                    var child = index + 1
-                    while child < entry.next {
-                        elements.append(take(&built[child]))
-                        child = entries[child].next
-                    }
-                    built[index] = .array(elements)
-                case .object:
-                    var members: [(name: JSONString, value: JSONValue)] = []
-                    var child = index + 1
-                    while child < entry.next {
-                        if case .string(let name) = built[child] {
-                            members.append((name, take(&built[child + 1])))
-                        }
-                        child = entries[child + 1].next
-                    }
-                    built[index] = .object(members)
-                }
-            }
-            return built.isEmpty ? .null : take(&built[0])
+            try JSONTree.value(bytes, limit: JSONScanner.maximumDepth)
         }
-    }
-
-    private func take(_ value: inout JSONValue) -> JSONValue {
-        let taken = value
-        value = .null
-        return taken
     }
 }

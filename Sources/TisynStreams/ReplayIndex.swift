@@ -1,13 +1,29 @@
+import Synchronization
+
 /// What a journal knows of each coroutine: its yields in order, how many were replayed, and its close (contract §3).
 ///
 /// A value: built from a stream's events, owned by whoever replays them, extended when the stream grows. It keeps the
-/// events as text and parses an entry when it is asked for. It runs nothing and stores nothing.
+/// events as text and parses an entry when it is asked for, and once while the cursor stays. It runs nothing and stores
+/// nothing.
 ///
 /// Example: `var index = ReplayIndex(try await stream.readAll())`, then `try index.match(effect, in: id)` per effect.
 public struct ReplayIndex: Sendable {
     private struct Coroutine {
         var yields: [DurableEvent] = []
         var close: DurableEvent?
+        var parsed = ParsedEntry()
+    }
+
+    /// The entry of a coroutine that was asked for last. Copies of an index share it until one of them gets another yield.
+    private final class ParsedEntry: Sendable {
+        private let last = Mutex<(ordinal: Int, entry: YieldEntry)?>(nil)
+
+        func entry(at ordinal: Int, of yields: [DurableEvent]) throws(EventError) -> YieldEntry? {
+            if let last = last.withLock({ $0 }), last.ordinal == ordinal { return last.entry }
+            guard let entry = try yields[ordinal].yieldEntry() else { return nil }
+            last.withLock { $0 = (ordinal, entry) }
+            return entry
+        }
     }
 
     /// The coroutines that have events, in the order of their first.
@@ -37,7 +53,9 @@ public struct ReplayIndex: Sendable {
             eventCount += 1
             let slot = slot(of: event.coroutineID)
             switch event.kind {
-            case .yield: coroutines[slot].yields.append(event)
+            case .yield:
+                if !isKnownUniquelyReferenced(&coroutines[slot].parsed) { coroutines[slot].parsed = ParsedEntry() }
+                coroutines[slot].yields.append(event)
             case .close: coroutines[slot].close = event
             }
         }
@@ -58,7 +76,7 @@ public struct ReplayIndex: Sendable {
         guard let slot = slots[id] else { return nil }
         let cursor = cursor(of: id)
         guard cursor < coroutines[slot].yields.count else { return nil }
-        return try coroutines[slot].yields[cursor].yieldEntry()
+        return try coroutines[slot].parsed.entry(at: cursor, of: coroutines[slot].yields)
     }
 
     /// Moves the coroutine's cursor one on, past the end too. `consumeYield(id)` in the contract.

@@ -9,7 +9,8 @@ struct ReplayCommand: AsyncParsableCommand {
         abstract: "Show a stream's coroutines: yields, last effect, status.",
         discussion: """
             The coroutines as a tree, each with its number of yields, its status (open, ok, error, cancelled: how it \
-            closed, if it did) and its last effect. Reads the stream page by page and keeps no events.
+            closed, if it did) and its last effect. Memory stays bounded however long the stream is; on a terminal it shows \
+            how far it has come.
 
               durable-streams replay orders/17
               durable-streams replay orders/17 --json | jq 'select(.status == "open")'
@@ -29,19 +30,55 @@ struct ReplayCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await withJournal(connection.configuration) { journal in
-            var coroutines: [CoroutineSummary] = []
-            var indices: [CoroutineID: Int] = [:]
-            for try await recorded in journal.stream(stream).read() {
-                let id = recorded.event.coroutineID
-                let index = indices[id] ?? coroutines.count
-                if index == coroutines.count {
-                    indices[id] = index
-                    coroutines.append(CoroutineSummary(id: id))
-                }
-                try coroutines[index].add(recorded.event)
-            }
+            let stream = journal.stream(stream)
+            let index = stream.replayIndex()
+            try await read(index)
+            let coroutines = try await summaries(of: index, in: stream)
             let lines = json ? coroutines.map(\.jsonLine) : CoroutineTree(coroutines).lines
             try await Output.standard.write(lines.flatMap { Array($0.utf8) + [UInt8(ascii: "\n")] })
         }
+    }
+
+    /// How many events are read between two lines of progress.
+    private static let stride = 100_000
+
+    private func read(_ index: StreamReplayIndex) async throws {
+        var progress = ProgressLine()
+        var target = 0
+        repeat {
+            target += Self.stride
+            try await index.read(upTo: target)
+            let (read, known) = index.progress
+            progress.show("\(read) of \(known) events read")
+        } while index.progress.read < index.progress.known
+        progress.clear()
+    }
+
+    /// Looks only at the events that say something: of each coroutine the last yield and the close.
+    private func summaries(
+        of index: StreamReplayIndex,
+        in stream: PostgresStream
+    ) async throws -> [CoroutineSummary] {
+        let coroutines = try await index.coroutines()
+        var summaries = coroutines.map { CoroutineSummary(id: $0.id, yields: $0.yieldCount) }
+        let yields = coroutines.enumerated().compactMap { number, coroutine in
+            json ? nil : coroutine.lastYieldPosition.map { (number: number, position: $0) }
+        }
+        var number = 0
+        try await stream.forEachEvent(at: yields.map(\.position)) { _, event in
+            if let effect = try event.yieldEntry()?.description {
+                summaries[yields[number].number].lastEffect = "\(effect.type.encoded).\(effect.name.encoded)"
+            }
+            number += 1
+        }
+        let closes = coroutines.enumerated().compactMap { number, coroutine in
+            coroutine.closePosition.map { (number: number, position: $0) }
+        }
+        number = 0
+        try await stream.forEachEvent(at: closes.map(\.position)) { _, event in
+            summaries[closes[number].number].status = CoroutineSummary.Status(closedWith: try event.result())
+            number += 1
+        }
+        return summaries
     }
 }

@@ -29,7 +29,9 @@ struct PlanTests {
         ),
         ("tail_look", { $0.tailLook.sql }, "text[], bigint[]", "array['s3', 's4', 'nowhere'], array[19, 20, 0]"),
         ("discover", { $0.discover.sql }, "bigint, bigint, boolean", "1990, 1000, true"),
-        ("close", { $0.close.sql }, "text, text", "'s17', 'root'"),
+        ("index_page", { $0.indexPage.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
+        ("events_at", { $0.eventsAt.sql }, "text, bigint[]", "'s17', array[3, 7]"),
+        ("heads", { $0.heads.sql }, "text, text, bigint, boolean", "'s17', 'root', 20, true"),
         ("next_position", { $0.nextPosition.sql }, "text", "'s17'"),
         ("list", { $0.list.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
         ("list_open", { $0.listOpen.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
@@ -98,15 +100,17 @@ struct PlanTests {
         }
     }
 
-    @Test("a close is found by its own index, not by reading the stream")
-    func close() async throws {
-        let statement = Statements(schema: try SchemaName("durable_streams")).close.sql
+    @Test("a coroutine's last yield and its close are found by indices of theirs, not by reading the stream")
+    func heads() async throws {
+        let statement = Statements(schema: try SchemaName("durable_streams")).heads.sql
         try await withTables { _, sql in
-            try await fill(sql, streams: 4, eventsEach: 5000)
+            try await fill(sql, streams: 4, eventsEach: 9000)
             try await sql.run("analyze events, streams")
-            try await sql.run("prepare close(text, text) as \(statement)")
-            let plan = try await sql.run("explain (costs off) execute close('s2', 'root.3')").map { $0[0] }
-            #expect(plan.contains { $0.contains("events_closes") }, "\(plan.joined(separator: "\n"))")
+            try await sql.run("prepare heads(text, text, bigint, boolean) as \(statement)")
+            let plan = try await sql.run("explain (costs off) execute heads('s2', 'root.3', 9000, true)").map { $0[0] }
+            for index in ["events_closes", "events_yields"] {
+                #expect(plan.contains { $0.contains(index) }, "\(plan.joined(separator: "\n"))")
+            }
         }
     }
 

@@ -2,78 +2,57 @@ import PostgresStreams
 import Testing
 import TisynStreams
 
-/// The index over a stream answers what an index over all its events does.
+/// What the index over a stream reads, when, and what it does when others interfere. What it answers is the business of
+/// `ReplayPropertyTests`.
 @Suite("Replaying from the server", .serialized, .timeLimit(.minutes(5)))
 struct ReplayTests {
-    /// A journal of coroutines on three levels, their yields interleaved, some closed, some twice, some after their parent.
-    private func events(_ count: Int, seed: UInt64) throws -> [DurableEvent] {
-        var random = SplitMix(seed: seed)
-        var ids: [CoroutineID] = [.root]
-        return try (0..<count).map { n in
-            let value = try JSONText("\(n)")
-            let id = ids.randomElement(using: &random) ?? .root
-            switch Int.random(in: 0..<10, using: &random) {
-            case 0 where id.encoded.split(separator: ".").count < 3:
-                let child = id.child(Int.random(in: 0..<4, using: &random))
-                ids.append(child)
-                return .yield(child, EffectDescription(type: "spawn", name: "\(n)"), .ok(nil))
-            case 1: return .close(id, .ok(value))
-            case 2: return .close(id, .error(EffectFailure(message: "no \(n)")))
-            case 3: return try .yield(id, EffectDescription(effectID: "a.b", input: value), .cancelled)
-            default: return try .yield(id, EffectDescription(effectID: "a.b", input: value), .ok(nil))
-            }
-        }
-    }
-
-    private static let unknown: [CoroutineID] = ["nobody", "root.", "", "root.0.0.0.0", "\\u0000"]
-
-    private func compare(_ lazy: StreamReplayIndex, _ whole: ReplayIndex, seed: UInt64) async throws {
-        var whole = whole
-        var random = SplitMix(seed: seed)
-        let ids = whole.coroutineIDs + Self.unknown
-        for _ in 0..<400 {
-            let id = ids.randomElement(using: &random) ?? .root
-            switch Int.random(in: 0..<4, using: &random) {
-            case 0:
-                let entry = try await lazy.peekYield(id)
-                #expect(entry == (try whole.peekYield(id)), "peekYield(\(id))")
-            case 1:
-                lazy.consumeYield(id)
-                whole.consumeYield(id)
-                #expect(lazy.cursor(of: id) == whole.cursor(of: id))
-            case 2:
-                let close = try await lazy.close(of: id)
-                #expect(close == whole.close(of: id), "close(of: \(id))")
-            default:
-                let hasClose = try await lazy.hasClose(id)
-                #expect(hasClose == whole.hasClose(id))
-            }
-        }
-        let all = try await lazy.coroutineIDs()
-        #expect(all == whole.coroutineIDs)
-    }
-
-    @Test(
-        "every answer is that of an index over all events, whatever is asked first",
-        arguments: 1...6 as ClosedRange<UInt64>
-    )
-    func answers(_ seed: UInt64) async throws {
-        try await withTestJournal(.with { $0.pageSize = 40 }) { journal in
-            let stream = try journal.stream("s")
-            let events = try events(700, seed: seed)
-            try await stream.append(contentsOf: events)
-            let whole = ReplayIndex(try await stream.readAll())
-            #expect(whole.eventCount == 700)
-            try await compare(stream.replayIndex(), whole, seed: seed)
-            try await compare(stream.replayIndex(), whole, seed: seed + 100)
-        }
+    private func yield(_ id: CoroutineID, _ n: Int) throws -> DurableEvent {
+        .yield(id, try EffectDescription(effectID: "step.run", input: JSONText("\(n)")), .ok(try JSONText("\(n)")))
     }
 
     @Test("a stream that does not exist answers as an empty one")
     func empty() async throws {
         try await withTestJournal { journal in
             let index = try journal.stream("nowhere").replayIndex()
-            try await compare(index, ReplayIndex(), seed: 1)
+            #expect(try await index.peekYield(.root) == nil)
+            #expect(try await index.close(of: .root) == nil)
+            #expect(try await !index.hasClose(.root))
+            #expect(try await index.coroutineIDs().isEmpty)
+            #expect(index.progress == (0, 0))
+        }
+    }
+
+    @Test("a coroutine that stops early is known to yield no more without reading the stream to its end")
+    func stopsEarly() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            let first = try (0..<3).map { try yield(.root, $0) } + [.close("root.done", .ok(nil))]
+            try await stream.append(contentsOf: first + (0..<30_000).map { try yield("root.0", $0) })
+            let index = stream.replayIndex()
+            for _ in 0..<3 {
+                #expect(try await index.peekYield(.root) != nil)
+                index.consumeYield(.root)
+            }
+            #expect(try await index.peekYield(.root) == nil)
+            #expect(try await index.peekYield("nobody") == nil)
+            #expect(try await index.hasClose("root.done"))
+            #expect(index.progress.known == 30_004)
+            #expect(index.progress.read < 10_000)
+            // What it yields itself afterwards is known at once.
+            try await stream.append(yield(.root, 3))
+            #expect(try await index.peekYield(.root)?.result == .ok(JSONText("3")))
+        }
+    }
+
+    @Test("hasClose reads nothing of the stream")
+    func hasCloseAlone() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(contentsOf: (0..<500).map { try yield(.root, $0) } + [.close(.root, .ok(nil))])
+            let index = stream.replayIndex()
+            #expect(try await index.hasClose(.root))
+            #expect(try await !index.hasClose("root.0"))
+            #expect(index.progress == (0, 501))
         }
     }
 
@@ -81,13 +60,14 @@ struct ReplayTests {
     func askersAtOnce() async throws {
         try await withTestJournal(.with { $0.pageSize = 20 }) { journal in
             let stream = try journal.stream("s")
-            try await stream.append(contentsOf: try events(600, seed: 9))
-            let whole = ReplayIndex(try await stream.readAll())
+            let random = try RandomJournal(seed: 9, count: 600)
+            try await stream.append(contentsOf: random.events)
+            let whole = ReplayIndex(random.events)
             let index = stream.replayIndex()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for asker in 0..<12 {
                     group.addTask {
-                        for id in whole.coroutineIDs.shuffled() + Self.unknown {
+                        for id in whole.coroutineIDs.shuffled() + RandomJournal.unknown {
                             if asker.isMultiple(of: 2) {
                                 let entry = try await index.peekYield(id)
                                 #expect(entry == (try whole.peekYield(id)))
@@ -103,45 +83,189 @@ struct ReplayTests {
         }
     }
 
-    @Test("what is appended later comes in with extend, and not before; cursors stay")
+    @Test("what another process appends comes in with extend, and not before; cursors stay")
     func extend() async throws {
-        try await withTestJournal(.with { $0.pageSize = 20 }) { journal in
-            let stream = try journal.stream("s")
-            let all = try events(300, seed: 4)
-            try await stream.append(contentsOf: Array(all[..<200]))
-            let index = stream.replayIndex()
-            _ = try await index.peekYield(.root)
-            try await stream.append(contentsOf: Array(all[200...]))
-            var whole = ReplayIndex(all[..<200])
-            let early = try await index.coroutineIDs()
-            #expect(early == whole.coroutineIDs)
-            for id in whole.coroutineIDs {
-                let close = try await index.close(of: id)
-                #expect(close == whole.close(of: id))
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { ours in
+                try await withJournal(.quiet(url)) { theirs in
+                    let stream = try ours.stream("s")
+                    try await stream.append(contentsOf: [yield(.root, 0), yield(.root, 1)])
+                    let index = stream.replayIndex()
+                    index.consumeYield(.root)
+                    index.consumeYield(.root)
+                    #expect(try await index.peekYield(.root) == nil)
+                    try await theirs.stream("s").append(contentsOf: [yield(.root, 2), .close(.root, .ok(nil))])
+                    #expect(try await index.peekYield(.root) == nil)
+                    #expect(try await !index.hasClose(.root))
+                    try await index.extend()
+                    #expect(try await index.peekYield(.root)?.result == .ok(JSONText("2")))
+                    #expect(try await index.hasClose(.root))
+                }
             }
-            index.consumeYield(.root)
-            whole.consumeYield(.root)
-            try await index.extend()
-            whole.extend(with: all[200...])
-            try await compare(index, whole, seed: 5)
         }
     }
 
-    @Test("a whole replay over the index runs nothing again, and goes live where the journal ends")
+    @Test("what a tail delivers comes in at once")
+    func tailed() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { ours in
+                try await withJournal(.quiet(url)) { theirs in
+                    let stream = try ours.stream("s")
+                    try await stream.append(yield(.root, 0))
+                    let index = stream.replayIndex()
+                    #expect(try await index.peekYield(.root) != nil)
+                    var tail = stream.tail(from: .position(1)).makeAsyncIterator()
+                    try await theirs.stream("s").append(yield("root.0", 1))
+                    #expect(try await tail.next()?.position == 1)
+                    #expect(index.progress.known == 2)
+                    #expect(try await index.peekYield("root.0")?.result == .ok(JSONText("1")))
+                }
+            }
+        }
+    }
+
+    @Test("two replays of one stream do not disturb each other")
+    func twoReplays() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(contentsOf: (0..<10).map { try yield(.root, $0) })
+            let (one, other) = (stream.replayIndex(), stream.replayIndex())
+            for _ in 0..<5 { one.consumeYield(.root) }
+            #expect(try await one.peekYield(.root)?.result == .ok(JSONText("5")))
+            #expect(try await other.peekYield(.root)?.result == .ok(JSONText("0")))
+            #expect(other.cursor(of: .root) == 0)
+        }
+    }
+
+    @Test("a whole replay over the index runs nothing again, goes live where the journal ends, and on from there")
     func replay() async throws {
         try await withTestJournal(.with { $0.pageSize = 16 }) { journal in
             let stream = try journal.stream("s")
             let effects = try (0..<150).map { try EffectDescription(effectID: "step.run", input: JSONText("\($0)")) }
-            for (n, effect) in effects.enumerated() {
-                try await stream.append(.yield("root.\(n % 3)", effect, .ok(JSONText("\(n)"))))
-            }
+            for n in 0..<150 { try await stream.append(yield("root.\(n % 3)", n)) }
             let index = stream.replayIndex()
             for (n, effect) in effects.enumerated() {
                 let match = try await index.match(effect, in: CoroutineID("root.\(n % 3)"))
                 #expect(match == .replay(.ok(try JSONText("\(n)"))))
             }
-            let match = try await index.match(effects[0], in: "root.0")
-            #expect(match == .live)
+            for n in 0..<5 {
+                let match = try await index.match(effects[n], in: "root.0")
+                #expect(match == .live)
+                try await stream.append(yield("root.0", n))
+                index.consumeYield("root.0")
+            }
+            try await stream.append(.close("root.0", .ok(nil)))
+            await #expect(throws: Divergence.self) { try await index.match(effects[0], in: "root.0") }
+        }
+    }
+
+    // MARK: Trouble
+
+    @Test("one asker that is cancelled leaves the others alone")
+    func cancelledAsker() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { journal in
+                let stream = try journal.stream("s")
+                try await stream.append(contentsOf: (0..<1000).map { try yield("root.\($0 % 5)", $0) })
+                let index = stream.replayIndex()
+                #expect(try await index.hasClose(.root) == false)
+                try await withSQL(url) { sql in
+                    try await sql.run("begin")
+                    try await sql.run("lock table durable_streams.events in access exclusive mode")
+                    let cancelled = Task { await thrown { _ = try await index.peekYield("root.1") } }
+                    let others = (0..<4).map { number in
+                        Task { try await index.peekYield(CoroutineID("root.\(number)"))?.result }
+                    }
+                    try await until {
+                        try await sql.value(
+                            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+                        ) != "0"
+                    }
+                    cancelled.cancel()
+                    #expect(await cancelled.value?.code == .cancelled)
+                    try await sql.run("rollback")
+                    for (number, other) in others.enumerated() {
+                        #expect(try await other.value == .ok(JSONText("\(number)")))
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a whole index is whole although its connections are cut again and again")
+    func connectionsCut() async throws {
+        try await withTestDatabase { url in
+            var configuration = JournalConfiguration.quiet(url)
+            configuration.pageSize = 10
+            try await withJournal(configuration) { journal in
+                let stream = try journal.stream("s")
+                let random = try RandomJournal(seed: 77, count: 3000)
+                try await stream.append(contentsOf: random.events)
+                let index = stream.replayIndex()
+                try await withSQL(url) { sql in
+                    for target in stride(from: 0, through: 3000, by: 300) {
+                        async let read: Void = index.read(upTo: target)
+                        try await sql.run(
+                            """
+                            select pg_terminate_backend(pid) from pg_stat_activity
+                            where datname = current_database() and pid <> pg_backend_pid()
+                            """
+                        )
+                        try await read
+                    }
+                }
+                let all = try await index.coroutines()
+                let whole = ReplayIndex(random.events)
+                #expect(all.map(\.id) == whole.coroutineIDs)
+                #expect(all.map(\.yieldCount) == whole.coroutineIDs.map { whole.yieldCount(of: $0) })
+            }
+        }
+    }
+
+    @Test("a stream that lost events it had is not taken for the one that was read")
+    func logReplaced() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { journal in
+                let stream = try journal.stream("s")
+                try await stream.append(contentsOf: (0..<300).map { try yield(.root, $0) })
+                let index = stream.replayIndex()
+                #expect(try await index.peekYield(.root) != nil)
+                try await withSQL(url) { sql in
+                    try await sql.run("set session_replication_role = replica")
+                    try await sql.run("delete from durable_streams.events where position >= 200")
+                }
+                let error = await thrown { try await index.extend() }
+                #expect(error?.code == .logReplaced)
+                let later = await thrown { _ = try await index.peekYield(.root) }
+                #expect(later?.code == .logReplaced)
+                let anew = stream.replayIndex()
+                #expect(try await anew.coroutines().map(\.yieldCount) == [200])
+            }
+        }
+    }
+
+    @Test("large events do not come many to a page, and are found all the same")
+    func largeEvents() async throws {
+        try await withTestJournal(.with { $0.replayCacheBytes = 1 << 20 }) { journal in
+            let stream = try journal.stream("s")
+            let large = try JSONText("\"" + String(repeating: "x", count: 400_000) + "\"")
+            let events: [DurableEvent] = try (0..<60).map { n in
+                let effect = try EffectDescription(effectID: "a.b", input: JSONText("\(n)"))
+                return .yield("root.\(n % 2)", effect, n.isMultiple(of: 7) ? .ok(large) : .ok(nil))
+            }
+            try await stream.append(contentsOf: events)
+            let whole = ReplayIndex(events)
+            for _ in 0..<2 {
+                let index = stream.replayIndex()
+                var model = whole
+                for n in 0..<60 {
+                    let id = CoroutineID("root.\(n % 2)")
+                    let entry = try await index.peekYield(id)
+                    #expect(entry == (try model.peekYield(id)))
+                    index.consumeYield(id)
+                    model.consumeYield(id)
+                }
+            }
         }
     }
 }

@@ -71,6 +71,18 @@ struct ReplayIndexTests {
         #expect(!other.hasClose("root"))
     }
 
+    @Test("Copies that go on differently answer differently, whatever was asked before")
+    func divergingCopies() throws {
+        var one = ReplayIndex([yield("root", "a")])
+        one.consumeYield("root")
+        var other = one
+        one.extend(with: [yield("root", "b")])
+        other.extend(with: [yield("root", "c")])
+        #expect(try one.peekYield("root")?.description.name == "b")
+        #expect(try other.peekYield("root")?.description.name == "c")
+        #expect(try one.peekYield("root")?.description.name == "b")
+    }
+
     @Test("A match replays and moves on, then runs live; a divergence moves nothing")
     func matching() throws {
         var index = ReplayIndex([yield("root", "a"), yield("root", "b")])

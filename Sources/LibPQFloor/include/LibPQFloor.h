@@ -6,6 +6,7 @@
 #define LIBPQ_FLOOR_H
 
 #include "TailFloor.h"
+#include "ReplayFloor.h"
 
 typedef struct {
     double events_per_second;

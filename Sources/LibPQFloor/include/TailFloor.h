@@ -29,15 +29,6 @@ typedef struct {
 floor_notify_figures floor_notify(
     const char *conninfo, const char *channel, const char *payload, int listeners, double seconds);
 
-typedef struct {
-    double rows_per_second;
-    long rows;
-    char error[512];
-} floor_copy_figures;
-
-/// COPY of `query` to us in binary format; each row is looked at and dropped.
-floor_copy_figures floor_copy(const char *conninfo, const char *query);
-
 /// The integer that a query answers; -1 where it fails.
 long floor_integer(const char *conninfo, const char *query);
 

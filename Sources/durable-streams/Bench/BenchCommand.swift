@@ -6,9 +6,12 @@ struct BenchCommand: AsyncParsableCommand {
         commandName: "bench",
         abstract: "Measure the journal beside bare libpq on the same server.",
         discussion: """
-            Each figure of ours stands beside a floor measured in the same run: a C program's plain INSERTs over libpq into \
-            the same table. Machines are noisy and servers differ, so look at the ratios, and at several runs.
+            Each figure of ours stands beside a floor measured in the same run: what a C program does over libpq \
+            with the same table. Machines are noisy and servers differ, so look at the ratios, and at several runs.
             """,
-        subcommands: [AppendBenchmarkCommand.self, TailBenchmarkCommand.self, TailBenchmarkReaderCommand.self]
+        subcommands: [
+            AppendBenchmarkCommand.self, TailBenchmarkCommand.self, TailBenchmarkReaderCommand.self,
+            ReplayBenchmarkCommand.self,
+        ]
     )
 }

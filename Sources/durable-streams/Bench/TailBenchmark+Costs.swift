@@ -56,7 +56,7 @@ extension TailBenchmark {
             floors.append(
                 TailBenchmarkRow(
                     name: "floor: COPY of \(figures.rows) events",
-                    figures: [("eventsPerSecond", figures.rows_per_second)]
+                    figures: [("eventsPerSecond", Double(figures.rows) / figures.seconds)]
                 )
             )
             let reader = try TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1)

@@ -1,0 +1,84 @@
+import LibPQ
+import Synchronization
+import TisynStreams
+
+/// Consecutive events of a stream, as they came over the wire: what a replay index keeps, drops and reads again.
+///
+/// Its events share the result's memory. An entry is parsed when it is first asked for, and then kept with the page.
+final class EventPage: Sendable {
+    /// The columns of the statement that reads pages for the index.
+    static let columns = "e.kind, e.coroutine_id, e.event"
+
+    let start: Int
+    /// The page's coroutines, by the rows of their first events.
+    let firstRows: [Int]
+    /// Of each row its coroutine, as an index in `firstRows`, and, in the highest bit, whether it is a close.
+    private let coroutines: [UInt32]
+    private let result: QueryResult
+    private let entries = Mutex<[YieldEntry?]>([])
+
+    /// Sorts the events by coroutine: on the connection's thread, before anybody waits for the page.
+    init(_ result: QueryResult, start: Int) {
+        self.result = result
+        self.start = start
+        var ids = IDTable()
+        var firstRows: [Int] = []
+        coroutines = (0..<result.rowCount).map { row in
+            let id = result.bytes(row: row, column: 1)
+            let index = ids.index(of: id) { id.hasSameBytes(as: result.bytes(row: firstRows[$0], column: 1)) }
+            if index == firstRows.count { firstRows.append(row) }
+            let isClose = result.bytes(row: row, column: 0).first == UInt8(ascii: "c")
+            return UInt32(truncatingIfNeeded: index) | (isClose ? Self.closeBit : 0)
+        }
+        self.firstRows = firstRows
+    }
+
+    private static let closeBit: UInt32 = 1 << 31
+
+    var count: Int { result.rowCount }
+
+    /// What it occupies, in bytes, with room for the entries once they are parsed.
+    var weight: Int { result.memorySize + count * 192 }
+
+    /// Whether it ends with an event that the server ends a page with.
+    var endsLarge: Bool {
+        count > 0 && result.byteCount(row: count - 1, column: 2) > PageReader.largeEventByteCount
+    }
+
+    func kind(row: Int) -> DurableEvent.Kind { coroutines[row] & Self.closeBit == 0 ? .yield : .close }
+
+    /// The row's coroutine, as an index in `firstRows`.
+    func coroutine(row: Int) -> Int { Int(coroutines[row] & ~Self.closeBit) }
+
+    /// The coroutine's id as the column has it, valid as long as this page.
+    func coroutineID(row: Int) -> UnsafeRawBufferPointer { result.bytes(row: row, column: 1) }
+
+    /// The event at a position of this page, which must be the coroutine's; nil where it is another's or of another kind,
+    /// as after the log was replaced by an older copy of itself.
+    func event(at position: Int, of id: CoroutineID, _ kind: DurableEvent.Kind) -> DurableEvent? {
+        let row = position - start
+        guard row >= 0, row < count, self.kind(row: row) == kind, id.isEncoded(as: coroutineID(row: row)) else {
+            return nil
+        }
+        let json = JSONText(trusting: result.bytes(row: row, column: 2), owner: result)
+        return DurableEvent(trusting: json, kind: kind, coroutineID: id)
+    }
+
+    /// The entry of the yield at a position of this page; nil as above.
+    ///
+    /// - Throws: `EventError` for what is no yield event of the contract.
+    func entry(at position: Int, of id: CoroutineID) throws(EventError) -> YieldEntry? {
+        guard let event = event(at: position, of: id, .yield) else { return nil }
+        let row = position - start
+        // Parsed under the page's own lock, so that it is parsed once; whoever asks for another page does not wait.
+        let parsed: Result<YieldEntry?, EventError> = entries.withLock { entries in
+            if entries.isEmpty { entries = Array(repeating: nil, count: count) }
+            if let entry = entries[row] { return .success(entry) }
+            return Result { () throws(EventError) in
+                entries[row] = try event.yieldEntry()
+                return entries[row]
+            }
+        }
+        return try parsed.get()
+    }
+}

@@ -1,0 +1,234 @@
+import LibPQ
+import TisynStreams
+
+/// Reading on, and reading again what was dropped.
+extension StreamIndex {
+    typealias Request = ReadAhead<EventPage>.Request
+
+    // MARK: The end
+
+    /// Asks where the stream ends; at the same time for its first page, which whoever asks that wants next.
+    func learnEnd() async throws(JournalError) {
+        let (requests, known): ([Request], Int) = state.withLock { state in
+            let isFirst = state.position == 0 && state.ahead.isIdle
+            let requests = isFirst ? state.ahead.requests(from: 0, towards: 1, end: state.end) : []
+            return (requests, max(state.end ?? 0, state.seenEnd))
+        }
+        send(requests)
+        var parameters = Parameters()
+        parameters.append(name.text)
+        let result = try await journal.request(journal.statements.nextPosition, parameters)
+        try learned(end: result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0, atLeast: known)
+    }
+
+    /// - Parameter known: what the end was known to be when the server was asked: it cannot be less.
+    func learned(end: Int, atLeast known: Int) throws(JournalError) {
+        guard end >= known else { throw replaced("the stream had \(known) events and has \(end)") }
+        let woken: [Waiter] = state.withLock { state in
+            let end = max(end, state.seenEnd, state.position)
+            guard end > state.end ?? -1 else { return [] }
+            state.heads.forget()
+            state.end = end
+            return Self.takeWaiters(&state)
+        }
+        for waiter in woken { waiter.progress.set(.success(())) }
+    }
+
+    /// The stream is not what it was: nothing read of it counts any more, and whoever asks anew begins anew.
+    func replaced(_ how: String) -> JournalError {
+        let error = JournalError(
+            .logReplaced,
+            "stream \(name) is not the one that was read for replay: \(how); replay it from a new index"
+        )
+        let (waiters, fetches): ([Waiter], [PageAnswer]) = state.withLock { state in
+            state.replaced = error
+            state.ahead.forget()
+            defer { (state.waiters, state.fetches) = ([], [:]) }
+            return (state.waiters, state.fetches.values.flatMap { $0 })
+        }
+        for waiter in waiters { waiter.progress.set(.failure(error)) }
+        for fetch in fetches { fetch.set(.failure(error)) }
+        journal.replayIndices.remove(name, number)
+        return error
+    }
+
+    // MARK: Reading on
+
+    /// Waits until the stream has been read up to `target`, or to its end.
+    ///
+    /// - Parameters:
+    ///   - target: nil: one page more.
+    ///   - towards: how far it is going to be asked for, so that more than a page can be under way.
+    ///   - deadline: a page that could not be read is asked for again until then.
+    func readOn(
+        to target: Int? = nil,
+        towards: Int = 0,
+        until deadline: ContinuousClock.Instant
+    ) async throws(JournalError) {
+        while true {
+            let progress = Progress()
+            let outcome = await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    progress.onValue { continuation.resume(returning: $0) }
+                    wait(progress, for: target, towards: towards)
+                }
+            } onCancel: {
+                progress.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+            }
+            switch outcome {
+            case .success: return
+            case .failure(let error):
+                // The request that failed may have been another's, sent long before we asked.
+                guard error.code == .unreachable, ContinuousClock.now < deadline else { throw error }
+            }
+        }
+    }
+
+    private func wait(_ progress: Progress, for target: Int?, towards: Int) {
+        let (requests, outcome, loss): ([Request], Result<Void, JournalError>?, Int?) = state.withLock { state in
+            if let replaced = state.replaced { return ([], .failure(replaced), nil) }
+            let target = target ?? state.position + 1
+            if let loss = state.takeArrived() { return ([], nil, loss) }
+            guard target > state.position, !state.isRead else { return ([], .success(()), nil) }
+            state.waiters.append(Waiter(target: target, towards: max(target, towards), progress: progress))
+            return (Self.requests(&state), nil, nil)
+        }
+        if let loss { progress.set(.failure(replaced("position \(loss) is missing"))) }
+        if let outcome { progress.set(outcome) }
+        send(requests)
+    }
+
+    /// What to ask for, by what is waited for.
+    private static func requests(_ state: inout State) -> [Request] {
+        guard let farthest = state.waiters.lazy.map(\.towards).max() else { return [] }
+        return state.ahead.requests(from: state.position, towards: farthest, end: state.end)
+    }
+
+    func send(_ requests: [Request]) {
+        for request in requests {
+            ask(for: request.start, count: request.count) { [self] in received($0, for: request) }
+        }
+    }
+
+    private func ask(
+        for start: Int,
+        count: Int,
+        completion: @escaping @Sendable (Result<EventPage, JournalError>) -> Void
+    ) {
+        var parameters = Parameters()
+        parameters.append(name.text)
+        parameters.append(start)
+        parameters.append(count)
+        reader.send(
+            journal.statements.indexPage,
+            parameters,
+            deadline: .now + journal.configuration.readDeadline
+        ) { result in completion(result.map { EventPage($0, start: start) }) }
+    }
+
+    /// On the connection's thread.
+    private func received(_ result: Result<EventPage, JournalError>, for request: Request) {
+        switch result {
+        case .failure(let error):
+            let waiters: [Waiter] = state.withLock { state in
+                guard state.ahead.failed(request) else { return [] }
+                defer { state.waiters = [] }
+                return state.waiters
+            }
+            for waiter in waiters { waiter.progress.set(.failure(error)) }
+        case .success(let page):
+            let (woken, requests, loss): ([Waiter], [Request], Int?) = state.withLock { state in
+                // Where nobody waits, somebody is at work with what is there: they take it in once they need it.
+                guard state.ahead.received(page, for: request), !state.waiters.isEmpty else { return ([], [], nil) }
+                let loss = state.takeArrived()
+                return (Self.takeWaiters(&state), Self.requests(&state), loss)
+            }
+            if let loss { _ = replaced("position \(loss) is missing") }
+            send(requests)
+            for waiter in woken { waiter.progress.set(.success(())) }
+        }
+    }
+
+    // MARK: Reading again
+
+    /// The page that holds what was at the beginning of `range`, a page that was dropped, and as much of it as comes.
+    func fetch(_ range: Range<Int>, until deadline: ContinuousClock.Instant) async throws(JournalError) -> EventPage {
+        while true {
+            let answer = PageAnswer()
+            let outcome = await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    answer.onValue { continuation.resume(returning: $0) }
+                    fetch(range, answer)
+                }
+            } onCancel: {
+                answer.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+            }
+            switch outcome {
+            case .success(let page): return page
+            case .failure(let error):
+                guard error.code == .unreachable, ContinuousClock.now < deadline else { throw error }
+            }
+        }
+    }
+
+    private func fetch(_ range: Range<Int>, _ answer: PageAnswer) {
+        let (wanted, replaced): ([Range<Int>], JournalError?) = state.withLock { state in
+            if let replaced = state.replaced { return ([], replaced) }
+            let isUnderWay = state.fetches[range.lowerBound] != nil
+            state.fetches[range.lowerBound, default: []].append(answer)
+            var wanted = isUnderWay ? [] : [range]
+            // Whoever goes through dropped pages in order will want the next one too.
+            if range.lowerBound == state.lastFetchEnd, state.hasRoomAhead,
+                let next = state.pages.droppedPage(after: range), state.fetches[next.lowerBound] == nil
+            {
+                state.fetches[next.lowerBound] = []
+                wanted.append(next)
+            }
+            state.lastFetchEnd = wanted.last?.upperBound ?? range.upperBound
+            return (wanted, nil)
+        }
+        if let replaced { answer.set(.failure(replaced)) }
+        for range in wanted {
+            ask(for: range.lowerBound, count: range.count) { [self] in fetched($0, for: range) }
+        }
+    }
+
+    private func fetched(_ result: Result<EventPage, JournalError>, for range: Range<Int>) {
+        if case .success(let page) = result, page.count < range.count, !page.endsLarge || page.count == 0 {
+            _ = replaced("position \(range.lowerBound + page.count) is missing")
+            return
+        }
+        let answers: [PageAnswer] = state.withLock { state in
+            if case .success(let page) = result, state.replaced == nil {
+                state.pages.put(page, at: page.start, count: page.count, weight: page.weight)
+            }
+            return state.fetches.removeValue(forKey: range.lowerBound) ?? []
+        }
+        for answer in answers { answer.set(result) }
+    }
+}
+
+extension StreamIndex.State {
+    /// Takes in the pages that have come, as far as they follow on what was read. Returns a position that must be there
+    /// and is not.
+    mutating func takeArrived() -> Int? {
+        while let (request, page) = ahead.next() {
+            let count = page.count
+            let (endsLarge, weight) = (page.endsLarge, page.weight)
+            if count < request.count, !endsLarge, page.start + count < request.knownEnd { return page.start + count }
+            ahead.tookIn(request, count: count, weight: weight, endsLarge: endsLarge)
+            let indices = page.firstRows.map { table.index(adding: page.coroutineID(row: $0)) }
+            for row in 0..<count {
+                table.add(
+                    page.kind(row: row),
+                    ofCoroutineAt: indices[page.coroutine(row: row)],
+                    at: page.start + row
+                )
+            }
+            pages.put(page, at: page.start, count: count, weight: weight)
+            pageWeight = weight
+            if let known = end { end = max(known, position) }
+        }
+        return nil
+    }
+}

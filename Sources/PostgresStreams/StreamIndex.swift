@@ -1,0 +1,190 @@
+import LibPQ
+import Synchronization
+import TisynStreams
+
+/// What is known of one stream for replay, shared by all replays of it in a journal: contract §3 without the cursors.
+///
+///     replay ─┐            ┌─ CoroutineTable: each coroutine's positions, as far as it was read
+///     replay ─┼─ StreamIndex ─ PageCache: the events themselves, some of them
+///     replay ─┘            ├─ CoroutineHeads: what the server was asked of single coroutines
+///        own appends, tails ┘
+///
+/// It reads a stream once, from the beginning, as far as the questions make it. Pages are taken in by the thread of the
+/// connection that brings them: whoever asked may go away, and nobody else notices. The lock is held for looking things
+/// up and for taking a page in, never while anything is waited for.
+final class StreamIndex: Sendable {
+    typealias PageAnswer = Once<Result<EventPage, JournalError>>
+    typealias Progress = Once<Result<Void, JournalError>>
+
+    struct Waiter {
+        /// It waits until the stream has been read so far.
+        var target: Int
+        /// How far it will want it to be read.
+        var towards: Int
+        var progress: Progress
+    }
+
+    struct State {
+        var table = CoroutineTable()
+        var pages: PageCache<EventPage>
+        var ahead: ReadAhead<EventPage>
+        var heads: CoroutineHeads
+        /// How many events the stream has, as far as is known; nil until that was asked.
+        var end: Int?
+        /// The end of what this journal appended or its tails delivered: the stream has at least so many.
+        var seenEnd = 0
+        var waiters: [Waiter] = []
+        /// Dropped pages that are on their way back, by where they begin.
+        var fetches: [Int: [PageAnswer]] = [:]
+        /// The end of the last dropped page that was read again: whoever asks for the next goes through them in order.
+        var lastFetchEnd = -1
+        /// What a page weighs, as of the last.
+        var pageWeight = 0
+        /// Set once, when the stream turned out not to be the one that was read.
+        var replaced: JournalError?
+
+        /// It was read up to here.
+        var position: Int { pages.end }
+        var isRead: Bool { end.map { position >= $0 } ?? false }
+        /// Whether a page more can be kept without dropping what is in use.
+        var hasRoomAhead: Bool { pageWeight * 4 <= pages.capacity }
+    }
+
+    /// From this position on the server finds a coroutine's last yield without reading the stream: the migration's index
+    /// `events_yields`. Below it the stream is read, which is a few pages.
+    static let indexedFrom = 4096
+
+    let journal: Journal
+    let name: StreamName
+    /// Its number in the journal's registry.
+    let number: Int
+    let reader: Requester
+    let state: Mutex<State>
+
+    init(journal: Journal, name: StreamName, number: Int) {
+        self.journal = journal
+        self.name = name
+        self.number = number
+        // One for all pages, so that they come in the order they were asked for.
+        reader = journal.reader
+        let capacity = journal.configuration.replayCacheBytes
+        state = Mutex(
+            State(
+                pages: PageCache(capacity: capacity),
+                ahead: ReadAhead(mostEvents: journal.configuration.pageSize),
+                heads: CoroutineHeads(capacity: capacity / 4)
+            )
+        )
+    }
+
+    deinit { journal.replayIndices.remove(name, number) }
+
+    // MARK: Looking up, without waiting
+
+    /// Where the answer to a question is.
+    enum Place {
+        case page(EventPage, position: Int)
+        /// In a page that was dropped.
+        case dropped(Range<Int>, position: Int)
+        /// There is none.
+        case nowhere
+        /// Further on than the stream was read, which is to this position.
+        case ahead(Int)
+        /// Further on, and it is known how far at most.
+        case aheadWithin(Int)
+    }
+
+    /// The yield of a coroutine at `ordinal`, counted from 0.
+    func place(ofYield ordinal: Int, of id: CoroutineID) throws(JournalError) -> Place {
+        enum Failure {
+            case replaced(JournalError)
+            case missing(Int)
+        }
+        let (place, requests, failure): (Place, [Request], Failure?) = state.withLock { state in
+            if let error = state.replaced { return (.nowhere, [], .replaced(error)) }
+            var found = state.table.yield(of: id, at: ordinal)
+            if found == nil, !state.isRead, state.ahead.hasNext {
+                if let position = state.takeArrived() { return (.nowhere, [], .missing(position)) }
+                found = state.table.yield(of: id, at: ordinal)
+            }
+            if let position = found {
+                return (Self.place(of: position, in: &state), Self.requestsAhead(&state, touching: position), nil)
+            }
+            if state.isRead { return (.nowhere, [], nil) }
+            if state.position >= Self.indexedFrom, let head = state.heads[id] {
+                guard let last = head.lastYield, last >= state.position else { return (.nowhere, [], nil) }
+                return (.aheadWithin(last), [], nil)
+            }
+            return (.ahead(state.position), [], nil)
+        }
+        switch failure {
+        case .replaced(let error): throw error
+        case .missing(let position): throw replaced("position \(position) is missing")
+        case nil: break
+        }
+        send(requests)
+        return place
+    }
+
+    /// The last close of a coroutine, if that can be told without asking the server.
+    func place(ofCloseOf id: CoroutineID) throws(JournalError) -> (place: Place, head: CoroutineHeads.Head?) {
+        let (place, head, failure): (Place, CoroutineHeads.Head?, JournalError?) = state.withLock { state in
+            if let replaced = state.replaced { return (.nowhere, nil, replaced) }
+            if state.isRead {
+                guard let coroutine = state.table[id], coroutine.close >= 0 else { return (.nowhere, nil, nil) }
+                return (Self.place(of: coroutine.close, in: &state), nil, nil)
+            }
+            guard let head = state.heads[id] else { return (.ahead(state.position), nil, nil) }
+            return (head.lastClose == nil ? .nowhere : .ahead(state.position), head, nil)
+        }
+        if let failure { throw failure }
+        return (place, head)
+    }
+
+    private static func place(of position: Int, in state: inout State) -> Place {
+        let (range, page, _) = state.pages.page(at: position)
+        return page.map { .page($0, position: position) } ?? .dropped(range, position: position)
+    }
+
+    /// Whoever uses the last page that was read will want the next: it is asked for while that one is used.
+    private static func requestsAhead(_ state: inout State, touching position: Int) -> [Request] {
+        let next = state.position
+        guard state.ahead.isIdle, state.end.map({ next < $0 }) ?? false, state.hasRoomAhead,
+            state.pages.page(at: position).isLast
+        else { return [] }
+        return state.ahead.requests(from: next, towards: next + 1, end: state.end)
+    }
+
+    // MARK: What comes in from elsewhere
+
+    /// Takes in events that this journal appended or a tail of it delivered. Where the stream was not read up to them
+    /// yet, only that they are there; they are read in their turn.
+    func extend(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+        let woken: [Waiter] = state.withLock { state in
+            let end = first + events.count
+            state.seenEnd = max(state.seenEnd, end)
+            guard let known = state.end, end > known else { return [] }
+            if first > known { state.heads.forget() }
+            let isRead = state.isRead && first <= known
+            for (event, position) in zip(events, first...) where position >= known {
+                state.heads.add(event.kind, of: event.coroutineID, at: position)
+                if isRead { state.table.add(event.kind, of: event.coroutineID, at: position) }
+            }
+            if isRead {
+                state.pages.extend(by: end - known, most: journal.configuration.pageSize)
+            }
+            state.end = end
+            return Self.takeWaiters(&state)
+        }
+        for waiter in woken { waiter.progress.set(.success(())) }
+    }
+
+    /// The waiters whose target has been reached.
+    static func takeWaiters(_ state: inout State) -> [Waiter] {
+        guard !state.waiters.isEmpty else { return [] }
+        let (position, isRead) = (state.position, state.isRead)
+        let woken = state.waiters.filter { $0.target <= position || isRead }
+        state.waiters.removeAll { $0.target <= position || isRead }
+        return woken
+    }
+}

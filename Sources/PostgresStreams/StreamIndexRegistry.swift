@@ -1,0 +1,42 @@
+import Synchronization
+import TisynStreams
+
+/// The streams of a journal that are being replayed, so that replays of one stream share what was read of it, and are told
+/// of what is appended to it. Keeps none of them alive.
+final class StreamIndexRegistry: Sendable {
+    private struct Entry {
+        let number: Int
+        weak var index: StreamIndex?
+    }
+
+    private struct State {
+        var entries: [StreamName: Entry] = [:]
+        var lastNumber = 0
+    }
+
+    // No reference to an index is let go of under the lock: it may be the last, and the end of an index comes here.
+    private let state = Mutex(State())
+
+    func index(of stream: PostgresStream) -> StreamIndex {
+        state.withLock { state in
+            if let index = state.entries[stream.name]?.index { return index }
+            state.lastNumber += 1
+            let index = StreamIndex(journal: stream.journal, name: stream.name, number: state.lastNumber)
+            state.entries[stream.name] = Entry(number: index.number, index: index)
+            return index
+        }
+    }
+
+    /// Tells the stream's index, if there is one, of events that are durable.
+    func extend(_ name: StreamName, with events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+        let index = state.withLock { state in state.entries.isEmpty ? nil : state.entries[name]?.index }
+        index?.extend(events, at: first)
+    }
+
+    /// That index has ended, or is not to be had any more: whoever asks from here on gets a new one.
+    func remove(_ name: StreamName, _ number: Int) {
+        state.withLock { state in
+            if state.entries[name]?.number == number { state.entries[name] = nil }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import ArgumentParser
+import LibPQFloor
+import PostgresStreams
+import PrivatePostgres
+import TisynStreams
+
+/// `bench replay`: how fast a stream is indexed and replayed.
+struct ReplayBenchmarkCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "replay",
+        abstract: "Measure replay.",
+        discussion: """
+            Floors, over bare libpq, of the columns that the index reads: COPY in binary format into nothing, and single-row \
+            mode. Ours: the first answer from a new index, the whole index, every entry parsed; the ratios are to COPY.
+
+              durable-streams bench replay --events 1000000 --coroutines 100
+              durable-streams bench replay --stream orders/17
+
+            Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
+            its own, which it creates and drops; with --stream it reads that stream and writes nothing.
+
+            With --json a line per row: {"name","milliseconds","events","eventsPerSecond","ratio","memoryBytes"}; the \
+            memory is what the process occupied at most beyond what it did before the row.
+            """
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Option(help: ArgumentHelp("How many events the stream has.", valueName: "n"))
+    var events = 1_000_000
+
+    @Option(help: ArgumentHelp("Over how many coroutines they are spread.", valueName: "n"))
+    var coroutines = 100
+
+    @Option(
+        help: ArgumentHelp("A stream to read instead.", valueName: "name"),
+        transform: StreamArgument.name
+    )
+    var stream: StreamName?
+
+    @Flag(help: "Print each row as a JSON object.")
+    var json = false
+
+    func validate() throws {
+        guard (1...100_000_000).contains(events), (1...1_000_000).contains(coroutines) else {
+            throw ValidationError("--events takes 1 to 100,000,000, --coroutines 1 to 1,000,000")
+        }
+    }
+
+    func run() async throws {
+        var configuration = connection.configuration
+        if let stream {
+            try await rows(ReplayBenchmark(configuration: configuration, stream: stream), isOurs: false)
+        } else if let url = connection.givenURL {
+            try await measure(configuration, url)
+        } else {
+            try await withPrivatePostgres { server in
+                configuration.databaseURL = server.databaseURL
+                try await measure(configuration, server.databaseURL)
+            }
+        }
+        try await Output.standard.finish()
+    }
+
+    private func measure(_ configuration: JournalConfiguration, _ url: String) async throws {
+        var configuration = configuration
+        configuration.schema = "durable_streams_bench_" + String(UInt32.random(in: .min ... .max), radix: 36)
+        do {
+            try await Migrator(configuration).migrate()
+            try fill(configuration.schema, url)
+            let stream = try StreamName("bench/replay")
+            try await rows(ReplayBenchmark(configuration: configuration, stream: stream), isOurs: true)
+        } catch {
+            try execute("set client_min_messages = error; drop schema \(configuration.schema) cascade", url)
+            throw error
+        }
+        try execute("set client_min_messages = error; drop schema \(configuration.schema) cascade", url)
+    }
+
+    private func rows(_ benchmark: ReplayBenchmark, isOurs: Bool) async throws {
+        if !json { try await Output.standard.write(Array(ReplayBenchmarkRow.header.utf8)) }
+        try await withJournal(benchmark.configuration) { journal in
+            // First what must be fast in a process that has just begun.
+            try await show(await benchmark.firstYield(journal))
+            try await show(await benchmark.roundTrip(journal))
+            let copy = try await show(try await benchmark.copyFloor())
+            try await show(try await benchmark.singleRowFloor())
+            try await show(await benchmark.wholeIndex(journal, floor: copy))
+            let ids = try await journal.stream(benchmark.stream).replayIndex().coroutineIDs()
+            guard !ids.isEmpty else { throw ToolError(.usage, "stream \(benchmark.stream) has no events") }
+            try await show(await benchmark.everyEntry(journal, of: ids, floor: copy))
+            try await show(await benchmark.hasClose(journal, of: ids))
+            if isOurs { try await show(await benchmark.smallStream(journal)) }
+        }
+    }
+
+    @discardableResult
+    private func show(_ row: ReplayBenchmarkRow) async throws -> ReplayBenchmarkRow {
+        try await Output.standard.write(Array((json ? row.json : row.line).utf8))
+        return row
+    }
+
+    // MARK: The stream
+
+    /// Yields of all coroutines in turn; at the end every other one closes. In one statement: what is measured is reading.
+    private func fill(_ schema: String, _ url: String) throws {
+        try execute(
+            """
+            set search_path = \(schema);
+            set synchronous_commit = off;
+            with s as (insert into streams (name) values ('bench/replay') returning id)
+            insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+            select s.id, n, now(), '00000000-0000-4000-8000-000000000000', k.kind, c.id,
+                (case k.kind when 'y'
+                    then '{"type":"yield","coroutineId":"' || c.id || '","description":{"type":"fraud-detector",'
+                        || '"name":"fraudCheck","input":{"userId":"u-123","amount":' || n || '},'
+                        || '"sha":"8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"},'
+                        || '"result":{"status":"ok","value":{"score":0.25,"reasons":["new-device","amount"],'
+                        || '"checks":{"geo":1,"velocity":[1,2,3]}}}}'
+                    else '{"type":"close","coroutineId":"' || c.id || '","result":{"status":"ok"}}' end)::json
+            from s, generate_series(0, \(events - 1)) n,
+                lateral (select case n % \(coroutines) when 0 then 'root' else 'root.' || n % \(coroutines) end as id) c,
+                lateral (select (case when n >= \(events - coroutines) and n % 2 = 1 then 'c' else 'y' end)::"char"
+                    as kind) k;
+            """,
+            url
+        )
+        try execute("vacuum analyze \(schema).events", url)
+    }
+
+    private func execute(_ sql: String, _ url: String) throws {
+        let error = String(cString: floor_execute(url, sql))
+        if !error.isEmpty { throw ToolError(.unavailable, "bench: \(error)") }
+    }
+}
