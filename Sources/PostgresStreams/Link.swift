@@ -47,8 +47,8 @@ final class Link: Sendable {
 
     private struct State {
         var phase = Phase.idle
-        /// Somebody asked for a session while the owner was being told.
-        var isWanted = false
+        /// Somebody asked for a session while the owner was being told: after which pause.
+        var wanted: Duration?
         var backOff = BackOff()
         var timer: ContinuousClock.Instant?
     }
@@ -70,7 +70,7 @@ final class Link: Sendable {
     /// Connects, unless it is connected or at it; after a pause, which `reset` ends.
     func start(after pause: Duration = .zero) {
         let failed: Bool = state.withLock { state in
-            if case .losing = state.phase { state.isWanted = true }
+            if case .losing = state.phase { state.wanted = min(pause, state.wanted ?? pause) }
             guard case .idle = state.phase else { return false }
             let delay = max(pause, state.backOff.delay)
             let started = Session.start(options.session, after: delay) { [self] in handle($0, $1) }
@@ -204,13 +204,13 @@ final class Link: Sendable {
             )
         }
         let goesOn = owner(.lost(isClosed ? JournalError(.closed, "the journal was closed") : error))
-        let startsAgain: Bool = state.withLock { state in
-            guard case .losing = state.phase else { return false }
+        let pause: Duration? = state.withLock { state in
+            guard case .losing = state.phase else { return nil }
             state.phase = .idle
-            defer { state.isWanted = false }
-            return goesOn || state.isWanted
+            defer { state.wanted = nil }
+            return goesOn ? .zero : state.wanted
         }
-        if startsAgain { start() }
+        if let pause { start(after: pause) }
     }
 }
 

@@ -61,7 +61,7 @@ struct TransactionTests {
             #expect(try await balance(url) == 100)
             #expect(try await stream.readAll().isEmpty)
             // The connection is as good as new.
-            try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+            _ = try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
             #expect(try await stream.nextPosition() == 1)
         }
     }
@@ -143,7 +143,7 @@ struct TransactionTests {
                     }
                     return positions
                 }()
-                try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                _ = try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
                 #expect(try await seen == [0])
             }
         }

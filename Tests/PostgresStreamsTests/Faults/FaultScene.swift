@@ -195,7 +195,10 @@ struct FaultScene {
             .init("the streams' rows locked for a while") { random in
                 let time = Double.random(in: 0.1...1.5, using: &random)
                 try await server.psql(
-                    "begin; select id from durable_streams.streams for update; select pg_sleep(\(time)); commit"
+                    """
+                    begin; select pg_advisory_xact_lock(hashtextextended('durable_streams/' || name, 0))
+                    from durable_streams.streams order by name collate "C"; select pg_sleep(\(time)); commit
+                    """
                 )
             },
         ]
