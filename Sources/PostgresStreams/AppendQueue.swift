@@ -155,7 +155,7 @@ struct AppendQueue {
     private mutating func cutSegment(atMost runCount: Int) -> Segment? {
         guard !ready.isEmpty else { return nil }
         var runs: [Segment.Run] = []
-        var room = Room(bytes: limits.bytes, events: limits.events)
+        var room = SegmentRoom(bytes: limits.bytes, events: limits.events)
         let token = Token.random(using: &random)
         // Whose first append goes alone, and not with this segment.
         var held: [Int] = []
@@ -178,7 +178,7 @@ struct AppendQueue {
     }
 
     /// Takes the lane's first append, and those behind it that can share its run.
-    private mutating func cutRun(of lane: Int, token: Token, _ room: inout Room) -> Segment.Run {
+    private mutating func cutRun(of lane: Int, token: Token, _ room: inout SegmentRoom) -> Segment.Run {
         let first = lanes[lane].waiting.removeFirst()
         waitingCount -= 1
         room.take(first)
@@ -243,7 +243,9 @@ struct AppendQueue {
             case .conflict:
                 let actual = answer.position ?? 0
                 again = conflict(run, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
-            case .fenced: resolutions += fenced(run, answer)
+            case .fenced:
+                let error = JournalError.fenced(run, answer)
+                resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
             }
             release(run.stream, again: again)
         }
@@ -267,24 +269,7 @@ struct AppendQueue {
         into resolutions: inout [Resolution]
     ) -> [Append] {
         remember(run.stream, next: actual)
-        var error: JournalError
-        if run.isExact {
-            error = JournalError(
-                .conflict,
-                outcome: .notWritten,
-                "stream \(run.stream) is at position \(actual), the event was expected to land at \(run.position)"
-            )
-        } else {
-            // The stream ends before a position that it had told us: a failover or restore lost events.
-            error = JournalError(
-                .logReplaced,
-                outcome: .notWritten,
-                "stream \(run.stream) ends at \(actual), though \(run.position) events had been acknowledged: "
-                    + "the server lost the end of the log"
-            )
-        }
-        error.expectedPosition = run.position
-        error.actualPosition = actual
+        let error = run.isExact ? JournalError.conflict(run, actual: actual) : .logReplaced(run, actual: actual)
         if isRepeated, actual < run.position {
             // The sending that was lost may still come to work, when the stream has grown to its position.
             resolutions += unknown(run, because: error)
@@ -293,18 +278,6 @@ struct AppendQueue {
         let failed = run.isExact ? run.appends.prefix(1) : run.appends[...]
         resolutions += failed.map { Resolution(id: $0.id, result: .failure(error)) }
         return Array(run.appends.dropFirst(failed.count))
-    }
-
-    private func fenced(_ run: Segment.Run, _ answer: Segment.Answer) -> [Resolution] {
-        let writer = run.epoch.map { "this writer's claim has epoch \($0)" } ?? "this writer has not claimed it"
-        var error = JournalError(
-            .fenced,
-            outcome: answer.position == nil ? .notWritten : .written,
-            "stream \(run.stream) is claimed at epoch \(answer.epoch), \(writer): claim it to write to it"
-        )
-        error.epoch = run.epoch
-        error.currentEpoch = answer.epoch
-        return run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
     }
 
     private mutating func remember(_ stream: StreamName, next: Int) {
@@ -416,30 +389,5 @@ struct AppendQueue {
             offset += append.events.count
             return Resolution(id: append.id, result: .failure(error))
         }
-    }
-}
-
-/// What a segment that is being cut can still take.
-private struct Room {
-    var bytes: Int
-    var events: Int
-
-    func takes(_ append: Append) -> Bool { append.byteCount <= bytes && events > 0 }
-
-    mutating func take(_ append: Append) {
-        bytes -= append.byteCount
-        events -= append.events.count
-    }
-}
-
-extension Segment.Run {
-    /// Whether this append can follow the run's last one; `eventCount` is the run's so far.
-    fileprivate func accepts(_ append: Append, after eventCount: Int) -> Bool {
-        guard append.epoch == epoch, !append.goesAlone else { return false }
-        return isExact ? append.expecting == position + eventCount : append.expecting == nil
-    }
-
-    fileprivate func receipt(offset: Int) -> AppendReceipt {
-        AppendReceipt(stream: stream, position: position, token: token, offset: offset)
     }
 }

@@ -14,71 +14,13 @@ import TisynStreams
 /// After each commit the announcer wakes the tails: on a connection of its own, or, where appends are few and far between,
 /// right behind the commit on this one.
 final class Appender: Sendable {
-    private typealias Continuation = CheckedContinuation<Result<Int, JournalError>, Never>
-
-    private struct State {
-        var queue: AppendQueue
-        var gathering = Gathering()
-        /// Those who wait for an answer. Who was cancelled does not, though the append may be on the wire.
-        var callers: [Int: Continuation] = [:]
-        var lastID = 0
-        var lines: [Line]
-        var isClosed = false
-        var lastError: JournalError?
-        /// When the first append's deadline is looked at. Not set anew at each append, only when it has rung.
-        var deadlineTimer: ContinuousClock.Instant?
-        var flushers: [Flusher] = []
-    }
-
-    /// A connection as the queue's state sees it.
-    private struct Line {
-        var session: Session?
-        var isStarted = false
-        var segmentID: Int?
-        var sentAt = ContinuousClock.now
-        /// When the last answer came: whether anybody is likely to append right behind the next.
-        var answeredAt = ContinuousClock.now
-        /// The server is out of something, or somebody holds a lock: nothing is sent before.
-        var pausedUntil: ContinuousClock.Instant?
-        var pause = BackOff()
-
-        var isFree: Bool { session != nil && segmentID == nil && pausedUntil == nil }
-    }
-
-    /// Waits until what was accepted before it has been answered.
-    private struct Flusher {
-        var lastID: Int
-        var remaining: Int
-        var done: CheckedContinuation<Void, Never>
-    }
-
-    /// A segment that a connection has been given, to be put on its wire outside the lock.
-    private struct Departure {
-        var line: Int
-        var session: Session
-        var segment: Segment
-        /// Nothing was appended for a while before it.
-        var isLone: Bool
-    }
-
-    /// What was decided under the lock, to be done outside it: first the wire, then the callers.
-    private struct Effects {
-        var departures: [Departure] = []
-        var told: [(Continuation, Result<Int, JournalError>)] = []
-        var flushed: [CheckedContinuation<Void, Never>] = []
-        /// Connections that are to be made: there is more to send than the others can take.
-        var starting: [Int] = []
-        var timers: [Int] = []
-    }
-
-    private let state: Mutex<State>
+    private let state: Mutex<AppenderState>
     private let links = Mutex<[Link]>([])
     private let statements: Statements
     private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
     private let logger: Logger
-    private static let leastShare = 8
     private let segmentSizes = Recorder(label: "durable_streams_segment_appends")
 
     init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
@@ -89,7 +31,7 @@ final class Appender: Sendable {
         logger = configuration.logger
         let count = configuration.writerConnections
         let limits = AppendQueue.Limits(bytes: configuration.maximumSegmentBytes, segmentsUnderWay: count)
-        state = Mutex(State(queue: AppendQueue(limits: limits), lines: Array(repeating: Line(), count: count)))
+        state = Mutex(AppenderState(queue: AppendQueue(limits: limits), lineCount: count))
         let links = (0..<count).map { line in
             Link(options) { [weak self] event in self?.handle(event, on: line) ?? false }
         }
@@ -137,7 +79,7 @@ final class Appender: Sendable {
             let isEmpty = state.withLock { state in
                 let remaining = state.queue.count
                 guard remaining > 0 else { return true }
-                state.flushers.append(Flusher(lastID: state.lastID, remaining: remaining, done: done))
+                state.flushers.append(.init(lastID: state.lastID, remaining: remaining, done: done))
                 return false
             }
             if isEmpty { done.resume() }
@@ -146,61 +88,52 @@ final class Appender: Sendable {
 
     /// Fails what has not been answered. `flush` first, to wait for it.
     func close() {
-        perform { state, effects in
+        perform { state in
             state.isClosed = true
             let resolutions = state.queue.close(because: JournalError(.closed, "the journal was closed"))
-            resolve(resolutions, &state, &effects)
+            state.resolve(resolutions)
         }
         for link in allLinks { link.close() }
     }
 
-    private func add(_ append: Append, _ ticket: Ticket, _ continuation: Continuation) {
+    private func add(_ append: Append, _ ticket: Ticket, _ continuation: AppenderState.Continuation) {
         var append = append
-        perform { state, effects in
+        perform { state in
             guard !state.isClosed else {
                 let error = JournalError(.closed, outcome: .notWritten, "the journal was closed")
-                return effects.told.append((continuation, .failure(error)))
+                return state.tell(continuation, .failure(error))
             }
             state.lastID += 1
             append.id = state.lastID
             guard ticket.accept(append.id) else {
-                return effects.told.append((continuation, .failure(.cancelledUnsent)))
+                return state.tell(continuation, .failure(.cancelledUnsent))
             }
             state.callers[append.id] = continuation
-            state.queue.add(append)
-            if state.deadlineTimer == nil {
-                state.deadlineTimer = append.deadline
-                effects.timers.append(0)
-            }
-            if state.gathering.isActive {
-                if let line = state.gathering.added() { depart(line, &state, &effects) }
-            } else {
-                departWherePossible(&state, &effects)
-            }
+            state.add(append)
         }
     }
 
     private func cancel(_ ticket: Ticket, _ stream: StreamName) {
-        perform { state, effects in
+        perform { state in
             guard let id = ticket.cancel(), let caller = state.callers[id] else { return }
             var error = JournalError.cancelledUnsent
             if state.queue.withdraw(id, of: stream) {
-                count(id, &state, &effects)
+                state.count(id)
             } else {
                 // Awaited on the wire, though not by the caller.
                 error.outcome = .unknown
                 error.receipt = state.queue.receipt(of: id)
             }
             state.callers[id] = nil
-            effects.told.append((caller, .failure(error)))
+            state.tell(caller, .failure(error))
         }
     }
 
-    // MARK: Under the lock
-
-    private func perform(_ body: (inout State, inout Effects) -> Void) {
-        var effects = Effects()
-        state.withLock { body(&$0, &effects) }
+    private func perform(_ body: (inout AppenderState) -> Void) {
+        let effects = state.withLock { state in
+            body(&state)
+            return state.takeEffects()
+        }
         for line in effects.starting { link(line).start() }
         for departure in effects.departures { send(departure) }
         for line in effects.timers { setTimer(line) }
@@ -208,48 +141,9 @@ final class Appender: Sendable {
         for flusher in effects.flushed { flusher.resume() }
     }
 
-    /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
-    /// the others find something to do. Below a few appends a share is not worth a commit.
-    private func depart(_ line: Int, _ state: inout State, _ effects: inout Effects) {
-        guard state.lines[line].isFree, let session = state.lines[line].session else { return }
-        let share = state.queue.count / state.lines.count { $0.session != nil }
-        guard let segment = state.queue.nextSegment(atMost: max(Self.leastShare, share + 1)) else { return }
-        state.lines[line].segmentID = segment.id
-        state.lines[line].sentAt = .now
-        let isLone = segment.runs.count == 1 && state.lines[line].answeredAt + Self.loneness <= .now
-        effects.departures.append(Departure(line: line, session: session, segment: segment, isLone: isLone))
-    }
-
-    /// The first connection that is free takes what there is. Where all are busy, another one is made.
-    private func departWherePossible(_ state: inout State, _ effects: inout Effects) {
-        guard state.queue.hasReady else { return }
-        if let line = state.lines.firstIndex(where: \.isFree) { return depart(line, &state, &effects) }
-        let isConnecting = state.lines.contains { $0.isStarted && $0.session == nil }
-        guard !isConnecting, let line = state.lines.firstIndex(where: { !$0.isStarted }) else { return }
-        state.lines[line].isStarted = true
-        effects.starting.append(line)
-    }
-
-    private func resolve(_ resolutions: [AppendQueue.Resolution], _ state: inout State, _ effects: inout Effects) {
-        for resolution in resolutions {
-            if let caller = state.callers.removeValue(forKey: resolution.id) {
-                effects.told.append((caller, resolution.result))
-            }
-            if !state.flushers.isEmpty { count(resolution.id, &state, &effects) }
-        }
-    }
-
-    private func count(_ id: Int, _ state: inout State, _ effects: inout Effects) {
-        for index in state.flushers.indices where id <= state.flushers[index].lastID {
-            state.flushers[index].remaining -= 1
-        }
-        effects.flushed += state.flushers.filter { $0.remaining <= 0 }.map(\.done)
-        state.flushers.removeAll { $0.remaining <= 0 }
-    }
-
     // MARK: The wire
 
-    private func send(_ departure: Departure) {
+    private func send(_ departure: AppenderState.Departure) {
         let segment = departure.segment
         let session = departure.session
         segmentSizes.record(segment.appendCount)
@@ -263,9 +157,6 @@ final class Appender: Sendable {
         session.submit([append] + [announcement].compactMap { $0 })
     }
 
-    /// Several times what the NOTIFY takes.
-    private static let loneness = Duration.microseconds(500)
-
     private func answered(
         _ segment: Segment,
         on line: Int,
@@ -275,7 +166,7 @@ final class Appender: Sendable {
     ) {
         let now = ContinuousClock.now
         var needsReconnect = false
-        perform { state, effects in
+        perform { state in
             if state.lines[line].segmentID == segment.id { state.lines[line].segmentID = nil }
             state.lines[line].answeredAt = now
             var resolutions: [AppendQueue.Resolution] = []
@@ -285,7 +176,7 @@ final class Appender: Sendable {
                     // It committed, and we cannot tell what: asked again until the deadline says that it is unknown.
                     state.lastError = JournalError(.refused, "the server answered an append in an unknown form")
                     state.queue.connectionLost(segment.id, sent: true)
-                    pause(line, &state, &effects)
+                    state.pause(line)
                     break
                 }
                 resolutions = state.queue.answered(segment.id, answers)
@@ -298,40 +189,18 @@ final class Appender: Sendable {
                 } else {
                     needsReconnect = SQLState.needsReconnect(message.sqlState)
                     resolutions = state.queue.refused(segment.id, message)
-                    if SQLState.isWorthRetrying(message.sqlState) { pause(line, &state, &effects) }
+                    if SQLState.isWorthRetrying(message.sqlState) { state.pause(line) }
                 }
             case .failure(.connectionLost(_, let sent)):
                 state.queue.connectionLost(segment.id, sent: sent)
                 needsReconnect = true
             }
             if needsReconnect, state.lines[line].session === session { state.lines[line].session = nil }
-            resolve(resolutions, &state, &effects)
-            goOn(line, told: effects.told.count, at: now, &state, &effects)
+            state.resolve(resolutions)
+            state.goOn(line, at: now)
         }
         if case .success = outcome, !isAnnounced { announcer.announce(segment.runs.lazy.map(\.stream)) }
         if needsReconnect { session.close() }
-    }
-
-    /// After an answer: the next segment leaves, or waits a moment for those who are about to be told.
-    private func goOn(
-        _ line: Int,
-        told: Int,
-        at now: ContinuousClock.Instant,
-        _ state: inout State,
-        _ effects: inout Effects
-    ) {
-        let duration = now - state.lines[line].sentAt
-        if state.lines[line].isFree, state.gathering.answered(told, on: line, after: duration, at: now) {
-            effects.timers.append(line)
-        } else {
-            depart(line, &state, &effects)
-        }
-    }
-
-    private func pause(_ line: Int, _ state: inout State, _ effects: inout Effects) {
-        state.lines[line].pause.failed()
-        state.lines[line].pausedUntil = .now + state.lines[line].pause.delay
-        effects.timers.append(line)
     }
 
     // MARK: The connections
@@ -340,21 +209,21 @@ final class Appender: Sendable {
         switch event {
         case .ready(let session, let greeting):
             if !greeting.isBehindPooler { prepare(session) }
-            perform { state, effects in
+            perform { state in
                 state.lines[line].session = session
                 state.lines[line].segmentID = nil
                 state.lastError = nil
-                depart(line, &state, &effects)
-                effects.timers.append(line)
+                state.depart(line)
+                state.setTimer(of: line)
             }
             return true
         case .lost(let error):
-            perform { state, effects in
+            perform { state in
                 state.lines[line].session = nil
                 state.lastError = error
                 // What it had under way can go with another.
                 state.gathering.stop(line)
-                for other in state.lines.indices { depart(other, &state, &effects) }
+                for other in state.lines.indices { state.depart(other) }
             }
             expire(line)
             return state.withLock { state in
@@ -363,12 +232,12 @@ final class Appender: Sendable {
             }
         case .timer:
             expire(line)
-            perform { state, effects in
+            perform { state in
                 let now = ContinuousClock.now
                 state.gathering.expire(line, at: now)
                 if let until = state.lines[line].pausedUntil, until <= now { state.lines[line].pausedUntil = nil }
-                if state.gathering.end(of: line) == nil { depart(line, &state, &effects) }
-                effects.timers.append(line)
+                if state.gathering.end(of: line) == nil { state.depart(line) }
+                state.setTimer(of: line)
             }
             return true
         case .notice(let notice):
@@ -391,50 +260,29 @@ final class Appender: Sendable {
 
     private func expire(_ line: Int) {
         var abandoned: [Int] = []
-        perform { state, effects in
+        perform { state in
             guard let timer = state.deadlineTimer, timer <= .now else { return }
             let reason =
                 state.lastError ?? JournalError(.unreachable, "the server did not answer within \(deadline)")
             let expired = state.queue.expire(at: .now, because: reason)
-            state.deadlineTimer = state.queue.firstDeadline
+            state.setDeadlineTimer(at: state.queue.firstDeadline)
             for segment in expired.abandoned {
                 guard let line = state.lines.firstIndex(where: { $0.segmentID == segment.id }) else { continue }
                 state.lines[line].session = nil
                 state.lines[line].segmentID = nil
                 abandoned.append(line)
             }
-            resolve(expired.resolutions, &state, &effects)
+            state.resolve(expired.resolutions)
         }
         // Their answers may come yet: better never, on connections that are not what they seem.
         for line in abandoned { link(line).reset() }
     }
 
-    /// The first connection's timer looks after the deadlines, each one's after its own pauses and gatherings.
     private func setTimer(_ line: Int) {
         // Under the lock: set after another thread's, an older time would take its place.
         state.withLock { state in
-            let times = [
-                state.lines[line].pausedUntil, state.gathering.end(of: line), line == 0 ? state.deadlineTimer : nil,
-            ]
-            link(line).setTimer(at: times.compactMap { $0 }.min())
+            link(line).setTimer(at: state.nextTime(of: line))
         }
-    }
-}
-
-/// Ties a caller's cancellation to its append, whichever comes first.
-private final class Ticket: Sendable {
-    /// 0: not accepted yet; -1: cancelled before it was.
-    private let id = Atomic<Int>(0)
-
-    /// Takes the id it was accepted under; false where it had been cancelled.
-    func accept(_ id: Int) -> Bool {
-        self.id.compareExchange(expected: 0, desired: id, ordering: .acquiringAndReleasing).exchanged
-    }
-
-    /// The id to cancel; nil where it has not been accepted, and will not be.
-    func cancel() -> Int? {
-        let (exchanged, id) = id.compareExchange(expected: 0, desired: -1, ordering: .acquiringAndReleasing)
-        return exchanged || id < 0 ? nil : id
     }
 }
 

@@ -139,3 +139,15 @@ extension DurableEvent {
     /// As the column `kind` has it.
     fileprivate var kindByte: UInt8 { kind == .close ? UInt8(ascii: "c") : UInt8(ascii: "y") }
 }
+
+extension Segment.Run {
+    /// Whether this append can follow the run's last one; `eventCount` is the run's so far.
+    func accepts(_ append: Append, after eventCount: Int) -> Bool {
+        guard append.epoch == epoch, !append.goesAlone else { return false }
+        return isExact ? append.expecting == position + eventCount : append.expecting == nil
+    }
+
+    func receipt(offset: Int) -> AppendReceipt {
+        AppendReceipt(stream: stream, position: position, token: token, offset: offset)
+    }
+}

@@ -1,0 +1,163 @@
+import LibPQ
+
+/// What an appender knows under its lock: the queue, who waits for an answer, and what each connection is doing. It decides
+/// and collects what is to be done outside the lock (`Effects`); it does no IO itself.
+struct AppenderState {
+    typealias Continuation = CheckedContinuation<Result<Int, JournalError>, Never>
+
+    /// A connection as the queue's state sees it.
+    struct Line {
+        var session: Session?
+        var isStarted = false
+        var segmentID: Int?
+        var sentAt = ContinuousClock.now
+        /// When the last answer came: whether anybody is likely to append right behind the next.
+        var answeredAt = ContinuousClock.now
+        /// The server is out of something, or somebody holds a lock: nothing is sent before.
+        var pausedUntil: ContinuousClock.Instant?
+        var pause = BackOff()
+
+        var isFree: Bool { session != nil && segmentID == nil && pausedUntil == nil }
+    }
+
+    /// Waits until what was accepted before it has been answered.
+    struct Flusher {
+        var lastID: Int
+        var remaining: Int
+        var done: CheckedContinuation<Void, Never>
+    }
+
+    /// A segment that a connection has been given, to be put on its wire outside the lock.
+    struct Departure {
+        var line: Int
+        var session: Session
+        var segment: Segment
+        /// Nothing was appended for a while before it.
+        var isLone: Bool
+    }
+
+    /// What was decided under the lock, to be done outside it: first the wire, then the callers.
+    struct Effects {
+        fileprivate(set) var departures: [Departure] = []
+        fileprivate(set) var told: [(Continuation, Result<Int, JournalError>)] = []
+        fileprivate(set) var flushed: [CheckedContinuation<Void, Never>] = []
+        /// Connections that are to be made: there is more to send than the others can take.
+        fileprivate(set) var starting: [Int] = []
+        /// Connections whose timer is to be set.
+        fileprivate(set) var timers: [Int] = []
+    }
+
+    var queue: AppendQueue
+    var gathering = Gathering()
+    /// Those who wait for an answer. Who was cancelled does not, though the append may be on the wire.
+    var callers: [Int: Continuation] = [:]
+    var lastID = 0
+    var lines: [Line]
+    var isClosed = false
+    var lastError: JournalError?
+    var flushers: [Flusher] = []
+    /// When the first append's deadline is looked at. Not set anew at each append, only when it has rung.
+    private(set) var deadlineTimer: ContinuousClock.Instant?
+    private var effects = Effects()
+
+    /// Below so many streams a share is not worth a commit of its own.
+    private static let leastShare = 8
+    /// Several times what a NOTIFY takes.
+    private static let loneness = Duration.microseconds(500)
+
+    init(queue: AppendQueue, lineCount: Int) {
+        self.queue = queue
+        lines = Array(repeating: Line(), count: lineCount)
+    }
+
+    mutating func takeEffects() -> Effects {
+        defer { effects = Effects() }
+        return effects
+    }
+
+    // MARK: Sending
+
+    /// Takes an append, and sends it on its way unless others are waited for.
+    mutating func add(_ append: Append) {
+        queue.add(append)
+        if deadlineTimer == nil { setDeadlineTimer(at: append.deadline) }
+        if gathering.isActive {
+            if let line = gathering.added() { depart(line) }
+        } else {
+            departWherePossible()
+        }
+    }
+
+    /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
+    /// the others find something to do.
+    mutating func depart(_ line: Int) {
+        guard lines[line].isFree, let session = lines[line].session else { return }
+        let share = queue.count / lines.count { $0.session != nil }
+        guard let segment = queue.nextSegment(atMost: max(Self.leastShare, share + 1)) else { return }
+        lines[line].segmentID = segment.id
+        lines[line].sentAt = .now
+        let isLone = segment.runs.count == 1 && lines[line].answeredAt + Self.loneness <= .now
+        effects.departures.append(Departure(line: line, session: session, segment: segment, isLone: isLone))
+    }
+
+    /// The first connection that is free takes what there is. Where all are busy, another one is made.
+    private mutating func departWherePossible() {
+        guard queue.hasReady else { return }
+        if let line = lines.firstIndex(where: \.isFree) { return depart(line) }
+        let isConnecting = lines.contains { $0.isStarted && $0.session == nil }
+        guard !isConnecting, let line = lines.firstIndex(where: { !$0.isStarted }) else { return }
+        lines[line].isStarted = true
+        effects.starting.append(line)
+    }
+
+    /// After an answer: the next segment leaves, or waits a moment for those who are about to be told.
+    mutating func goOn(_ line: Int, at now: ContinuousClock.Instant) {
+        let duration = now - lines[line].sentAt
+        if lines[line].isFree, gathering.answered(effects.told.count, on: line, after: duration, at: now) {
+            setTimer(of: line)
+        } else {
+            depart(line)
+        }
+    }
+
+    mutating func pause(_ line: Int) {
+        lines[line].pause.failed()
+        lines[line].pausedUntil = .now + lines[line].pause.delay
+        setTimer(of: line)
+    }
+
+    // MARK: Answers
+
+    mutating func tell(_ caller: Continuation, _ result: Result<Int, JournalError>) {
+        effects.told.append((caller, result))
+    }
+
+    mutating func resolve(_ resolutions: [AppendQueue.Resolution]) {
+        for resolution in resolutions {
+            if let caller = callers.removeValue(forKey: resolution.id) { tell(caller, resolution.result) }
+            if !flushers.isEmpty { count(resolution.id) }
+        }
+    }
+
+    /// One append less to wait for.
+    mutating func count(_ id: Int) {
+        for index in flushers.indices where id <= flushers[index].lastID { flushers[index].remaining -= 1 }
+        effects.flushed += flushers.filter { $0.remaining <= 0 }.map(\.done)
+        flushers.removeAll { $0.remaining <= 0 }
+    }
+
+    // MARK: Time
+
+    mutating func setTimer(of line: Int) { effects.timers.append(line) }
+
+    /// Every connection looks after the deadlines: any of them may be the one there is.
+    mutating func setDeadlineTimer(at time: ContinuousClock.Instant?) {
+        deadlineTimer = time
+        effects.timers += lines.indices
+    }
+
+    /// When something is to be done on this connection's thread: deadlines, its pause, its gathering.
+    func nextTime(of line: Int) -> ContinuousClock.Instant? {
+        [lines[line].pausedUntil, gathering.end(of: line), deadlineTimer].compactMap { $0 }.min()
+    }
+}

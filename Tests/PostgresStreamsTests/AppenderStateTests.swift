@@ -1,0 +1,49 @@
+import Testing
+import TisynStreams
+
+@testable import PostgresStreams
+
+@Suite("The appender's state")
+struct AppenderStateTests {
+    private func append(_ id: Int, deadline: ContinuousClock.Instant) -> Append {
+        Append(
+            id: id,
+            stream: StreamName(trusting: "s"),
+            epoch: nil,
+            expecting: nil,
+            events: [.close("c", .cancelled)],
+            byteCount: 1,
+            deadline: deadline
+        )
+    }
+
+    @Test("every connection looks after the deadlines: any of them may be the one there is")
+    func deadlines() {
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 3)
+        let deadline = ContinuousClock.now + .seconds(30)
+        state.add(append(1, deadline: deadline))
+        #expect(state.takeEffects().timers == [0, 1, 2])
+        for line in 0..<3 { #expect(state.nextTime(of: line) == deadline) }
+        // Not set anew at each append.
+        state.add(append(2, deadline: deadline + .seconds(1)))
+        #expect(state.takeEffects().timers == [])
+    }
+
+    @Test("with no connection the first is made, and another not before that one stands")
+    func connecting() {
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 2)
+        state.add(append(1, deadline: .now))
+        #expect(state.takeEffects().starting == [0])
+        state.add(append(2, deadline: .now))
+        #expect(state.takeEffects().starting == [])
+    }
+
+    @Test("a connection that pauses is not free, and its timer rings at the end of the pause")
+    func pause() throws {
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 1)
+        state.pause(0)
+        #expect(state.takeEffects().timers == [0])
+        #expect(state.nextTime(of: 0) == state.lines[0].pausedUntil)
+        #expect(!state.lines[0].isFree)
+    }
+}
