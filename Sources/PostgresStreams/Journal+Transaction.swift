@@ -58,7 +58,7 @@ extension Journal {
                 var durability = Parameters()
                 durability.append(configuration.durability.rawValue)
                 try await conversation.run((begin, Parameters()))
-                try await conversation.run((statements.transactionDurability, durability))
+                try await conversation.run((statements.transactionSettings, durability))
                 return (conversation, JournalTransaction(conversation, self))
             } catch {
                 // A connection that was kept may have died meanwhile; nothing was done over it.

@@ -10,7 +10,7 @@ struct Statements: Sendable {
     let appendSettings: Statement
     let appendBatch: Statement
     let appendSingle: Statement
-    let transactionDurability: Statement
+    let transactionSettings: Statement
     let lockStream: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
@@ -71,9 +71,14 @@ struct Statements: Sendable {
             parameterTypes: [.text, .int8, .int8, .bool, .uuid, .char, .text, .json, .text]
         )
 
-        transactionDurability = Statement(
-            name: "transaction_durability",
-            sql: "select set_config('synchronous_commit', $1, true)",
+        // A caller that gives up closes the connection. The server is to notice though it is at work, and free the locks;
+        // not every platform lets it look.
+        transactionSettings = Statement(
+            name: "transaction_settings",
+            sql: """
+                select set_config('synchronous_commit', $1, true), case when version() ~ 'linux|darwin|bsd'
+                    then set_config('client_connection_check_interval', '500ms', true) end
+                """,
             parameterTypes: [.text]
         )
 

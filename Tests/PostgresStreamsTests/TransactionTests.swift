@@ -194,6 +194,16 @@ struct TransactionTests {
                 }
             }
             for await _ in started { break }
+            try await until {
+                try await withSQL(url) {
+                    try await $0.integer(
+                        """
+                        select count(*) from pg_stat_activity
+                        where wait_event = 'PgSleep' and datname = current_database()
+                        """
+                    ) == 1
+                }
+            }
             task.cancel()
             await #expect(throws: JournalError.self) { try await task.value }
             #expect(try await stream.append(Self.event) == 0)
