@@ -8,6 +8,9 @@ struct StressReader {
     let journal: Journal
     let ledger: StressLedger
 
+    /// Some tails begin at a position, at most at this one.
+    static let lastStart = 20
+
     /// Follows a stream to its root's close, whatever happens: given up and resumed now and then, and slow where its number
     /// says so.
     func tail(_ number: Int) async throws {
@@ -15,7 +18,7 @@ struct StressReader {
         let stream = try journal.stream(StressPlan.name(streamNumber))
         var random = SeededGenerator(seed: plan.seed, part: 1_000_000 + number)
         let isSlow = number % 5 == 4
-        var position = number % 3 == 2 ? Int.random(in: 0...20, using: &random) : 0
+        var position = number % 3 == 2 ? Int.random(in: 0...Self.lastStart, using: &random) : 0
         while true {
             try Task.checkCancellation()
             let tail = ledger.record { $0.beginTail(of: streamNumber, from: position) }

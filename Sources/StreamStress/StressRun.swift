@@ -131,10 +131,14 @@ package struct StressRun: Sendable {
                     ledger.record { $0.endClaim(claimNumber, epoch: claim.epoch, position: claim.position) }
                     return claim
                 }
-                let id = EventID(writer: StressEvent.closer, number: number)
-                let append = ledger.record { $0.begin(id, to: number, epoch: claim.epoch) }
-                let position = try await claim.stream.append(StressEvent.make(id))
-                ledger.record { $0.acknowledge(append, at: position) }
+                // Where little was written, a tail may begin past the end: it is to come to one.
+                let missing = claim.position..<max(claim.position, StressReader.lastStart)
+                let fill = missing.map { EventID(writer: plan.writers + number, number: $0) }
+                for id in fill + [EventID(writer: StressEvent.closer, number: number)] {
+                    let append = ledger.record { $0.begin(id, to: number, epoch: claim.epoch) }
+                    let position = try await claim.stream.append(StressEvent.make(id))
+                    ledger.record { $0.acknowledge(append, at: position) }
+                }
             }
             for unsettled in ledger.takeUnsettled() {
                 let resolution = try await retrying { try await journal.resolve(unsettled.receipt) }
