@@ -8,7 +8,8 @@
 --
 --   * The caller names the position, the server checks it under the stream's lock. That lock also orders it against
 --     claim(): once a claim has committed, no append of an older epoch can commit. It is an advisory lock of the
---     transaction on schema and name: it works through poolers, and costs a fraction of a row lock, which writes WAL.
+--     transaction, on hashtextextended(schema || '/' || name, 0): it works through poolers, and costs a fraction of a row
+--     lock, which writes WAL. A batch holds one for each of its streams.
 --   * Conflict and fencing are answers, not errors, so that they do not abort a transaction shared with other appends.
 --   * The token makes a retry safe. A client that lost its connection sends the same append (same token, same position)
 --     again: 'written' says that it is there once, whichever of the two sendings wrote it.

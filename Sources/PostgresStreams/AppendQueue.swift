@@ -294,7 +294,8 @@ struct AppendQueue {
             release(append.stream)
             return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
         }
-        tryAgain(segment, alone: !passes)
+        // Each stream of it holds a lock, and the server's table of locks may be full: one alone needs the least.
+        tryAgain(segment, alone: !passes || refusal.sqlState == SQLState.outOfMemory)
         return []
     }
 

@@ -1,5 +1,8 @@
 /// What an SQLSTATE says of trying again (PostgreSQL's appendix A).
 enum SQLState {
+    /// Of shared memory too, where the locks are: `max_locks_per_transaction` times `max_connections` of them.
+    static let outOfMemory = "53200"
+
     /// The statement failed for a reason that passes: the same one may succeed, on this session.
     static func isWorthRetrying(_ state: String) -> Bool {
         switch state {

@@ -282,6 +282,17 @@ struct AppendQueueTests {
         #expect(log.send() == "a@3: 4 | b@0: 2")
     }
 
+    @Test("where the server is out of locks each goes alone")
+    func outOfLocks() {
+        var log = AppendQueueTranscript()
+        for (id, stream) in ["a", "b"].enumerated() { log.add(id, stream) }
+        #expect(log.send() == "a@0: 0 | b@0: 1")
+        #expect(log.refuse("53200") == "")
+        #expect(log.send() == "a@0: 0")
+        log.answer(.written(0))
+        #expect(log.send() == "b@0: 1")
+    }
+
     // MARK: Several segments on the wire
 
     @Test("segments that are on the wire at the same time have no stream in common")
