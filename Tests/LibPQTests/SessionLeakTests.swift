@@ -9,7 +9,7 @@ struct SessionLeakTests {
     /// In a process of its own, whose file descriptors and threads are its own.
     @Test("leave no file descriptor behind, however they ended")
     func descriptors() async throws {
-        try await withPrivatePostgres { server in
+        try await withPrivatePostgres(.init(settings: ["max_connections": "300"])) { server in
             let url = server.databaseURL
             await #expect(processExitsWith: .success) { [url = url as String] in
                 // Whatever is opened once and kept.
@@ -48,7 +48,8 @@ struct SessionLeakTests {
                 _ = try await live.ended()
             case .whileBusy:
                 var live = try await LiveSession.open(url)
-                for await _ in live.submit([.init("select 1"), .init("select pg_sleep(3600)")]) { live.session.close() }
+                // Not for long: the server notices only when it is done that nobody is there.
+                for await _ in live.submit([.init("select 1"), .init("select pg_sleep(0.3)")]) { live.session.close() }
                 _ = try await live.ended()
             case .beforeStart:
                 var live = try LiveSession(SessionOptions(connectionString: url), after: .seconds(3600))
