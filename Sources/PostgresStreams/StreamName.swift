@@ -6,8 +6,7 @@ public struct StreamName: Sendable, CustomStringConvertible {
 
     public let text: String
 
-    /// What a notification calls the stream: the first 64 bits of SHA-256 of the name. They also spread the streams over
-    /// connections, the same way in every process, and serve as its hash.
+    /// What a notification calls the stream: the first 64 bits of SHA-256 of the name. They also serve as its hash.
     let digestBits: UInt64
 
     /// The digest as it is written: 16 hex digits.

@@ -192,7 +192,7 @@ struct FaultScene {
                     "begin; lock table durable_streams.events in access exclusive mode; select pg_sleep(\(time)); commit"
                 )
             },
-            .init("the streams' rows locked for a while") { random in
+            .init("the streams' locks held for a while") { random in
                 let time = Double.random(in: 0.1...1.5, using: &random)
                 try await server.psql(
                     """
