@@ -37,7 +37,7 @@ let package = Package(
             exclude: ["roles.sql"],
             resources: [
                 .embedInCode("0001_journal.sql"),
-                .embedInCode("0002_functions.sql"),
+                .embedInCode("0002_append.sql"),
                 .embedInCode("0003_guards.sql"),
                 .embedInCode("0004_storage.sql"),
             ]

@@ -11,9 +11,8 @@
 --     set search_path = durable_streams;
 --     \i 0001_journal.sql
 --
--- Writing goes through the functions of 0002_functions.sql, and nothing else: they take the stream's lock, under
--- which the next position and the epoch are final, so that no gap, no second writer and no overwritten position can be
--- committed. 0003_guards.sql refuses whatever tries to go round them.
+-- Writing goes through 0002_append.sql, and nothing else: there no gap, no second writer and no overwritten position can
+-- be committed. 0003_guards.sql refuses whatever tries to go round it.
 --
 -- Nothing is ever updated but streams.epoch: a counter kept in the stream's row would leave a dead version at each
 -- append, and one long transaction anywhere in the database would make every look-up walk them all.
@@ -44,7 +43,7 @@ create table streams (
     constraint streams_epoch_is_not_negative check (epoch >= 0)
 );
 
-comment on table streams is 'One row a stream. The advisory lock on its name orders the appends to it and fences them.';
+comment on table streams is 'One row a stream: its name, and the epoch of the writer that owns it.';
 comment on column streams.epoch is 'Raised by claim(); appends of any other epoch are fenced. 0: never claimed.';
 
 create table events (
@@ -54,7 +53,8 @@ create table events (
     recorded_at  timestamptz not null,
     -- Random, one an append (all events of a batch share it): tells a retried append from another writer's.
     token        uuid        not null,
-    -- 'y' yield, 'c' close: what the replay index needs without parsing JSON.
+    -- 'y' yield, 'c' close: what the replay index needs without parsing JSON. 'r' is no event: claim() reserved the place of
+    -- the stream's next one, so that no older writer can take it; the claimer's first append replaces it.
     kind         "char"      not null,
     -- The event's coroutineId as the content of a canonical JSON string (so that NUL and lone surrogates have a
     -- spelling); for ordinary ids the id itself.
@@ -63,10 +63,11 @@ create table events (
     event        json        not null,
     constraint events_pkey primary key (stream_id, position),
     constraint events_position_is_not_negative check (position >= 0),
-    constraint events_kind_is_known check (kind in ('y', 'c'))
+    constraint events_kind_is_known check (kind in ('y', 'c', 'r'))
 );
 
-comment on table events is 'One row an event, never changed, never deleted; positions of a stream are dense from 0.';
+comment on table events is
+    'One row an event, never changed, never deleted; positions of a stream are dense from 0. Kind r is no event.';
 comment on constraint events_pkey on events is 'A position holds one event. Every hot query is a range of this index.';
 
 -- Whether and how a coroutine closed, without reading its stream. Hashed, since an index entry is bounded at about

@@ -1,8 +1,8 @@
 -- What the keys and checks of 0001_journal.sql cannot refuse, refused: for everyone, the tables' owner included.
 --
--- Triggers cost the append path nothing that could be measured: those for each statement do not fire on insert, and the
--- one for each row is only asked whether append_batch is at work. An engine without triggers can do without this file's
--- rules, as long as nobody but the functions writes.
+-- Triggers cost the append path nothing that could be measured: those on change do not fire on insert, and the one on
+-- insert is only asked whether append_batch or the view appends is at work. An engine without triggers can do without this
+-- file's rules, as long as nobody but those writes.
 
 create function refuse_change() returns trigger
 language plpgsql
@@ -13,15 +13,22 @@ begin
 end
 $$;
 
+-- What claim() reserved is no event: it replaces it when it claims again, append_batch when the claimer appends.
 create trigger events_are_never_changed
-    before update or delete or truncate on events
+    before update or delete on events
+    for each row when (
+        old.kind <> 'r' or current_setting('durable_streams.appending', true) is distinct from 'on')
+    execute function refuse_change();
+
+create trigger events_are_never_truncated
+    before truncate on events
     for each statement execute function refuse_change();
 
 create trigger streams_are_never_deleted
     before delete or truncate on streams
     for each statement execute function refuse_change();
 
--- append_batch has checked positions and epochs under the lock; anybody else is checked here, row by row.
+-- append_batch and the view appends have checked; anybody else is checked here, row by row.
 create function check_insert() returns trigger
 language plpgsql
 set search_path from current
@@ -32,12 +39,13 @@ begin
     from streams s where s.id = new.stream_id;
     -- A statement of its own, under the lock.
     perform from streams s where s.id = new.stream_id and s.epoch = 0 for no key update;
-    if not found then
+    if not found or new.kind = 'r' then
         raise exception 'there is no stream % that is open to every writer', new.stream_id
             using errcode = '23503', hint = 'Write through append(), with the epoch of the claim.';
     end if;
     if new.position > 0 and not exists (
-        select from events e where e.stream_id = new.stream_id and e.position = new.position - 1)
+        select from events e
+        where e.stream_id = new.stream_id and e.position = new.position - 1 and e.kind <> 'r')
     then
         raise exception 'position % of stream % would leave a gap', new.position, new.stream_id
             using errcode = '23514', constraint = 'events_positions_are_dense',

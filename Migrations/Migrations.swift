@@ -3,7 +3,7 @@ package enum Migrations {
     package static var files: [(name: String, bytes: [UInt8])] {
         [
             ("0001_journal", PackageResources._001_journal_sql),
-            ("0002_functions", PackageResources._002_functions_sql),
+            ("0002_append", PackageResources._002_append_sql),
             ("0003_guards", PackageResources._003_guards_sql),
             ("0004_storage", PackageResources._004_storage_sql),
         ]

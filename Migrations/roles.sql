@@ -6,8 +6,8 @@
 --
 --     grant durable_streams_writer to my_worker;
 --
--- A writer appends and claims through the functions only. It cannot insert, change or delete a row by itself, so it can
--- neither jump a position nor lower an epoch nor write to a stream that another claimed.
+-- A writer appends and claims through the functions and the view appends only. It cannot insert, change or delete a row of
+-- the tables, so it can neither jump a position nor lower an epoch nor write to a stream that another claimed.
 
 \if :{?schema}
 \else
@@ -34,7 +34,7 @@ grant execute on function :"schema".read(text, bigint, integer) to durable_strea
 grant execute on function
     :"schema".append_batch(
         text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
-    :"schema".append_single(text, bigint, bigint, boolean, uuid, "char", text, json, text),
     :"schema".append(text, json[], bigint, bigint, uuid, text),
     :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint), :"schema".announce(text[])
 to durable_streams_writer;
+grant insert on :"schema".appends to durable_streams_writer;

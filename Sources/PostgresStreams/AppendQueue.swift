@@ -28,8 +28,15 @@ struct AppendQueue {
 
     private struct Sent {
         var segment: Segment
-        /// An earlier sending was lost and may have been written, so that no refusal of this one says it was not.
+        /// An earlier sending was lost, or written in part, so that no refusal of this one says it was not written.
         var isRepeated: Bool
+    }
+
+    /// Where a stream ends, as the server told us when it took our last append.
+    private struct End {
+        var streamID: Int
+        var token: Token
+        var epoch: Int?
     }
 
     /// One stream that has appends here, or had.
@@ -39,7 +46,14 @@ struct AppendQueue {
         var isBusy = false
         /// Where its next event goes, as far as we know. Only a hint: wrong costs a little time, no more.
         var nextPosition = 0
+        /// What goes before it, where that is ours: then one event can be chained to it.
+        var end: End?
+        /// Others append to the stream: so many of our next ones are not chained.
+        var unchained = 0
     }
+
+    /// After another writer came between, so many appends of a stream go by `append_batch`, which waits its turn.
+    private static let unchainedAfterCollision = 64
 
     private let limits: Limits
     private var lanes: [Lane] = []
@@ -49,8 +63,9 @@ struct AppendQueue {
     /// How many appends wait in all lanes.
     private var waitingCount = 0
     private var onTheWire: [Sent] = []
-    /// Sent, and not known to be written or not: the connection was lost. They go first, each as it was.
-    private var unsettled: Deque<Segment> = []
+    /// To be sent again, first of all and each as it was: the connection was lost, and nobody knows whether it was written;
+    /// or something came between a chained one and its predecessors.
+    private var unsettled: Deque<Sent> = []
     private var segmentCount = 0
     private var random: any RandomNumberGenerator & Sendable
 
@@ -81,7 +96,7 @@ struct AppendQueue {
     }
 
     /// What was sent and is not answered.
-    private var sent: [Segment] { onTheWire.map(\.segment) + unsettled }
+    private var sent: [Segment] { (onTheWire + unsettled).map(\.segment) }
 
     // MARK: In
 
@@ -143,9 +158,9 @@ struct AppendQueue {
     /// The segment to send now, of so many streams at most; nil when there is nothing to send or enough is on the wire.
     mutating func nextSegment(atMost runCount: Int = .max) -> Segment? {
         guard onTheWire.count < limits.segmentsUnderWay else { return nil }
-        if let segment = unsettled.popFirst() {
-            onTheWire.append(Sent(segment: segment, isRepeated: true))
-            return segment
+        if let sent = unsettled.popFirst() {
+            onTheWire.append(sent)
+            return sent.segment
         }
         guard let segment = cutSegment(atMost: min(runCount, limits.runs)) else { return nil }
         onTheWire.append(Sent(segment: segment, isRepeated: false))
@@ -188,7 +203,8 @@ struct AppendQueue {
             position: first.expecting ?? lanes[lane].nextPosition,
             isExact: first.expecting != nil,
             token: token,
-            appends: [first]
+            appends: [first],
+            predecessor: predecessor(of: lane, for: first)
         )
         var eventCount = first.events.count
         while !first.goesAlone, let next = lanes[lane].waiting.first,
@@ -202,6 +218,17 @@ struct AppendQueue {
         }
         lanes[lane].isBusy = true
         return run
+    }
+
+    private mutating func predecessor(of lane: Int, for append: Append) -> Segment.Predecessor? {
+        if lanes[lane].unchained > 0 {
+            lanes[lane].unchained -= 1
+            return nil
+        }
+        guard let end = lanes[lane].end, end.epoch == append.epoch,
+            append.expecting == nil || append.expecting == lanes[lane].nextPosition
+        else { return nil }
+        return Segment.Predecessor(streamID: end.streamID, token: end.token)
     }
 
     private mutating func segment(_ runs: [Segment.Run]) -> Segment {
@@ -236,8 +263,9 @@ struct AppendQueue {
         for (run, answer) in zip(segment.runs, answers) {
             var again: [Append] = []
             switch answer.outcome {
-            case .written: written(run, at: answer.position ?? run.position, into: &resolutions)
+            case .written: written(run, answer, into: &resolutions)
             case .behind:
+                collided(run)
                 remember(run.stream, next: answer.position ?? 0)
                 again = run.appends
             case .conflict:
@@ -252,13 +280,24 @@ struct AppendQueue {
         return resolutions
     }
 
-    private mutating func written(_ run: Segment.Run, at position: Int, into resolutions: inout [Resolution]) {
-        var next = position
+    private mutating func written(
+        _ run: Segment.Run,
+        _ answer: Segment.Answer,
+        into resolutions: inout [Resolution]
+    ) {
+        var next = answer.position ?? run.position
+        if next != run.position { collided(run) }
         for append in run.appends {
             resolutions.append(Resolution(id: append.id, result: .success(next)))
             next += append.events.count
         }
-        remember(run.stream, next: next)
+        remember(run.stream, next: next, End(streamID: answer.streamID, token: run.token, epoch: run.epoch))
+    }
+
+    /// The stream did not end where we had left it.
+    private mutating func collided(_ run: Segment.Run) {
+        let lane = lane(of: run.stream)
+        if lanes[lane].end != nil { lanes[lane].unchained = Self.unchainedAfterCollision }
     }
 
     /// Returns what the server has yet to answer: those behind the first had their own expectation.
@@ -268,6 +307,7 @@ struct AppendQueue {
         isRepeated: Bool,
         into resolutions: inout [Resolution]
     ) -> [Append] {
+        collided(run)
         remember(run.stream, next: actual)
         let error = run.isExact ? JournalError.conflict(run, actual: actual) : .logReplaced(run, actual: actual)
         if isRepeated, actual < run.position {
@@ -280,14 +320,35 @@ struct AppendQueue {
         return Array(run.appends.dropFirst(failed.count))
     }
 
-    private mutating func remember(_ stream: StreamName, next: Int) {
-        lanes[lane(of: stream)].nextPosition = next
+    private mutating func remember(_ stream: StreamName, next: Int, _ end: End? = nil) {
+        let lane = lane(of: stream)
+        lanes[lane].nextPosition = next
+        lanes[lane].end = end
+    }
+
+    /// Of a chained segment so many runs were written, not all: the others' streams did not end as we knew them. Which, and
+    /// why, the server says when it goes by `append_batch`.
+    mutating func partlyWritten(_ id: Int, _ count: Int) {
+        guard var sent = takeOffTheWire(id) else { return }
+        sent.isRepeated = sent.isRepeated || count > 0
+        sendAgain(sent)
+    }
+
+    private mutating func sendAgain(_ sent: Sent) {
+        var sent = sent
+        sent.segment.unchain()
+        unsettled.prepend(sent)
     }
 
     /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again or fails.
     mutating func refused(_ id: Int, _ refusal: ServerMessage) -> [Resolution] {
         guard let sent = takeOffTheWire(id) else { return [] }
         let segment = sent.segment
+        if segment.isChained, refusal.sqlState == SQLState.uniqueViolation {
+            // Somebody appended at the same moment.
+            sendAgain(sent)
+            return []
+        }
         let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
         if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
         if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
@@ -312,21 +373,24 @@ struct AppendQueue {
     /// could be written twice. Its runs can part, each as it was; a run cannot.
     private mutating func refusedAgain(_ segment: Segment, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
         if passes {
-            unsettled.prepend(segment)
+            sendAgain(Sent(segment: segment, isRepeated: true))
             return []
         }
         guard segment.runs.count > 1 else {
             return abandon(segment, because: JournalError(refusal, outcome: .unknown))
         }
-        let parts = segment.runs.map { self.segment([$0]) }
-        unsettled.prepend(contentsOf: parts)
+        for run in segment.runs.reversed() { sendAgain(Sent(segment: self.segment([run]), isRepeated: true)) }
         return []
     }
 
     /// The connection was lost. What was on the wire is sent again as it was; `sent` false: it never left.
     mutating func connectionLost(_ id: Int, sent wasSent: Bool) {
         guard let sent = takeOffTheWire(id) else { return }
-        if wasSent || sent.isRepeated { unsettled.prepend(sent.segment) } else { tryAgain(sent.segment) }
+        if wasSent || sent.isRepeated {
+            sendAgain(Sent(segment: sent.segment, isRepeated: true))
+        } else {
+            tryAgain(sent.segment)
+        }
     }
 
     // MARK: Giving up
@@ -343,8 +407,8 @@ struct AppendQueue {
         }
         let abandoned = onTheWire.map(\.segment).filter(isOver)
         onTheWire.removeAll { isOver($0.segment) }
-        let lost = unsettled.filter(isOver)
-        unsettled.removeAll(where: isOver)
+        let lost = unsettled.map(\.segment).filter(isOver)
+        unsettled.removeAll { isOver($0.segment) }
         var resolutions = (abandoned + lost).flatMap { abandon($0, because: reason) }
         resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
         return (resolutions, abandoned)

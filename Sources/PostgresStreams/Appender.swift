@@ -151,7 +151,10 @@ final class Appender: Sendable {
         // answer to come here first. Not where the next append would have to wait for it.
         let announcement =
             departure.isLone ? segment.runs.first.flatMap { announcer.announcement(of: $0.stream) } : nil
-        let append = Batch([segment.command(statements, durability)]) { [self] outcome in
+        var commands = [segment.command(statements, durability)]
+        // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
+        if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
+        let append = Batch(commands) { [self] outcome in
             answered(segment, on: departure.line, over: session, isAnnounced: announcement != nil, outcome)
         }
         session.submit([append] + [announcement].compactMap { $0 })
@@ -172,15 +175,18 @@ final class Appender: Sendable {
             var resolutions: [AppendQueue.Resolution] = []
             switch outcome {
             case .success(let results):
-                guard let answers = results.last.flatMap(segment.answers) else {
+                switch results.last.map(segment.answers) ?? .unreadable {
+                case .answers(let answers):
+                    resolutions = state.queue.answered(segment.id, answers)
+                    state.lines[line].pause = BackOff()
+                case .partial(let count):
+                    state.queue.partlyWritten(segment.id, count)
+                case .unreadable:
                     // It committed, and we cannot tell what: asked again until the deadline says that it is unknown.
                     state.lastError = JournalError(.refused, "the server answered an append in an unknown form")
                     state.queue.connectionLost(segment.id, sent: true)
                     state.pause(line)
-                    break
                 }
-                resolutions = state.queue.answered(segment.id, answers)
-                state.lines[line].pause = BackOff()
             case .failure(.refused(let message)):
                 state.lastError = JournalError(message, outcome: nil)
                 if SQLState.isPoolerMixUp(message.sqlState) {
@@ -189,7 +195,9 @@ final class Appender: Sendable {
                 } else {
                     needsReconnect = SQLState.needsReconnect(message.sqlState)
                     resolutions = state.queue.refused(segment.id, message)
-                    if SQLState.isWorthRetrying(message.sqlState) { state.pause(line) }
+                    // A collision of a chained segment is over: it goes another way at once.
+                    let hasCollided = segment.isChained && message.sqlState == SQLState.uniqueViolation
+                    if SQLState.isWorthRetrying(message.sqlState), !hasCollided { state.pause(line) }
                 }
             case .failure(.connectionLost(_, let sent)):
                 state.queue.connectionLost(segment.id, sent: sent)
@@ -208,9 +216,10 @@ final class Appender: Sendable {
     private func handle(_ event: Link.Event, on line: Int) -> Bool {
         switch event {
         case .ready(let session, let greeting):
-            if !greeting.isBehindPooler { prepare(session) }
+            if !greeting.isBehindPooler { prepare(session, of: line) }
             perform { state in
                 state.lines[line].session = session
+                state.lines[line].isPrepared = false
                 state.lines[line].segmentID = nil
                 state.lastError = nil
                 state.depart(line)
@@ -254,8 +263,22 @@ final class Appender: Sendable {
     }
 
     /// What only a session of our own can be told once for all its transactions; a pooler would hand it to others.
-    private func prepare(_ session: Session) {
-        session.submit([Batch([(statements.appendSettings, Parameters())]) { _ in }])
+    private func prepare(_ session: Session, of line: Int) {
+        session.submit([
+            Batch([settings(ofTransaction: false)]) { [weak self] outcome in
+                guard case .success = outcome else { return }
+                self?.perform { state in
+                    if state.lines[line].session === session { state.lines[line].isPrepared = true }
+                }
+            }
+        ])
+    }
+
+    private func settings(ofTransaction isLocal: Bool) -> (Statement, Parameters) {
+        var parameters = Parameters()
+        parameters.append(durability.rawValue)
+        parameters.append(isLocal)
+        return (statements.appendSettings, parameters)
     }
 
     private func expire(_ line: Int) {

@@ -8,6 +8,8 @@ struct AppenderState {
     /// A connection as the queue's state sees it.
     struct Line {
         var session: Session?
+        /// The session has the settings that a chained append needs.
+        var isPrepared = false
         var isStarted = false
         var segmentID: Int?
         var sentAt = ContinuousClock.now
@@ -32,6 +34,7 @@ struct AppenderState {
         var line: Int
         var session: Session
         var segment: Segment
+        var isPrepared: Bool
         /// Nothing was appended for a while before it.
         var isLone: Bool
     }
@@ -97,7 +100,15 @@ struct AppenderState {
         lines[line].segmentID = segment.id
         lines[line].sentAt = .now
         let isLone = segment.runs.count == 1 && lines[line].answeredAt + Self.loneness <= .now
-        effects.departures.append(Departure(line: line, session: session, segment: segment, isLone: isLone))
+        effects.departures.append(
+            Departure(
+                line: line,
+                session: session,
+                segment: segment,
+                isPrepared: lines[line].isPrepared,
+                isLone: isLone
+            )
+        )
     }
 
     /// The first connection that is free takes what there is. Where all are busy, another one is made.

@@ -101,7 +101,7 @@ public final class JournalTransaction: Sendable {
             guard let segment = queue.nextSegment(), let sent = segment.runs.first else { break }
             let (statement, parameters) = segment.command(statements, durability)
             let result = try await run(statement, parameters)
-            guard let answers = segment.answers(result) else { break }
+            guard case .answers(let answers) = segment.answers(result) else { break }
             guard let resolution = queue.answered(segment.id, answers).first else { continue }
             let first = try resolution.result.get()
             appended.withLock { $0.append(Appended(stream: stream.name, token: sent.token, position: sent.position)) }

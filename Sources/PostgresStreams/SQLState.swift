@@ -3,12 +3,15 @@ enum SQLState {
     /// Of shared memory too, where the locks are: `max_locks_per_transaction` times `max_connections` of them.
     static let outOfMemory = "53200"
 
+    /// Somebody has taken the position, at the same moment.
+    static let uniqueViolation = "23505"
+
     /// The statement failed for a reason that passes: the same one may succeed, on this session.
     static func isWorthRetrying(_ state: String) -> Bool {
         switch state {
         // Serialization failure, deadlock, lock not available, unique violation (of a row that another transaction
         // committed after our snapshot was taken).
-        case "40001", "40P01", "55P03", "23505": true
+        case "40001", "40P01", "55P03", uniqueViolation: true
         // A time-out set by the operator, or an operator's hand.
         case "57014": true
         // Out of some resource: disk, memory, connections.

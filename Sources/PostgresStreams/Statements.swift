@@ -9,7 +9,8 @@ struct Statements: Sendable {
     let schemaVersion: Statement
     let appendSettings: Statement
     let appendBatch: Statement
-    let appendSingle: Statement
+    let appendChained: Statement
+    let appendAllChained: Statement
     let transactionSettings: Statement
     let lockStream: Statement
     let notify: Statement
@@ -39,7 +40,7 @@ struct Statements: Sendable {
                 """
         )
 
-        // For a session of our own whose defaults are others: see claim() in 0002_functions.sql.
+        // For a session of our own whose defaults are others: see claim() in 0002_append.sql.
         readCommitted = Statement(
             name: "read_committed",
             sql: "set default_transaction_isolation = 'read committed'"
@@ -50,10 +51,15 @@ struct Statements: Sendable {
             sql: "select coalesce(max(version), 0) from \(quoted).migrations"
         )
 
-        // What append_batch sets for itself and append_single, to be quick, does not.
+        // What append_batch sets for itself and the view appends cannot: for the transaction, or for a session of our own.
         appendSettings = Statement(
             name: "append_settings",
-            sql: "select set_config('enable_seqscan', 'off', false), set_config('lock_timeout', '5s', false)"
+            sql: """
+                select set_config('synchronous_commit', $1, $2), set_config('durable_streams.appending', 'on', $2), \
+                set_config('enable_seqscan', 'off', $2), set_config('plan_cache_mode', 'force_generic_plan', $2), \
+                set_config('lock_timeout', '5s', $2)
+                """,
+            parameterTypes: [.text, .bool]
         )
 
         appendBatch = Statement(
@@ -65,10 +71,19 @@ struct Statements: Sendable {
             ]
         )
 
-        appendSingle = Statement(
-            name: "append_single",
-            sql: "select * from \(quoted).append_single($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            parameterTypes: [.text, .int8, .int8, .bool, .uuid, .char, .text, .json, .text]
+        let columns = "(stream_id, position, previous, token, kind, coroutine_id, event)"
+        appendChained = Statement(
+            name: "append_chained",
+            sql: "insert into \(quoted).appends \(columns) values ($1, $2, $3, $4, $5, $6, $7)",
+            parameterTypes: [.int8, .int8, .uuid, .uuid, .char, .text, .json]
+        )
+
+        appendAllChained = Statement(
+            name: "append_all_chained",
+            sql: "insert into \(quoted).appends \(columns) select * from unnest($1, $2, $3, $4, $5, $6, $7)",
+            parameterTypes: [
+                .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
+            ]
         )
 
         // A caller that gives up closes the connection. The server is to notice though it is at work, and free the locks;
@@ -139,7 +154,7 @@ struct Statements: Sendable {
                 where (
                     select true from \(quoted).events e
                     where e.stream_id = (select s.id from \(quoted).streams s where s.name = t.name)
-                        and e.position = t.position)
+                        and e.position = t.position and e.kind <> 'r')
                 """,
             parameterTypes: [.textArray, .int8Array]
         )
@@ -152,7 +167,7 @@ struct Statements: Sendable {
                 select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint,
                     s.id, s.name, case when $3 then coalesce((
                         select e.position + 1 from \(quoted).events e
-                        where e.stream_id = s.id order by e.position desc limit 1), 0) end
+                        where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0) end
                 from (select pg_current_snapshot() as snapshot) now
                 left join (
                     select s.id, s.name from \(quoted).streams s
@@ -201,7 +216,7 @@ struct Statements: Sendable {
             sql: """
                 select coalesce((
                         select e.position + 1 from \(quoted).events e
-                        where e.stream_id = s.id order by e.position desc limit 1), 0),
+                        where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0),
                     y.position, c.position, case when $4 then c.event end
                 from \(quoted).streams s
                 \(last("y", where: "e.position >= \(StreamIndex.indexedFrom)"))
@@ -216,7 +231,7 @@ struct Statements: Sendable {
             sql: """
                 select coalesce((
                     select e.position + 1 from \(quoted).events e
-                    where e.stream_id = s.id order by e.position desc limit 1), 0)
+                    where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0)
                 from \(quoted).streams s where s.name = $1
                 """,
             parameterTypes: [.text]
@@ -230,7 +245,7 @@ struct Statements: Sendable {
                     from \(quoted).streams s
                     left join lateral (
                         select e.position, e.recorded_at from \(quoted).events e
-                        where e.stream_id = s.id order by e.position desc limit 1) last on true
+                        where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1) last on true
                     left join lateral (
                         select e.event from \(quoted).events e
                         where e.stream_id = s.id and e.kind = 'c' and e.coroutine_id = 'root'
@@ -248,7 +263,7 @@ struct Statements: Sendable {
         listClosed = list("list_closed", where: "coalesce(closed.event is not null, false)")
     }
 
-    /// The condition for up to `count` events of a stream; it ends with the first large one, so that a page's size is
+    /// The condition for up to `count` events of a stream, without a claim's reservation (0001_journal.sql); it ends with the first large one, so that a page's size is
     /// bounded whatever the stream holds.
     ///
     /// Positions are dense, so a count is a range of them: with both its ends in the condition even the worst plan, on a
@@ -260,7 +275,7 @@ struct Statements: Sendable {
         count: String
     ) -> String {
         """
-        e.stream_id = \(stream) and e.position >= \(position) and e.position < \(position) + \(count)
+        e.stream_id = \(stream) and e.position >= \(position) and e.position < \(position) + \(count) and e.kind <> 'r'
         and e.position <= coalesce((
             select min(l.position) from \(schema).events l
             where l.stream_id = \(stream) and l.position >= \(position) and l.position < \(position) + \(count)

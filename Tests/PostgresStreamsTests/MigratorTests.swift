@@ -71,7 +71,7 @@ struct MigratorTests {
             for attempt in [{ try await self.migrator(url).migrate() }, { try await self.migrator(url).pending() }] {
                 let error = await thrown { try await attempt() }
                 #expect(error?.code == .schemaAltered)
-                #expect(error?.description.contains("0002_functions") == true)
+                #expect(error?.description.contains("0002_append") == true)
                 #expect(error?.description.contains("abababababab") == true)
             }
         }

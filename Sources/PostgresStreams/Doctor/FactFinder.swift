@@ -109,11 +109,15 @@ struct FactFinder {
             )
         }
         let functions = try await ask(
-            "the functions",
+            "the functions and the view",
             """
             select p.proname::text, bool_and(has_function_privilege(p.oid, 'execute'))::text
             from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
             where n.nspname = $1 group by 1
+            union all
+            select 'appends', has_table_privilege(c.oid, 'insert')::text
+            from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where n.nspname = $1 and c.relname = 'appends'
             """,
             [.text],
             name

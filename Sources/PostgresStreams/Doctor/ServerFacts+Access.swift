@@ -1,12 +1,13 @@
 /// What the role may do, and whether the schema's guards hold.
 extension ServerFacts {
-    private static let neededFunctions = ["announce", "append_batch", "append_single", "claim", "resolve"]
+    /// Functions to call; and the view to insert into.
+    private static let neededToAppend = ["announce", "append_batch", "appends", "claim", "resolve"]
 
     private static let neededTables = ["events", "migrations", "streams"]
 
     private static let guards = [
-        "events_are_never_changed", "events_positions_are_dense", "streams_are_never_deleted",
-        "streams_epoch_only_rises",
+        "events_are_never_changed", "events_are_never_truncated", "events_positions_are_dense",
+        "streams_are_never_deleted", "streams_epoch_only_rises",
     ]
 
     var roleFinding: Finding? {
@@ -30,11 +31,11 @@ extension ServerFacts {
                 advice: advice
             )
         }
-        let uncallable = Self.neededFunctions.filter { functions[$0] == false }
-        guard uncallable.isEmpty else {
+        let unusable = Self.neededToAppend.filter { functions[$0] == false }
+        guard unusable.isEmpty else {
             return .problem(
                 check,
-                "\(role) reads, and may not call \(uncallable.joined(separator: ", "))",
+                "\(role) reads, and may not use \(unusable.joined(separator: ", "))",
                 means: "it can read and tail, and not append",
                 advice: advice
             )
@@ -59,7 +60,9 @@ extension ServerFacts {
         }
         return .ok(
             check,
-            owned ? "\(role) owns the schema's tables" : "\(role) appends and claims through the functions only",
+            owned
+                ? "\(role) owns the schema's tables"
+                : "\(role) appends and claims through the functions and the view appends only",
             means: owned ? "enough; a program that only appends needs no more than the writer role" : nil
         )
     }

@@ -54,7 +54,8 @@ extension Journal {
                     select e.*, sum(octet_length(e.event::text)) over (order by e.position) as total
                     from (
                         select * from \(schema.quoted).events
-                        where stream_id = (select id from \(schema.quoted).streams where name = $1) and position >= $2
+                        where stream_id = (select id from \(schema.quoted).streams where name = $1)
+                            and position >= $2 and kind <> 'r'
                         order by position limit $3) e) e
                 where e.total - octet_length(e.event::text) < 4194304
                 order by e.position

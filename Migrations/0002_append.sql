@@ -1,22 +1,30 @@
--- The SQL interface: append (append_single, append_batch), claim, resolve, read, announce. Any client may use it; the Swift library does.
+-- The SQL interface: append (append, append_batch, the view appends), claim, resolve, read, announce. Any client may use it;
+-- the Swift library does.
 --
 --     select * from append('orders/17', array['{"type":"yield",…}', '{"type":"close",…}']::json[]);
 --     select announce(array['orders/17']);                      -- in a transaction of its own, after the commit
 --     select * from read('orders/17', 0, 100);
 --
--- Every rule a writer must keep is kept here:
+-- Every rule a writer must keep is kept here. What they all rest on is the primary key of events: a position is taken once,
+-- whatever snapshot or lock who takes it had.
 --
---   * The caller names the position, the server checks it under the stream's lock. That lock also orders it against
---     claim(): once a claim has committed, no append of an older epoch can commit. It is an advisory lock of the
---     transaction, on hashtextextended(schema || '/' || name, 0): it works through poolers, and costs a fraction of a row
---     lock, which writes WAL. A batch holds one for each of its streams.
+--   * Two ways to append. A writer whose own append is the stream's last one names it (its position and its token), and its
+--     next goes behind it or nowhere: the view appends, one statement, no lock. Everybody else, and whoever was refused
+--     there, goes by append_batch, which looks where the stream ends and whether an earlier sending is there already.
+--   * A claim reserves the stream's next position with a row of its own, which only append_batch replaces, and only for the
+--     epoch of that claim. Older writers, one that is just inserting included, find the place taken: the key lets one of
+--     them and the claim go first, and the other see it.
+--   * append_batch and claim take the stream's advisory lock, for the transaction, on hashtextextended(schema || '/' || name,
+--     0): it works through poolers and costs a fraction of a row lock, which writes WAL. It spares them collisions; what the
+--     view's appends collide with, they try again.
 --   * Conflict and fencing are answers, not errors, so that they do not abort a transaction shared with other appends.
 --   * The token makes a retry safe. A client that lost its connection sends the same append (same token, same position)
 --     again: 'written' says that it is there once, whichever of the two sendings wrote it.
 --   * No NOTIFY here: it would hold a lock of the whole cluster until the commit is flushed. announce() does it after.
 --
--- They are "security definer": a writer needs no right on the tables (roles.sql). Hence the fixed search_path, with pg_temp
--- at its end: unnamed it would come first, and a caller's temporary table "events" be taken for ours.
+-- The functions are "security definer", and the view's rule works with the rights of its owner: a writer needs no right on
+-- the tables (roles.sql). Hence the fixed search_path, with pg_temp at its end: unnamed it would come first, and a caller's
+-- temporary table "events" be taken for ours.
 
 select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', false);
 
@@ -40,11 +48,12 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --             sending of this run; nothing was written and never will be for this position; the next one is answered
 --   fenced    the epoch is not the stream's, which is answered; the position is null, or the run's where it had been
 --             written before it was fenced
+-- and the stream's id, which the view appends asks for.
 create function append_batch(
     p_streams text[], p_epochs bigint[], p_positions bigint[], p_exact boolean[], p_tokens uuid[],
     p_runs integer[], p_offsets integer[], p_kinds "char"[], p_coroutine_ids text[], p_events json[],
     p_synchronous_commit text default 'on',
-    out outcomes text[], out positions bigint[], out epochs bigint[]
+    out outcomes text[], out positions bigint[], out epochs bigint[], out stream_ids bigint[]
 )
 language plpgsql volatile security definer
 set search_path from current
@@ -54,11 +63,14 @@ set lock_timeout = '5s'
 as $$
 declare
     v_count integer := cardinality(p_streams);
-    v_ids bigint[];
+    v_reserved boolean[];
     v_next bigint;
+    v_is_reserved boolean;
     v_found bigint;
     v_now timestamptz;
     v_prefix text := current_schema() || '/';
+    v_appending text := current_setting('durable_streams.appending', true);
+    v_is_read_committed boolean := current_setting('transaction_isolation') in ('read committed', 'read uncommitted');
     -- Assigned, where PERFORM would run a query.
     v_setting text;
 begin
@@ -75,137 +87,127 @@ begin
     end if;
 
     perform pg_advisory_xact_lock(hashtextextended(v_prefix || r.name, 0)) from unnest(p_streams) as r (name);
-    if current_setting('transaction_isolation') <> 'read committed' then
+    if not v_is_read_committed then
         -- Our snapshot is older than the locks: a claim since then fails this statement (40001), an append the insert.
         perform from streams s where s.name = any (p_streams) for no key update;
     end if;
 
-    for attempt in 1..2 loop
-        -- A statement of its own, so that its snapshot is taken under the locks: what it sees of these streams is final.
-        -- It looks only from the predecessor of the named position on: one index entry, where max() over the whole
-        -- stream would read a leaf page.
-        select array_agg(tail.id), array_agg(tail.epoch), array_agg(tail.next), array_agg(
-            case when tail.next = tail.named and tail.epoch = coalesce(tail.writer, 0) then 'written' end)
-        into v_ids, epochs, positions, outcomes
-        from (
-            select s.id, s.epoch, r.named, r.writer, coalesce(
-                (select max(e.position) + 1 from events e where e.stream_id = s.id and e.position >= r.named - 1),
-                case when r.named = 0 then 0 end) as next
-            from unnest(p_streams, p_positions, p_epochs) with ordinality as r (name, named, writer, run)
-            join streams s on s.name = r.name
-            order by r.run
-        ) tail;
-        exit when cardinality(v_ids) = v_count;
-        if attempt = 2 then
-            raise exception 'append_batch: a stream is null' using errcode = '22023';
-        end if;
-        insert into streams (name) select distinct r.name collate "C" from unnest(p_streams) as r (name) order by 1
-        on conflict on constraint streams_name_is_unique do nothing;
-    end loop;
-
-    if array_position(outcomes, null) is not null then
-        for i in 1..v_count loop
-            continue when outcomes[i] is not null;
-            if positions[i] is null then
-                -- No position was named, or one past the end.
-                select coalesce(max(e.position) + 1, 0) into v_next from events e where e.stream_id = v_ids[i];
-                positions[i] := v_next;
-            end if;
-            v_next := positions[i];
-            -- An earlier sending of this very run?
-            select min(e.position) into v_found from events e
-            where e.stream_id = v_ids[i] and e.token = p_tokens[i] and e.position >= p_positions[i]
-                and e.position <= case when p_exact[i] then p_positions[i] else p_positions[i] + 1000 end;
-            if epochs[i] <> coalesce(p_epochs[i], 0) then
-                outcomes[i] := 'fenced';
-                positions[i] := v_found;
-            elsif v_found is not null then
-                outcomes[i] := 'found';
-                positions[i] := v_found;
-            elsif v_next < p_positions[i] or (p_exact[i] and v_next > p_positions[i]) then
-                outcomes[i] := 'conflict';
-            elsif v_next - p_positions[i] > 1000 then
-                outcomes[i] := 'behind';
-            else
-                outcomes[i] := 'written';
-            end if;
-        end loop;
-    end if;
-
-    v_now := clock_timestamp();
-    -- Tells the guard of 0003_guards.sql that positions were checked. Not by a SET clause of the function: to name a
+    -- Tells the guards of 0003_guards.sql that positions were checked. Not by a SET clause of the function: to name a
     -- setting that no server knows takes a superuser there.
     v_setting := set_config('durable_streams.appending', 'on', true);
-    insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-    select v_ids[e.run], positions[e.run] + e.place, v_now, p_tokens[e.run], e.kind, e.coroutine_id, e.event
-    from unnest(p_runs, p_offsets, p_kinds, p_coroutine_ids, p_events) as e (run, place, kind, coroutine_id, event)
-    where outcomes[e.run] = 'written';
-    v_setting := set_config('durable_streams.appending', 'off', true);
+
+    -- Once, as a rule. Again where a stream had to be created, or an append by the view took our place meanwhile.
+    for attempt in 1..12 loop
+        -- It looks only from the predecessor of the named position on: one index entry, where max() over the whole
+        -- stream would read a leaf page.
+        select array_agg(tail.id), array_agg(tail.epoch), array_agg(tail.next), array_agg(tail.is_reserved), array_agg(
+            case when tail.next = tail.named and tail.epoch = coalesce(tail.writer, 0) then 'written' end)
+        into stream_ids, epochs, positions, v_reserved, outcomes
+        from (
+            select s.id, s.epoch, r.named, r.writer, coalesce(last.kind = 'r', false) as is_reserved,
+                coalesce(last.position + (last.kind <> 'r')::integer, case when r.named = 0 then 0 end) as next
+            from unnest(p_streams, p_positions, p_epochs) with ordinality as r (name, named, writer, run)
+            join streams s on s.name = r.name
+            left join lateral (
+                select e.position, e.kind from events e where e.stream_id = s.id and e.position >= r.named - 1
+                order by e.position desc limit 1) last on true
+            order by r.run
+        ) tail;
+
+        if coalesce(cardinality(stream_ids), 0) <> v_count then
+            if attempt > 1 then
+                raise exception 'append_batch: a stream is null' using errcode = '22023';
+            end if;
+            insert into streams (name) select distinct r.name collate "C" from unnest(p_streams) as r (name) order by 1
+            on conflict on constraint streams_name_is_unique do nothing;
+            continue;
+        end if;
+
+        if array_position(outcomes, null) is not null then
+            for i in 1..v_count loop
+                continue when outcomes[i] is not null;
+                if positions[i] is null then
+                    -- No position was named, or one past the end.
+                    select e.position + (e.kind <> 'r')::integer, e.kind = 'r' into v_next, v_is_reserved
+                    from events e where e.stream_id = stream_ids[i] order by e.position desc limit 1;
+                    positions[i] := coalesce(v_next, 0);
+                    v_reserved[i] := coalesce(v_is_reserved, false);
+                end if;
+                -- An earlier sending of this very run?
+                select min(e.position) into v_found from events e
+                where e.stream_id = stream_ids[i] and e.token = p_tokens[i] and e.position >= p_positions[i]
+                    and e.position <= case when p_exact[i] then p_positions[i] else p_positions[i] + 1000 end;
+                if epochs[i] <> coalesce(p_epochs[i], 0) then
+                    outcomes[i] := 'fenced';
+                    positions[i] := v_found;
+                elsif v_found is not null then
+                    outcomes[i] := 'found';
+                    positions[i] := v_found;
+                elsif positions[i] < p_positions[i] or (p_exact[i] and positions[i] > p_positions[i]) then
+                    outcomes[i] := 'conflict';
+                elsif positions[i] - p_positions[i] > 1000 then
+                    outcomes[i] := 'behind';
+                else
+                    outcomes[i] := 'written';
+                end if;
+            end loop;
+        end if;
+
+        v_now := clock_timestamp();
+        begin
+            if true = any (v_reserved) then
+                delete from events e
+                using unnest(stream_ids, positions, v_reserved, outcomes) as r (id, place, is_reserved, outcome)
+                where e.stream_id = r.id and e.position = r.place and e.kind = 'r'
+                    and r.is_reserved and r.outcome = 'written';
+            end if;
+            insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+            select stream_ids[e.run], positions[e.run] + e.place, v_now, p_tokens[e.run], e.kind, e.coroutine_id, e.event
+            from unnest(p_runs, p_offsets, p_kinds, p_coroutine_ids, p_events) as e (run, place, kind, coroutine_id, event)
+            where outcomes[e.run] = 'written';
+            exit;
+        exception when unique_violation then
+            if attempt = 12 or not v_is_read_committed then
+                raise;
+            end if;
+        end;
+    end loop;
+    v_setting := set_config('durable_streams.appending', coalesce(v_appending, ''), true);
 
     outcomes := array_replace(outcomes, 'found', 'written');
 end
 $$;
 
--- One event to one stream: append_batch for the most common case, at half its price. Parameters and answers as there.
+-- One event for each of several streams, each behind the append that its writer made last: what a workflow does all the
+-- time, as cheap as the insert that it is.
 --
--- One statement does it where all is as expected. Whatever is not (a new stream, another writer, an earlier sending, a
--- fence, a transaction with an older snapshot) is left to append_batch.
+--     insert into appends (stream_id, position, previous, token, kind, coroutine_id, event) values (…), (…);
 --
--- No SET clauses here: each costs every call some microseconds. So that no caller's search_path can put other tables,
--- functions or operators in the place of ours, every name is qualified, and the schema's is written into the body.
-do $do$
-begin
-    execute format($create$
-        create function append_single(
-            p_stream text, p_epoch bigint, p_position bigint, p_exact boolean, p_token uuid,
-            p_kind "char", p_coroutine_id text, p_event json,
-            p_synchronous_commit text default 'on',
-            out outcome text, out "position" bigint, out epoch bigint
-        )
-        language plpgsql volatile security definer
-        as $body$
-        declare
-            v_setting pg_catalog.text;
-        begin
-            if pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.<>) p_synchronous_commit then
-                v_setting := pg_catalog.set_config('synchronous_commit', p_synchronous_commit, true);
-            end if;
-            if pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' then
-                v_setting := pg_catalog.pg_advisory_xact_lock(
-                    pg_catalog.hashtextextended(%2$L operator(pg_catalog.||) p_stream, 0));
-                v_setting := pg_catalog.set_config('durable_streams.appending', 'on', true);
-                -- A statement of its own, so that its snapshot is taken under the lock: what it sees is final.
-                insert into %1$I.events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-                select s.id, p_position, pg_catalog.clock_timestamp(), p_token, p_kind, p_coroutine_id, p_event
-                from %1$I.streams s
-                where s.name operator(pg_catalog.=) p_stream
-                    and s.epoch operator(pg_catalog.=) case when p_epoch is null then 0 else p_epoch end
-                    and (p_position operator(pg_catalog.-) 1) operator(pg_catalog.=) case
-                        when p_position operator(pg_catalog.=) 0 and not exists (
-                            select from %1$I.events e where e.stream_id operator(pg_catalog.=) s.id) then -1
-                        else (
-                            select e.position from %1$I.events e
-                            where e.stream_id operator(pg_catalog.=) s.id
-                                and e.position operator(pg_catalog.>=) (p_position operator(pg_catalog.-) 1)
-                            order by e.position desc limit 1)
-                        end;
-                v_setting := pg_catalog.set_config('durable_streams.appending', 'off', true);
-                if found then
-                    outcome := 'written';
-                    position := p_position;
-                    epoch := case when p_epoch is null then 0 else p_epoch end;
-                    return;
-                end if;
-            end if;
-            select b.outcomes[1], b.positions[1], b.epochs[1] into outcome, position, epoch
-            from %1$I.append_batch(
-                array[p_stream], array[p_epoch], array[p_position], array[p_exact], array[p_token], array[1], array[0],
-                array[p_kind], array[p_coroutine_id], array[p_event], p_synchronous_commit) b;
-        end
-        $body$
-        $create$, current_schema(), current_schema() || '/');
-end
-$do$;
+--   stream_id  as append_batch answered it
+--   position   the next: one past that of the writer's last event
+--   previous   the token of the writer's last append
+--
+-- The rows it takes are written; the command tag counts them ("INSERT 0 2"). One whose stream does not end with that very
+-- append is left out: somebody else appended or claimed, or the log is another one than the writer knew. Where two come at
+-- the same moment, the statement of the later one fails (23505). Both are to be sent again, tokens and positions as they
+-- were, by append_batch: it knows why. Streams sorted by name, bytewise, as there.
+--
+-- Set for the session or the transaction: synchronous_commit, and durable_streams.appending to 'on', or the guard of
+-- 0003_guards.sql checks each row for itself, which costs more and refuses streams that were claimed. No epoch is named:
+-- who claims reserves the next position, so that the append which can be followed is always one of the present epoch.
+create view appends as
+select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutine_id, e.event from events e where false;
+
+create rule append as on insert to appends do instead
+insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+select new.stream_id, new.position, clock_timestamp(), new.token, new.kind, new.coroutine_id, new.event
+where new.kind <> 'r' and (
+    -- A scalar subquery: an index entry a row, at any size of the table.
+    select case when e.position = new.position - 1 then e.token end from events e
+    where e.stream_id = new.stream_id and e.position >= new.position - 1
+    order by e.position desc limit 1) = new.previous;
+
+comment on view appends is 'Takes inserts only: events, each behind the append its writer made last.';
 
 -- One append to one stream, for clients that write their own SQL. All events or none.
 --
@@ -249,8 +251,8 @@ end
 $$;
 
 -- Makes the caller the stream's only writer, creating the stream if there is none. Answers the new epoch, which its
--- appends must carry, and the next position as of the claim. It waits for appends that hold the stream's lock; once it
--- has committed, none of an older epoch can commit. Sent twice, it only raises the epoch twice.
+-- appends must carry, and the next position as of the claim, which it reserves. It waits for appends that are under way;
+-- once it has committed, none of an older epoch can commit. Sent twice, it only raises the epoch twice.
 --
 -- At read committed only: in a transaction with one snapshot for all its statements, it would answer a position from
 -- before it had the lock, with events of older epochs past it. (Appends are safe there: a position that is out of date
@@ -262,6 +264,7 @@ set enable_seqscan = off
 as $$
 declare
     v_id bigint;
+    v_appending text := current_setting('durable_streams.appending', true);
     v_setting text;
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
@@ -274,8 +277,19 @@ begin
     v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
     insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;
     update streams s set epoch = s.epoch + 1 where s.name = p_stream returning s.id, s.epoch into v_id, epoch;
-    -- A statement of its own, under the lock: what it sees is final.
-    select coalesce(max(e.position) + 1, 0) into position from events e where e.stream_id = v_id;
+    v_setting := set_config('durable_streams.appending', 'on', true);
+    loop
+        select e.position + (e.kind <> 'r')::integer into position
+        from events e where e.stream_id = v_id order by e.position desc limit 1;
+        position := coalesce(position, 0);
+        -- An append by the view that is just being committed is waited for, and then is the end we look for.
+        insert into events as e (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+        values (v_id, claim.position, clock_timestamp(), gen_random_uuid(), 'r', '', 'null')
+        on conflict on constraint events_pkey do update set token = excluded.token, recorded_at = excluded.recorded_at
+            where e.kind = 'r';
+        exit when found;
+    end loop;
+    v_setting := set_config('durable_streams.appending', coalesce(v_appending, ''), true);
 end
 $$;
 
@@ -295,9 +309,10 @@ begin
     select s.id into v_id from streams s where s.name = p_stream;
     select min(e.position) filter (where e.token = p_token), coalesce(max(e.position) + 1, 0)
     into position, next_position
-    from events e where e.stream_id = v_id and e.position >= p_position;
+    from events e where e.stream_id = v_id and e.position >= p_position and e.kind <> 'r';
     if next_position = 0 then
-        select coalesce(max(e.position) + 1, 0) into next_position from events e where e.stream_id = v_id;
+        select coalesce(max(e.position) + 1, 0) into next_position from events e
+        where e.stream_id = v_id and e.kind <> 'r';
     end if;
 end
 $$;
@@ -332,7 +347,7 @@ begin atomic
     select e.position, e.recorded_at, e.event
     from streams s
     join events e on e.stream_id = s.id
-    where s.name = p_stream and e.position >= p_position
+    where s.name = p_stream and e.position >= p_position and e.kind <> 'r'
     order by e.position
     limit p_limit;
 end;
@@ -340,9 +355,8 @@ end;
 -- Who may call what is granted in roles.sql, not to everybody.
 revoke all on function
     append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
-    append_single(text, bigint, bigint, boolean, uuid, "char", text, json, text),
     append(text, json[], bigint, bigint, uuid, text), claim(text, text), resolve(text, uuid, bigint), announce(text[]),
     read(text, bigint, integer)
 from public;
 
-insert into migrations (version, name) values (2, '0002_functions');
+insert into migrations (version, name) values (2, '0002_append');
