@@ -149,8 +149,8 @@ package final class Session: Sendable {
     private func wait(on socket: Int32, forWriting: Bool, for patience: Duration?) {
         let timer = state.withLock { $0.timer }.map { max(.zero, $0 - .now) }
         let shorter = [patience, timer].compactMap { $0 }.min()
-        waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: shorter)
-        wakePipe.drain()
+        let isWoken = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: shorter)
+        if isWoken { wakePipe.drain() }
         let rings: Bool = state.withLock { state in
             guard let timer = state.timer, timer <= .now else { return false }
             state.timer = nil

@@ -45,8 +45,8 @@ struct WakePipe: ~Copyable {
 }
 
 /// Waits for the first descriptor (negative: none) to become readable, or writable if asked, for the second to become
-/// readable, or for the time to pass (nil: for ever).
-func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for duration: Duration?) {
+/// readable, or for the time to pass (nil: for ever). Returns whether the second has.
+func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for duration: Duration?) -> Bool {
     var descriptors = [
         pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0),
         pollfd(fd: socket, events: Int16(POLLIN | (forWriting ? POLLOUT : 0)), revents: 0),
@@ -55,7 +55,7 @@ func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for dur
     #if os(Linux)
         guard let duration else {
             _ = ppoll(&descriptors, count, nil, nil)
-            return
+            return descriptors[0].revents != 0
         }
         let (seconds, attoseconds) = max(.zero, duration).components
         var time = timespec(tv_sec: Int(min(seconds, 1_000_000)), tv_nsec: Int(attoseconds / 1_000_000_000))
@@ -65,6 +65,7 @@ func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for dur
         let milliseconds = duration.map { Int32(clamping: max(0, $0.milliseconds.rounded(.up))) } ?? -1
         _ = poll(&descriptors, count, milliseconds)
     #endif
+    return descriptors[0].revents != 0
 }
 
 extension Int32 {

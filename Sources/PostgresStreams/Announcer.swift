@@ -1,4 +1,3 @@
-import DequeModule
 import LibPQ
 import Logging
 import Metrics
@@ -6,14 +5,15 @@ import Synchronization
 
 /// Tells the tails of all processes which streams have new events: by NOTIFY, once they are committed.
 ///
-/// Mostly on a connection of its own: in the append's transaction a NOTIFY would hold a lock of the whole cluster until the
-/// commit is flushed, and behind it, on the same connection, it would delay the next append by its own transaction. One
-/// is under way at a time; what moves meanwhile is in the next, so that its cost does not grow with the appends'.
+/// In a transaction of its own: in the append's a NOTIFY would hold a lock of the whole cluster until the commit is flushed.
+/// Behind a lone append it goes on the same connection; behind a segment of many, which others wait to follow, on one of
+/// its own. One is under way at a time; what moves meanwhile is in the next, so that its cost does not grow with the
+/// appends'.
 final class Announcer: Sendable {
     private struct State {
         /// Digests of names, in the order they came; each once.
-        var waiting: Deque<String> = []
-        var isWaiting: Set<String> = []
+        var waiting: [UInt64] = []
+        var isWaiting: Set<UInt64> = []
         var isUnderWay = false
         var flushers: [@Sendable () -> Void] = []
     }
@@ -24,9 +24,6 @@ final class Announcer: Sendable {
     private let channel: String
     private let logger: Logger
     private let failures = Counter(label: "durable_streams_notify_failures")
-
-    /// A payload has less than 8,000 bytes: 400 digests of 16, with commas between.
-    private static let digestsPerPayload = 400
 
     init(_ options: Link.Options) {
         var options = options
@@ -56,10 +53,11 @@ final class Announcer: Sendable {
             return true
         }
         guard isFree else { return nil }
-        return Batch([(statements.notify, parameters(stream.digest))]) { [weak self] outcome in
+        let payload = HintPayload(digests: CollectionOfOne(stream.digest))
+        return Batch([(statements.notify, parameters(payload))]) { [weak self] outcome in
             switch outcome {
             case .success: self?.sent()
-            case .failure: self?.send(stream.digest)
+            case .failure: self?.send(payload)
             }
         }
     }
@@ -79,25 +77,30 @@ final class Announcer: Sendable {
     func close() { requester.close() }
 
     private func sendNext() {
-        let payload: String? = state.withLock { state in
-            guard !state.isUnderWay, !state.waiting.isEmpty else { return nil }
-            let digests = state.waiting.prefix(Self.digestsPerPayload)
-            state.waiting.removeFirst(digests.count)
-            state.isWaiting.subtract(digests)
+        let digests: [UInt64] = state.withLock { state in
+            guard !state.isUnderWay, !state.waiting.isEmpty else { return [] }
             state.isUnderWay = true
-            return digests.joined(separator: ",")
+            guard state.waiting.count > HintPayload.capacity else {
+                state.isWaiting.removeAll(keepingCapacity: true)
+                defer { state.waiting = [] }
+                return state.waiting
+            }
+            let first = Array(state.waiting.prefix(HintPayload.capacity))
+            state.waiting.removeFirst(first.count)
+            state.isWaiting.subtract(first)
+            return first
         }
-        if let payload { send(payload) }
+        if !digests.isEmpty { send(HintPayload(digests: digests)) }
     }
 
-    private func parameters(_ payload: String) -> Parameters {
+    private func parameters(_ payload: HintPayload) -> Parameters {
         var parameters = Parameters()
         parameters.append(channel)
-        parameters.append(payload)
+        parameters.append(payload.text)
         return parameters
     }
 
-    private func send(_ payload: String, isRepeated: Bool = false) {
+    private func send(_ payload: HintPayload, isRepeated: Bool = false) {
         requester.send(statements.notify, parameters(payload), deadline: .now + .seconds(30)) { [weak self] result in
             guard let self else { return }
             if case .failure(let error) = result, error.code != .closed {

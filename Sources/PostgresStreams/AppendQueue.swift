@@ -67,6 +67,8 @@ struct AppendQueue {
     /// or something came between a chained one and its predecessors.
     private var unsettled: Deque<Sent> = []
     private var segmentCount = 0
+    private var tokenFamily = Token(high: 0, low: 0)
+    private var tokenNumber = 0
     private var random: any RandomNumberGenerator & Sendable
 
     /// With so many lanes those of quiet streams are forgotten: it costs them a little time when they come again, and
@@ -171,7 +173,6 @@ struct AppendQueue {
         guard !ready.isEmpty else { return nil }
         var runs: [Segment.Run] = []
         var room = SegmentRoom(bytes: limits.bytes, events: limits.events)
-        let token = Token.random(using: &random)
         // Whose first append goes alone, and not with this segment.
         var held: [Int] = []
         while let lane = ready.first, runs.count < runCount {
@@ -182,7 +183,7 @@ struct AppendQueue {
             }
             guard runs.isEmpty || room.takes(first) else { break }
             ready.removeFirst()
-            runs.append(cutRun(of: lane, token: token.numbered(runs.count), &room))
+            runs.append(cutRun(of: lane, token: nextToken(), &room))
             if first.goesAlone { break }
         }
         ready.prepend(contentsOf: held)
@@ -229,6 +230,13 @@ struct AppendQueue {
             append.expecting == nil || append.expecting == lanes[lane].nextPosition
         else { return nil }
         return Segment.Predecessor(streamID: end.streamID, token: end.token)
+    }
+
+    /// One of a family of 65,536, of which each is as random as one alone: randomness is a system call.
+    private mutating func nextToken() -> Token {
+        if tokenNumber & 0xFFFF == 0 { tokenFamily = Token.random(using: &random) }
+        tokenNumber += 1
+        return tokenFamily.numbered(tokenNumber)
     }
 
     private mutating func segment(_ runs: [Segment.Run]) -> Segment {

@@ -6,7 +6,8 @@ import TisynStreams
 
 /// The connections that append, and the one queue of all appends of a journal.
 ///
-/// Who appends puts the append into the queue and, where a connection is free, the segment onto it, from their own thread.
+/// Who appends puts the append into the inbox, from there into the queue and, where a connection is free, the segment onto
+/// it, from their own thread; unless another thread is just at it, which then does it for them.
 /// From then on each connection's thread goes from segment to segment:
 ///
 ///     answer of segment n ─► queue ─► send segment n + 1 (or gather) ─► tell the callers of n
@@ -14,6 +15,7 @@ import TisynStreams
 /// After each commit the announcer wakes the tails: on a connection of its own, or, where appends are few and far between,
 /// right behind the commit on this one.
 final class Appender: Sendable {
+    private let inbox = AppendInbox()
     private let state: Mutex<AppenderState>
     private let links = Mutex<[Link]>([])
     private let statements: Statements
@@ -65,7 +67,8 @@ final class Appender: Sendable {
                     byteCount: Append.byteCount(of: events),
                     deadline: .now + deadline
                 )
-                add(append, ticket, continuation)
+                inbox.put(.init(append: append, ticket: ticket, caller: continuation))
+                workOff()
             }
         } onCancel: {
             cancel(ticket, stream)
@@ -76,13 +79,7 @@ final class Appender: Sendable {
     /// Returns when everything accepted so far has been answered.
     func flush() async {
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-            let isEmpty = state.withLock { state in
-                let remaining = state.queue.count
-                guard remaining > 0 else { return true }
-                state.flushers.append(.init(lastID: state.lastID, remaining: remaining, done: done))
-                return false
-            }
-            if isEmpty { done.resume() }
+            perform { state in state.flush(done) }
         }
     }
 
@@ -94,23 +91,6 @@ final class Appender: Sendable {
             state.resolve(resolutions)
         }
         for link in allLinks { link.close() }
-    }
-
-    private func add(_ append: Append, _ ticket: Ticket, _ continuation: AppenderState.Continuation) {
-        var append = append
-        perform { state in
-            guard !state.isClosed else {
-                let error = JournalError(.closed, outcome: .notWritten, "the journal was closed")
-                return state.tell(continuation, .failure(error))
-            }
-            state.lastID += 1
-            append.id = state.lastID
-            guard ticket.accept(append.id) else {
-                return state.tell(continuation, .failure(.cancelledUnsent))
-            }
-            state.callers[append.id] = continuation
-            state.add(append)
-        }
     }
 
     private func cancel(_ ticket: Ticket, _ stream: StreamName) {
@@ -129,11 +109,31 @@ final class Appender: Sendable {
         }
     }
 
+    /// Changes the state and does what follows from it.
     private func perform(_ body: (inout AppenderState) -> Void) {
         let effects = state.withLock { state in
+            state.accept(inbox.take())
             body(&state)
             return state.takeEffects()
         }
+        carryOut(effects)
+        workOff()
+    }
+
+    /// Takes what is in the inbox, unless somebody else has the lock: they look into the inbox when they have let it go.
+    private func workOff() {
+        while !inbox.isEmpty {
+            let effects: AppenderState.Effects? = state.withLockIfAvailable { state in
+                state.accept(inbox.take())
+                return state.takeEffects()
+            }
+            guard let effects else { return }
+            carryOut(effects)
+        }
+    }
+
+    /// Outside the lock. Who calls it looks into the inbox afterwards.
+    private func carryOut(_ effects: AppenderState.Effects) {
         for line in effects.starting { link(line).start() }
         for departure in effects.departures { send(departure) }
         for line in effects.timers { setTimer(line) }
@@ -148,9 +148,10 @@ final class Appender: Sendable {
         let session = departure.session
         segmentSizes.record(segment.appendCount)
         // A NOTIFY in a transaction of its own behind the append's: tails learn of a lone append without waiting for its
-        // answer to come here first. Not where the next append would have to wait for it.
+        // answer to come here first, and no other connection has to be woken. The server is done with it before the next
+        // append can be there. Not behind a larger segment, where the next one is waiting.
         let announcement =
-            departure.isLone ? segment.runs.first.flatMap { announcer.announcement(of: $0.stream) } : nil
+            segment.runs.count == 1 ? segment.runs.first.flatMap { announcer.announcement(of: $0.stream) } : nil
         var commands = [segment.command(statements, durability)]
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
@@ -171,7 +172,6 @@ final class Appender: Sendable {
         var needsReconnect = false
         perform { state in
             if state.lines[line].segmentID == segment.id { state.lines[line].segmentID = nil }
-            state.lines[line].answeredAt = now
             var resolutions: [AppendQueue.Resolution] = []
             switch outcome {
             case .success(let results):
@@ -235,10 +235,12 @@ final class Appender: Sendable {
                 for other in state.lines.indices { state.depart(other) }
             }
             expire(line)
-            return state.withLock { state in
-                state.lines[line].isStarted = !state.queue.isEmpty
-                return state.lines[line].isStarted
+            var isNeeded = false
+            perform { state in
+                isNeeded = !state.queue.isEmpty
+                state.lines[line].isStarted = isNeeded
             }
+            return isNeeded
         case .timer:
             expire(line)
             perform { state in
@@ -306,11 +308,5 @@ final class Appender: Sendable {
         state.withLock { state in
             link(line).setTimer(at: state.nextTime(of: line))
         }
-    }
-}
-
-extension JournalError {
-    fileprivate static var cancelledUnsent: JournalError {
-        JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
     }
 }

@@ -13,8 +13,6 @@ struct AppenderState {
         var isStarted = false
         var segmentID: Int?
         var sentAt = ContinuousClock.now
-        /// When the last answer came: whether anybody is likely to append right behind the next.
-        var answeredAt = ContinuousClock.now
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
@@ -35,8 +33,6 @@ struct AppenderState {
         var session: Session
         var segment: Segment
         var isPrepared: Bool
-        /// Nothing was appended for a while before it.
-        var isLone: Bool
     }
 
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
@@ -65,8 +61,6 @@ struct AppenderState {
 
     /// Below so many streams a share is not worth a commit of its own.
     private static let leastShare = 8
-    /// Several times what a NOTIFY takes.
-    private static let loneness = Duration.microseconds(500)
 
     init(queue: AppendQueue, lineCount: Int) {
         self.queue = queue
@@ -79,6 +73,25 @@ struct AppenderState {
     }
 
     // MARK: Sending
+
+    mutating func accept(_ entries: [AppendInbox.Entry]) {
+        for entry in entries {
+            guard !isClosed else {
+                let error = JournalError(.closed, outcome: .notWritten, "the journal was closed")
+                tell(entry.caller, .failure(error))
+                continue
+            }
+            lastID += 1
+            guard entry.ticket.accept(lastID) else {
+                tell(entry.caller, .failure(.cancelledUnsent))
+                continue
+            }
+            callers[lastID] = entry.caller
+            var append = entry.append
+            append.id = lastID
+            add(append)
+        }
+    }
 
     /// Takes an append, and sends it on its way unless others are waited for.
     mutating func add(_ append: Append) {
@@ -99,14 +112,12 @@ struct AppenderState {
         guard let segment = queue.nextSegment(atMost: max(Self.leastShare, share + 1)) else { return }
         lines[line].segmentID = segment.id
         lines[line].sentAt = .now
-        let isLone = segment.runs.count == 1 && lines[line].answeredAt + Self.loneness <= .now
         effects.departures.append(
             Departure(
                 line: line,
                 session: session,
                 segment: segment,
-                isPrepared: lines[line].isPrepared,
-                isLone: isLone
+                isPrepared: lines[line].isPrepared
             )
         )
     }
@@ -150,6 +161,16 @@ struct AppenderState {
         }
     }
 
+    /// `done` when everything accepted so far has been answered.
+    mutating func flush(_ done: CheckedContinuation<Void, Never>) {
+        let remaining = queue.count
+        if remaining == 0 {
+            effects.flushed.append(done)
+        } else {
+            flushers.append(Flusher(lastID: lastID, remaining: remaining, done: done))
+        }
+    }
+
     /// One append less to wait for.
     mutating func count(_ id: Int) {
         for index in flushers.indices where id <= flushers[index].lastID { flushers[index].remaining -= 1 }
@@ -170,5 +191,11 @@ struct AppenderState {
     /// When something is to be done on this connection's thread: deadlines, its pause, its gathering.
     func nextTime(of line: Int) -> ContinuousClock.Instant? {
         [lines[line].pausedUntil, gathering.end(of: line), deadlineTimer].compactMap { $0 }.min()
+    }
+}
+
+extension JournalError {
+    static var cancelledUnsent: JournalError {
+        JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
     }
 }

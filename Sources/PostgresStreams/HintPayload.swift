@@ -1,9 +1,26 @@
 /// The payload of a notification: digests of streams' names, 16 hex digits each, with commas between. From anybody, so
 /// that what is no digest is passed over.
 struct HintPayload: Sequence, Sendable {
-    private let text: String
+    /// A payload has less than 8,000 bytes: 400 digests of 16, with commas between.
+    static let capacity = 400
+
+    let text: String
 
     init(_ text: String) { self.text = text }
+
+    /// The payload of these, at most `capacity` of them.
+    init(digests: some Collection<UInt64>) {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(17 * digests.count)
+        for digest in digests {
+            if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
+            for shift in stride(from: 60, through: 0, by: -4) {
+                let digit = UInt8(truncatingIfNeeded: digest >> UInt64(shift)) & 0xF
+                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+        }
+        text = String(decoding: bytes, as: UTF8.self)
+    }
 
     func makeIterator() -> Iterator { Iterator(bytes: text.utf8.makeIterator()) }
 

@@ -99,7 +99,7 @@ final class StreamDiscovery: Sendable {
                 state.horizon = (next, oldest)
             }
             let unseen = rows.filter { state.seen.insert($0.id).inserted }
-            for row in unseen { state.digests.insert(row.name.digestBits) }
+            for row in unseen { state.digests.insert(row.name.digest) }
             let new = unseen.filter { begins($0.name) }.map {
                 (name: $0.name, cursor: cursor(end: $0.next, isFirst: state.isFirstScan))
             }

@@ -6,14 +6,9 @@ public struct StreamName: Sendable, CustomStringConvertible {
 
     public let text: String
 
-    /// What a notification calls the stream: the first 64 bits of SHA-256 of the name. They also serve as its hash.
-    let digestBits: UInt64
-
-    /// The digest as it is written: 16 hex digits.
-    var digest: String {
-        let hex = String(digestBits, radix: 16)
-        return String(repeating: "0", count: 16 - hex.count) + hex
-    }
+    /// What a notification calls the stream (`HintPayload`): the first 64 bits of SHA-256 of the name. They also serve as
+    /// its hash.
+    let digest: UInt64
 
     /// - Throws: `JournalError` with `invalidArgument` when it is empty, too long or holds a NUL.
     public init(_ text: String) throws(JournalError) {
@@ -34,7 +29,7 @@ public struct StreamName: Sendable, CustomStringConvertible {
     /// For names that come from the database.
     init(trusting text: String) {
         self.text = text
-        digestBits = SHA256.hash(data: Array(text.utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        digest = SHA256.hash(data: Array(text.utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     public var description: String { text }
@@ -43,7 +38,7 @@ public struct StreamName: Sendable, CustomStringConvertible {
 extension StreamName: Hashable {
     // Not String's own equality, which takes canonically equivalent spellings for the same.
     public static func == (left: StreamName, right: StreamName) -> Bool {
-        left.digestBits == right.digestBits && left.withBytes { bytes in right.withBytes { bytes.elementsEqual($0) } }
+        left.digest == right.digest && left.withBytes { bytes in right.withBytes { bytes.elementsEqual($0) } }
     }
 
     /// Whether its bytes come before the other's.
@@ -56,5 +51,5 @@ extension StreamName: Hashable {
         text.utf8.withContiguousStorageIfAvailable(body) ?? Array(text.utf8).withUnsafeBufferPointer(body)
     }
 
-    public func hash(into hasher: inout Hasher) { hasher.combine(digestBits) }
+    public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }

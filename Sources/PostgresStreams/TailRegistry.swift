@@ -80,14 +80,14 @@ struct TailRegistry {
         nextSource += 1
         sources[nextSource] = Source(consumer: consumer, stream: stream, cursor: cursor)
         consumers[consumer]?.sources.append(nextSource)
-        sourcesByDigest[stream.digestBits, default: []].append(nextSource)
+        sourcesByDigest[stream.digest, default: []].append(nextSource)
         place(nextSource)
     }
 
     mutating func remove(_ consumer: Int) {
         guard let removed = consumers.removeValue(forKey: consumer) else { return }
         for id in removed.sources {
-            guard let digest = sources.removeValue(forKey: id)?.stream.digestBits else { continue }
+            guard let digest = sources.removeValue(forKey: id)?.stream.digest else { continue }
             sourcesByDigest[digest]?.removeAll { $0 == id }
             if sourcesByDigest[digest]?.isEmpty == true { sourcesByDigest[digest] = nil }
         }

@@ -87,7 +87,7 @@ private struct TailModelRun {
     private mutating func append() {
         let stream = number(0..<3)
         lengths[stream] += number(1..<6)
-        if !losesHints || number(0..<100) < 70 { registry.hint([Self.streams[stream].digestBits]) }
+        if !losesHints || number(0..<100) < 70 { registry.hint([Self.streams[stream].digest]) }
     }
 
     private mutating func comeAndGo() {

@@ -385,7 +385,7 @@ struct TailTranscript {
     mutating func wait(_ id: Int) -> String { registry.pull(id).map(Self.text) ?? "" }
 
     mutating func hint(_ streams: String...) {
-        registry.hint(HintPayload(streams.map { StreamName(trusting: $0).digest }.joined(separator: ",")))
+        registry.hint(HintPayload(digests: streams.map { StreamName(trusting: $0).digest }))
     }
 
     mutating func hintAll() { registry.hintAll() }
