@@ -15,6 +15,8 @@ final class Announcer: Sendable {
         var waiting: [UInt64] = []
         var isWaiting: Set<UInt64> = []
         var isUnderWay = false
+        /// The last one was large, and the next is not sent before the alarm.
+        var isPausing = false
         var flushers: [@Sendable () -> Void] = []
     }
 
@@ -56,7 +58,7 @@ final class Announcer: Sendable {
         let payload = HintPayload(digests: CollectionOfOne(stream.digest))
         return Batch([(statements.notify, parameters(payload))]) { [weak self] outcome in
             switch outcome {
-            case .success: self?.sent()
+            case .success: self?.sent(1)
             case .failure: self?.send(payload)
             }
         }
@@ -66,11 +68,12 @@ final class Announcer: Sendable {
     func flush() async {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let isIdle = state.withLock { state in
-                guard state.isUnderWay else { return true }
+                guard state.isUnderWay || !state.waiting.isEmpty else { return true }
                 state.flushers.append { continuation.resume() }
+                state.isPausing = false
                 return false
             }
-            if isIdle { continuation.resume() }
+            if isIdle { continuation.resume() } else { sendNext() }
         }
     }
 
@@ -78,7 +81,7 @@ final class Announcer: Sendable {
 
     private func sendNext() {
         let digests: [UInt64] = state.withLock { state in
-            guard !state.isUnderWay, !state.waiting.isEmpty else { return [] }
+            guard !state.isUnderWay, !state.isPausing, !state.waiting.isEmpty else { return [] }
             state.isUnderWay = true
             guard state.waiting.count > HintPayload.capacity else {
                 state.isWaiting.removeAll(keepingCapacity: true)
@@ -100,6 +103,10 @@ final class Announcer: Sendable {
         return parameters
     }
 
+    /// A notification costs the server, and each process that listens, about the same whatever it holds: where many streams
+    /// move, it waits for more of them.
+    private static func pause(after count: Int) -> Duration { min(.milliseconds(1), .microseconds(20 * (count - 1))) }
+
     private func send(_ payload: HintPayload, isRepeated: Bool = false) {
         requester.send(statements.notify, parameters(payload), deadline: .now + .seconds(30)) { [weak self] result in
             guard let self else { return }
@@ -114,19 +121,34 @@ final class Announcer: Sendable {
                     metadata: ["reason": "\(error.message)"]
                 )
             }
-            sent()
+            sent(payload.count)
         }
     }
 
-    private func sent() {
+    private func sent(_ count: Int) {
+        let pause = Self.pause(after: count)
         let flushers: [@Sendable () -> Void] = state.withLock { state in
             state.isUnderWay = false
-            guard state.waiting.isEmpty else { return [] }
-            defer { state.flushers = [] }
-            return state.flushers
+            if state.waiting.isEmpty {
+                state.isPausing = pause > .zero
+                defer { state.flushers = [] }
+                return state.flushers
+            }
+            // Who waits for the end is not kept waiting.
+            state.isPausing = pause > .zero && state.flushers.isEmpty
+            return []
         }
-        sendNext()
+        if state.withLock({ $0.isPausing }) {
+            requester.setAlarm(at: .now + pause) { [weak self] in self?.resume() }
+        } else {
+            sendNext()
+        }
         for flusher in flushers { flusher() }
+    }
+
+    private func resume() {
+        state.withLock { $0.isPausing = false }
+        sendNext()
     }
 
     private static let queueFull = "54000"

@@ -31,6 +31,12 @@ final class Requester: Sendable {
         /// Called once the next session is ready, or cannot be.
         var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
         var openDeadline: ContinuousClock.Instant?
+        var alarms: [Alarm] = []
+    }
+
+    private struct Alarm {
+        var time: ContinuousClock.Instant
+        var ring: @Sendable () -> Void
     }
 
     private let state = Mutex(State())
@@ -128,6 +134,22 @@ final class Requester: Sendable {
         connection?.start()
     }
 
+    /// Calls `ring` on the connection's thread when the time has come, or when the connection is lost before.
+    func setAlarm(at time: ContinuousClock.Instant, _ ring: @escaping @Sendable () -> Void) {
+        state.withLock { $0.alarms.append(Alarm(time: time, ring: ring)) }
+        setTimer()
+        connection?.start()
+    }
+
+    private func ringAlarms(at now: ContinuousClock.Instant?) {
+        let due: [Alarm] = state.withLock { state in
+            let due = state.alarms.filter { alarm in now.map { alarm.time <= $0 } ?? true }
+            state.alarms.removeAll { alarm in now.map { alarm.time <= $0 } ?? true }
+            return due
+        }
+        for alarm in due { alarm.ring() }
+    }
+
     /// Counts the connections it has had: answers may come from another server once it rises.
     var connectionNumber: Int { state.withLock { $0.connectionNumber } }
 
@@ -221,9 +243,11 @@ final class Requester: Sendable {
                 return state.openers
             }
             for opener in openers { opener(.failure(error)) }
+            ringAlarms(at: nil)
             expire()
             return state.withLock { !$0.waiting.isEmpty || !$0.openers.isEmpty }
         case .timer:
+            ringAlarms(at: .now)
             expire()
             setTimer()
             return true
@@ -266,7 +290,7 @@ final class Requester: Sendable {
         state.withLock { state in
             let opening = state.openers.isEmpty ? nil : state.openDeadline
             let deadlines = state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
-            connection?.setTimer(at: (deadlines + [opening].compactMap { $0 }).min())
+            connection?.setTimer(at: (deadlines + state.alarms.map(\.time) + [opening].compactMap { $0 }).min())
         }
     }
 }

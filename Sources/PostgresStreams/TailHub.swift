@@ -17,6 +17,8 @@ final class TailHub: Sendable {
         var deliveries: [Int: Delivery] = [:]
         var discoveries: [Int: StreamDiscovery] = [:]
         var isReading = false
+        /// The next read waits for the alarm, so that it brings more at once.
+        var isPausing = false
         var isClosed = false
         /// A look under way, and whether another was asked for: it may have looked too early.
         var isLooking = false
