@@ -32,7 +32,10 @@ final class Appender: Sendable {
         deadline = configuration.appendDeadline
         logger = configuration.logger
         let count = configuration.writerConnections
-        let limits = AppendQueue.Limits(bytes: configuration.maximumSegmentBytes, segmentsUnderWay: count)
+        let limits = AppendQueue.Limits(
+            bytes: configuration.maximumSegmentBytes,
+            segmentsUnderWay: count * AppenderState.depth
+        )
         state = Mutex(AppenderState(queue: AppendQueue(limits: limits), lineCount: count))
         let links = (0..<count).map { line in
             Link(options) { [weak self] event in self?.handle(event, on: line) ?? false }
@@ -171,7 +174,7 @@ final class Appender: Sendable {
         let now = ContinuousClock.now
         var needsReconnect = false
         perform { state in
-            if state.lines[line].segmentID == segment.id { state.lines[line].segmentID = nil }
+            let sentAt = state.takeOffTheWire(segment.id, of: line)
             var resolutions: [AppendQueue.Resolution] = []
             switch outcome {
             case .success(let results):
@@ -205,7 +208,7 @@ final class Appender: Sendable {
             }
             if needsReconnect, state.lines[line].session === session { state.lines[line].session = nil }
             state.resolve(resolutions)
-            state.goOn(line, at: now)
+            state.goOn(line, after: now - (sentAt ?? now), at: now)
         }
         if case .success = outcome, !isAnnounced { announcer.announce(segment.runs.lazy.map(\.stream)) }
         if needsReconnect { session.close() }
@@ -220,7 +223,8 @@ final class Appender: Sendable {
             perform { state in
                 state.lines[line].session = session
                 state.lines[line].isPrepared = false
-                state.lines[line].segmentID = nil
+                state.lines[line].underWay = []
+                state.lines[line].depth = greeting.isBehindPooler ? 1 : AppenderState.depth
                 state.lastError = nil
                 state.depart(line)
                 state.setTimer(of: line)
@@ -292,9 +296,13 @@ final class Appender: Sendable {
             let expired = state.queue.expire(at: .now, because: reason)
             state.setDeadlineTimer(at: state.queue.firstDeadline)
             for segment in expired.abandoned {
-                guard let line = state.lines.firstIndex(where: { $0.segmentID == segment.id }) else { continue }
+                guard
+                    let line = state.lines.firstIndex(where: { line in
+                        line.underWay.contains { $0.segmentID == segment.id }
+                    })
+                else { continue }
                 state.lines[line].session = nil
-                state.lines[line].segmentID = nil
+                state.lines[line].underWay = []
                 abandoned.append(line)
             }
             state.resolve(expired.resolutions)

@@ -11,14 +11,25 @@ struct AppenderState {
         /// The session has the settings that a chained append needs.
         var isPrepared = false
         var isStarted = false
-        var segmentID: Int?
-        var sentAt = ContinuousClock.now
+        /// The segments on its wire, in the order they were sent. The server works on the first.
+        var underWay: [UnderWay] = []
+        /// How many there may be. With a second one the server has something to do while the answer to the first is on its
+        /// way and those who were answered append again.
+        var depth = 1
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
 
-        var isFree: Bool { session != nil && segmentID == nil && pausedUntil == nil }
+        var isFree: Bool { session != nil && underWay.count < depth && pausedUntil == nil }
     }
+
+    struct UnderWay {
+        var segmentID: Int
+        var sentAt: ContinuousClock.Instant
+    }
+
+    /// Segments on the wire of a connection that is ours alone.
+    static let depth = 2
 
     /// Waits until what was accepted before it has been answered.
     struct Flusher {
@@ -108,10 +119,9 @@ struct AppenderState {
     /// the others find something to do.
     mutating func depart(_ line: Int) {
         guard lines[line].isFree, let session = lines[line].session else { return }
-        let share = queue.count / lines.count { $0.session != nil }
+        let share = queue.count / lines.reduce(0) { $0 + ($1.session != nil ? $1.depth : 0) }
         guard let segment = queue.nextSegment(atMost: max(Self.leastShare, share + 1)) else { return }
-        lines[line].segmentID = segment.id
-        lines[line].sentAt = .now
+        lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: .now))
         effects.departures.append(
             Departure(
                 line: line,
@@ -132,9 +142,19 @@ struct AppenderState {
         effects.starting.append(line)
     }
 
-    /// After an answer: the next segment leaves, or waits a moment for those who are about to be told.
-    mutating func goOn(_ line: Int, at now: ContinuousClock.Instant) {
-        let duration = now - lines[line].sentAt
+    /// The segment is answered, or lost: its place on the wire is free. Since when it was on it, if it was.
+    mutating func takeOffTheWire(_ segmentID: Int, of line: Int) -> ContinuousClock.Instant? {
+        guard let index = lines[line].underWay.firstIndex(where: { $0.segmentID == segmentID }) else { return nil }
+        return lines[line].underWay.remove(at: index).sentAt
+    }
+
+    /// After an answer that took so long: the next segment leaves, or waits a moment for those who are about to be told.
+    mutating func goOn(_ line: Int, after duration: Duration, at now: ContinuousClock.Instant) {
+        if gathering.end(of: line) != nil {
+            // Those who were answered before have had their moment.
+            gathering.stop(line)
+            depart(line)
+        }
         if lines[line].isFree, gathering.answered(effects.told.count, on: line, after: duration, at: now) {
             setTimer(of: line)
         } else {
