@@ -5,19 +5,41 @@ import Synchronization
 
 /// Tells the tails of all processes which streams have new events: by NOTIFY, once they are committed.
 ///
-/// In a transaction of its own: in the append's a NOTIFY would hold a lock of the whole cluster until the commit is flushed.
-/// Behind a lone append it goes on the same connection; behind a segment of many, which others wait to follow, on one of
-/// its own. One is under way at a time; what moves meanwhile is in the next, so that its cost does not grow with the
-/// appends'.
+/// In a transaction of its own, since in the append's a NOTIFY would hold a lock of the whole cluster until the commit is
+/// flushed. That transaction goes behind an append's on the same connection, where it wakes nobody and nobody waits for
+/// its answer. Only where it is slow, because others hold that lock, and would keep the next append waiting, it goes over a
+/// connection of its own for a while.
+///
+/// One is under way at a time; what moves meanwhile is in the next. After one of many streams the next waits a little, so
+/// that the cost does not grow with the appends'.
 final class Announcer: Sendable {
     private struct State {
         /// Digests of names, in the order they came; each once.
         var waiting: [UInt64] = []
         var isWaiting: Set<UInt64> = []
         var isUnderWay = false
-        /// The last one was large, and the next is not sent before the alarm.
-        var isPausing = false
+        /// When the append was answered that the one under way is behind.
+        var behind: ContinuousClock.Instant?
+        var notBefore = ContinuousClock.now
+        /// Until then on a connection of its own.
+        var apartUntil = ContinuousClock.now
         var flushers: [@Sendable () -> Void] = []
+
+        mutating func wait(for digest: UInt64) {
+            if isWaiting.insert(digest).inserted { waiting.append(digest) }
+        }
+
+        mutating func take(atMost count: Int) -> [UInt64] {
+            guard waiting.count > count else {
+                isWaiting.removeAll(keepingCapacity: true)
+                defer { waiting = [] }
+                return waiting
+            }
+            let first = Array(waiting.prefix(count))
+            waiting.removeFirst(count)
+            isWaiting.subtract(first)
+            return first
+        }
     }
 
     private let state = Mutex(State())
@@ -26,6 +48,10 @@ final class Announcer: Sendable {
     private let channel: String
     private let logger: Logger
     private let failures = Counter(label: "durable_streams_notify_failures")
+
+    /// Behind an append's answer it takes a fraction of a millisecond.
+    private static let slow = Duration.milliseconds(5)
+    private static let apart = Duration.seconds(10)
 
     init(_ options: Link.Options) {
         var options = options
@@ -36,76 +62,78 @@ final class Announcer: Sendable {
         logger = options.logger
     }
 
-    /// Never waits. A notification that is lost is made up for by the tails' own checks.
+    // MARK: What has moved
+
+    /// These streams have new events. Never waits. A notification that is lost is made up for by the tails' own checks.
     func announce(_ streams: some Sequence<StreamName>) {
-        state.withLock { state in
-            for stream in streams where state.isWaiting.insert(stream.digest).inserted {
-                state.waiting.append(stream.digest)
-            }
-        }
-        sendNext()
+        state.withLock { state in for stream in streams { state.wait(for: stream.digest) } }
+        send()
     }
 
-    /// The same for one stream, to be sent behind its append on the append's connection; nil while a notification is under
-    /// way. Whatever happens to it, the stream is announced.
-    func announcement(of stream: StreamName) -> Batch? {
-        let isFree = state.withLock { state in
-            guard !state.isUnderWay, state.waiting.isEmpty else { return false }
-            state.isUnderWay = true
-            return true
+    /// The same; it goes with the next batch that an appender asks for, which it soon does.
+    func note(_ streams: some Sequence<StreamName>) {
+        let isApart = state.withLock { state in
+            for stream in streams { state.wait(for: stream.digest) }
+            return state.apartUntil > .now
         }
-        guard isFree else { return nil }
-        let payload = HintPayload(digests: CollectionOfOne(stream.digest))
-        return Batch([(statements.notify, parameters(payload))]) { [weak self] outcome in
-            switch outcome {
-            case .success: self?.sent(1)
-            case .failure: self?.send(payload)
-            }
-        }
+        if isApart { send() }
     }
 
-    /// Returns when everything announced so far has been sent, or could not be.
-    func flush() async {
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            let isIdle = state.withLock { state in
-                guard state.isUnderWay || !state.waiting.isEmpty else { return true }
-                state.flushers.append { continuation.resume() }
-                state.isPausing = false
-                return false
-            }
-            if isIdle { continuation.resume() } else { sendNext() }
-        }
-    }
+    var hasWaiting: Bool { state.withLock { !$0.waiting.isEmpty } }
 
-    func close() { requester.close() }
+    // MARK: Behind appends
 
-    private func sendNext() {
+    /// To be sent right behind an append to these streams; nil where it is not the time for one.
+    func batch(behindAppendTo streams: some Collection<StreamName>) -> Batch? {
+        let now = ContinuousClock.now
         let digests: [UInt64] = state.withLock { state in
-            guard !state.isUnderWay, !state.isPausing, !state.waiting.isEmpty else { return [] }
-            state.isUnderWay = true
-            guard state.waiting.count > HintPayload.capacity else {
-                state.isWaiting.removeAll(keepingCapacity: true)
-                defer { state.waiting = [] }
-                return state.waiting
+            guard state.isReady(at: now) else { return [] }
+            var digests = streams.map(\.digest)
+            for digest in digests where !state.waiting.isEmpty && state.isWaiting.remove(digest) != nil {
+                state.waiting.removeAll { $0 == digest }
             }
-            let first = Array(state.waiting.prefix(HintPayload.capacity))
-            state.waiting.removeFirst(first.count)
-            state.isWaiting.subtract(first)
-            return first
+            digests += state.take(atMost: max(0, HintPayload.capacity - digests.count))
+            return state.depart(digests, at: now)
+        }
+        return batch(of: digests)
+    }
+
+    /// To be sent on a connection that has nothing else to do; nil where there is nothing to tell.
+    func batch() -> Batch? {
+        let digests: [UInt64] = state.withLock { state in
+            guard !state.isUnderWay else { return [] }
+            return state.depart(state.take(atMost: HintPayload.capacity), at: .now)
+        }
+        return batch(of: digests)
+    }
+
+    /// The append is answered that the notification under way is behind.
+    func appendIsAnswered(at time: ContinuousClock.Instant) {
+        state.withLock { if $0.isUnderWay { $0.behind = time } }
+    }
+
+    private func batch(of digests: [UInt64]) -> Batch? {
+        guard !digests.isEmpty else { return nil }
+        return Batch([(statements.notify, parameters(HintPayload(digests: digests)))]) { [weak self] outcome in
+            guard let self else { return }
+            switch outcome {
+            case .success: sent()
+            // It is tried again on its own connection, which deals with failures.
+            case .failure: send(HintPayload(digests: digests))
+            }
+        }
+    }
+
+    // MARK: On a connection of its own
+
+    /// Sends what waits, unless one is under way.
+    func send() {
+        let digests: [UInt64] = state.withLock { state in
+            guard !state.isUnderWay, !state.waiting.isEmpty else { return [] }
+            return state.depart(state.take(atMost: HintPayload.capacity), at: .now)
         }
         if !digests.isEmpty { send(HintPayload(digests: digests)) }
     }
-
-    private func parameters(_ payload: HintPayload) -> Parameters {
-        var parameters = Parameters()
-        parameters.append(channel)
-        parameters.append(payload.text)
-        return parameters
-    }
-
-    /// A notification costs the server, and each process that listens, about the same whatever it holds: where many streams
-    /// move, it waits for more of them.
-    private static func pause(after count: Int) -> Duration { min(.milliseconds(1), .microseconds(20 * (count - 1))) }
 
     private func send(_ payload: HintPayload, isRepeated: Bool = false) {
         requester.send(statements.notify, parameters(payload), deadline: .now + .seconds(30)) { [weak self] result in
@@ -121,38 +149,62 @@ final class Announcer: Sendable {
                     metadata: ["reason": "\(error.message)"]
                 )
             }
-            sent(payload.count)
+            sent()
         }
     }
 
-    private func sent(_ count: Int) {
-        let pause = Self.pause(after: count)
-        let flushers: [@Sendable () -> Void] = state.withLock { state in
+    private func parameters(_ payload: HintPayload) -> Parameters {
+        var parameters = Parameters()
+        parameters.append(channel)
+        parameters.append(payload.text)
+        return parameters
+    }
+
+    private func sent() {
+        let (isApart, flushers): (Bool, [@Sendable () -> Void]) = state.withLock { state in
             state.isUnderWay = false
-            if state.waiting.isEmpty {
-                state.isPausing = pause > .zero
-                defer { state.flushers = [] }
-                return state.flushers
-            }
+            if let behind = state.behind, behind + Self.slow < .now { state.apartUntil = .now + Self.apart }
+            state.behind = nil
             // Who waits for the end is not kept waiting.
-            state.isPausing = pause > .zero && state.flushers.isEmpty
-            return []
+            guard state.waiting.isEmpty else { return (state.apartUntil > .now || !state.flushers.isEmpty, []) }
+            defer { state.flushers = [] }
+            return (false, state.flushers)
         }
-        if state.withLock({ $0.isPausing }) {
-            requester.setAlarm(at: .now + pause) { [weak self] in self?.resume() }
-        } else {
-            sendNext()
-        }
+        if isApart { send() }
         for flusher in flushers { flusher() }
     }
 
-    private func resume() {
-        state.withLock { $0.isPausing = false }
-        sendNext()
+    /// Returns when everything announced so far has been sent, or could not be.
+    func flush() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isIdle = state.withLock { state in
+                guard state.isUnderWay || !state.waiting.isEmpty else { return true }
+                state.flushers.append { continuation.resume() }
+                return false
+            }
+            if isIdle { continuation.resume() } else { send() }
+        }
     }
+
+    func close() { requester.close() }
 
     private static let queueFull = "54000"
 
     /// A full queue stays so, even when the session that did not read it is gone, until somebody asks for its usage.
     func clearQueue() { requester.send(statements.clearNotificationQueue, Parameters()) { _ in } }
+}
+
+extension Announcer.State {
+    fileprivate func isReady(at now: ContinuousClock.Instant) -> Bool {
+        !isUnderWay && notBefore <= now && apartUntil <= now
+    }
+
+    /// A notification costs the server, and each process that listens, about the same whatever it holds: where many
+    /// streams move, the next waits for more of them.
+    fileprivate mutating func depart(_ digests: [UInt64], at now: ContinuousClock.Instant) -> [UInt64] {
+        guard !digests.isEmpty else { return [] }
+        isUnderWay = true
+        notBefore = now + min(.milliseconds(2), .microseconds(30 * (digests.count - 1)))
+        return digests
+    }
 }

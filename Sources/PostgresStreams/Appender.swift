@@ -12,8 +12,7 @@ import TisynStreams
 ///
 ///     answer of segment n ─► queue ─► send segment n + 1 (or gather) ─► tell the callers of n
 ///
-/// After each commit the announcer wakes the tails: on a connection of its own, or, where appends are few and far between,
-/// right behind the commit on this one.
+/// Behind the commit, on the same connection, a NOTIFY wakes the tails.
 final class Appender: Sendable {
     private let inbox = AppendInbox()
     private let state: Mutex<AppenderState>
@@ -150,11 +149,7 @@ final class Appender: Sendable {
         let segment = departure.segment
         let session = departure.session
         segmentSizes.record(segment.appendCount)
-        // A NOTIFY in a transaction of its own behind the append's: tails learn of a lone append without waiting for its
-        // answer to come here first, and no other connection has to be woken. The server is done with it before the next
-        // append can be there. Not behind a larger segment, where the next one is waiting.
-        let announcement =
-            segment.runs.count == 1 ? segment.runs.first.flatMap { announcer.announcement(of: $0.stream) } : nil
+        let announcement = announcer.batch(behindAppendTo: segment.runs.lazy.map(\.stream))
         var commands = [segment.command(statements, durability)]
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
@@ -173,6 +168,14 @@ final class Appender: Sendable {
     ) {
         let now = ContinuousClock.now
         var needsReconnect = false
+        var isIdle = false
+        if case .success = outcome {
+            if isAnnounced {
+                announcer.appendIsAnswered(at: now)
+            } else {
+                announcer.note(segment.runs.lazy.map(\.stream))
+            }
+        }
         perform { state in
             let sentAt = state.takeOffTheWire(segment.id, of: line)
             var resolutions: [AppendQueue.Resolution] = []
@@ -209,9 +212,15 @@ final class Appender: Sendable {
             if needsReconnect, state.lines[line].session === session { state.lines[line].session = nil }
             state.resolve(resolutions)
             state.goOn(line, after: now - (sentAt ?? now), at: now)
+            isIdle = state.isIdle(line)
         }
-        if case .success = outcome, !isAnnounced { announcer.announce(segment.runs.lazy.map(\.stream)) }
-        if needsReconnect { session.close() }
+        if needsReconnect { return session.close() }
+        if isIdle {
+            if let announcement = announcer.batch() { session.submit([announcement]) }
+        } else if announcer.hasWaiting {
+            // It goes with the next segment; should that be long in coming, by itself.
+            perform { state in state.announce(by: now + .milliseconds(10), on: line) }
+        }
     }
 
     // MARK: The connections
@@ -239,6 +248,7 @@ final class Appender: Sendable {
                 for other in state.lines.indices { state.depart(other) }
             }
             expire(line)
+            announcer.send()
             var isNeeded = false
             perform { state in
                 isNeeded = !state.queue.isEmpty
@@ -247,13 +257,16 @@ final class Appender: Sendable {
             return isNeeded
         case .timer:
             expire(line)
+            var isAnnouncing = false
             perform { state in
                 let now = ContinuousClock.now
                 state.gathering.expire(line, at: now)
                 if let until = state.lines[line].pausedUntil, until <= now { state.lines[line].pausedUntil = nil }
                 if state.gathering.end(of: line) == nil { state.depart(line) }
+                isAnnouncing = state.isAnnouncingDue(on: line, at: now)
                 state.setTimer(of: line)
             }
+            if isAnnouncing { announcer.send() }
             return true
         case .notice(let notice):
             if notice.sqlState == "01000", notice.message.contains("synchronous") {

@@ -19,6 +19,8 @@ struct AppenderState {
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
+        /// By when the tails are to be told, if no segment takes it along.
+        var announceBy: ContinuousClock.Instant?
 
         var isFree: Bool { session != nil && underWay.count < depth && pausedUntil == nil }
     }
@@ -162,6 +164,9 @@ struct AppenderState {
         }
     }
 
+    /// Whether nothing is on its wire and nothing is about to be.
+    func isIdle(_ line: Int) -> Bool { lines[line].underWay.isEmpty && gathering.end(of: line) == nil }
+
     mutating func pause(_ line: Int) {
         lines[line].pause.failed()
         lines[line].pausedUntil = .now + lines[line].pause.delay
@@ -208,9 +213,22 @@ struct AppenderState {
         effects.timers += lines.indices
     }
 
-    /// When something is to be done on this connection's thread: deadlines, its pause, its gathering.
+    mutating func announce(by time: ContinuousClock.Instant, on line: Int) {
+        guard lines[line].announceBy == nil else { return }
+        lines[line].announceBy = time
+        setTimer(of: line)
+    }
+
+    mutating func isAnnouncingDue(on line: Int, at now: ContinuousClock.Instant) -> Bool {
+        guard let time = lines[line].announceBy, time <= now else { return false }
+        lines[line].announceBy = nil
+        return true
+    }
+
+    /// When something is to be done on this connection's thread: deadlines, its pause, its gathering, its announcing.
     func nextTime(of line: Int) -> ContinuousClock.Instant? {
-        [lines[line].pausedUntil, gathering.end(of: line), deadlineTimer].compactMap { $0 }.min()
+        [lines[line].pausedUntil, gathering.end(of: line), lines[line].announceBy, deadlineTimer].compactMap { $0 }
+            .min()
     }
 }
 

@@ -6,9 +6,6 @@ struct HintPayload: Sequence, Sendable {
 
     let text: String
 
-    /// How many digests there can be in it.
-    var count: Int { (text.utf8.count + 1) / 17 }
-
     init(_ text: String) { self.text = text }
 
     /// The payload of these, at most `capacity` of them.
