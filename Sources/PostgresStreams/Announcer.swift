@@ -40,6 +40,19 @@ final class Announcer: Sendable {
             isWaiting.subtract(first)
             return first
         }
+
+        func isReady(at now: ContinuousClock.Instant) -> Bool {
+            !isUnderWay && notBefore <= now && apartUntil <= now
+        }
+
+        /// A notification costs the server, and each process that listens, about the same whatever it holds: where many
+        /// streams move, the next waits for more of them.
+        mutating func depart(_ digests: [UInt64], at now: ContinuousClock.Instant) -> [UInt64] {
+            guard !digests.isEmpty else { return [] }
+            isUnderWay = true
+            notBefore = now + min(.milliseconds(2), .microseconds(30 * (digests.count - 1)))
+            return digests
+        }
     }
 
     private let state = Mutex(State())
@@ -192,19 +205,4 @@ final class Announcer: Sendable {
 
     /// A full queue stays so, even when the session that did not read it is gone, until somebody asks for its usage.
     func clearQueue() { requester.send(statements.clearNotificationQueue, Parameters()) { _ in } }
-}
-
-extension Announcer.State {
-    fileprivate func isReady(at now: ContinuousClock.Instant) -> Bool {
-        !isUnderWay && notBefore <= now && apartUntil <= now
-    }
-
-    /// A notification costs the server, and each process that listens, about the same whatever it holds: where many
-    /// streams move, the next waits for more of them.
-    fileprivate mutating func depart(_ digests: [UInt64], at now: ContinuousClock.Instant) -> [UInt64] {
-        guard !digests.isEmpty else { return [] }
-        isUnderWay = true
-        notBefore = now + min(.milliseconds(2), .microseconds(30 * (digests.count - 1)))
-        return digests
-    }
 }
