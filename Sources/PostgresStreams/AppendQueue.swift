@@ -85,6 +85,9 @@ struct AppendQueue {
     /// Whether anything could be sent, were a connection free.
     var hasReady: Bool { !ready.isEmpty || !unsettled.isEmpty }
 
+    /// Whether more streams have something to send than one transaction takes.
+    var hasMoreThanASegment: Bool { ready.count > limits.runs }
+
     /// How many appends are here, on the wire or not.
     var count: Int { sent.reduce(waitingCount) { $0 + $1.appendCount } }
 

@@ -263,6 +263,7 @@ final class Appender: Sendable {
                 state.gathering.expire(line, at: now)
                 if let until = state.lines[line].pausedUntil, until <= now { state.lines[line].pausedUntil = nil }
                 if state.gathering.end(of: line) == nil { state.depart(line) }
+                state.lookAgain(at: now)
                 isAnnouncing = state.isAnnouncingDue(on: line, at: now)
                 state.setTimer(of: line)
             }

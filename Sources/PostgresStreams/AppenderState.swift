@@ -23,6 +23,12 @@ struct AppenderState {
         var announceBy: ContinuousClock.Instant?
 
         var isFree: Bool { session != nil && underWay.count < depth && pausedUntil == nil }
+
+        /// It takes nothing now, and nobody knows for how long.
+        func isStuck(at now: ContinuousClock.Instant) -> Bool {
+            session == nil || pausedUntil != nil
+                || underWay.first.map { $0.sentAt + AppenderState.patience < now } ?? false
+        }
     }
 
     struct UnderWay {
@@ -32,6 +38,8 @@ struct AppenderState {
 
     /// Segments on the wire of a connection that is ours alone.
     static let depth = 2
+    /// Longer than a commit takes, of a standby's too, unless something is in its way.
+    fileprivate static let patience = Duration.milliseconds(20)
 
     /// Waits until what was accepted before it has been answered.
     struct Flusher {
@@ -70,6 +78,8 @@ struct AppenderState {
     var flushers: [Flusher] = []
     /// When the first append's deadline is looked at. Not set anew at each append, only when it has rung.
     private(set) var deadlineTimer: ContinuousClock.Instant?
+    /// When it is looked whether connections are stuck, and another is needed.
+    private var lookAgainAt: ContinuousClock.Instant?
     private var effects = Effects()
 
     /// Below so many streams a share is not worth a commit of its own.
@@ -118,12 +128,14 @@ struct AppenderState {
     }
 
     /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
-    /// the others find something to do.
+    /// the others, and the segment behind this one, find something to do.
     mutating func depart(_ line: Int) {
         guard lines[line].isFree, let session = lines[line].session else { return }
-        let share = queue.count / lines.reduce(0) { $0 + ($1.session != nil ? $1.depth : 0) }
-        guard let segment = queue.nextSegment(atMost: max(Self.leastShare, share + 1)) else { return }
-        lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: .now))
+        let now = ContinuousClock.now
+        guard isNeeded(line, at: now) else { return }
+        let places = lines.indices.reduce(0) { $0 + (isNeeded($1, at: now) ? lines[$1].depth : 0) }
+        guard let segment = queue.nextSegment(atMost: max(Self.leastShare, queue.count / places + 1)) else { return }
+        lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: now))
         effects.departures.append(
             Departure(
                 line: line,
@@ -134,14 +146,35 @@ struct AppenderState {
         )
     }
 
-    /// The first connection that is free takes what there is. Where all are busy, another one is made.
+    /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
+    /// smaller ones; another is for more than a segment can hold, or for when those before it do not answer: they may
+    /// wait for a lock that somebody holds.
+    private func isNeeded(_ line: Int, at now: ContinuousClock.Instant) -> Bool {
+        queue.hasMoreThanASegment || lines[..<line].allSatisfy { $0.isStuck(at: now) }
+    }
+
+    /// The first connection that is free and needed takes what there is. Where there is none, another one is made, now or
+    /// when the others turn out to be stuck.
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
-        if let line = lines.firstIndex(where: \.isFree) { return depart(line) }
+        let now = ContinuousClock.now
+        if let line = lines.indices.first(where: { lines[$0].isFree && isNeeded($0, at: now) }) { return depart(line) }
         let isConnecting = lines.contains { $0.isStarted && $0.session == nil }
-        guard !isConnecting, let line = lines.firstIndex(where: { !$0.isStarted }) else { return }
-        lines[line].isStarted = true
-        effects.starting.append(line)
+        guard !isConnecting, let line = lines.firstIndex(where: { !$0.isStarted || $0.isFree }) else { return }
+        if !lines[line].isStarted, isNeeded(line, at: now) {
+            lines[line].isStarted = true
+            effects.starting.append(line)
+        } else if lookAgainAt == nil {
+            lookAgainAt = now + Self.patience
+            effects.timers.append(0)
+        }
+    }
+
+    /// When connections may have turned out to be stuck.
+    mutating func lookAgain(at now: ContinuousClock.Instant) {
+        guard let time = lookAgainAt, time <= now else { return }
+        lookAgainAt = nil
+        departWherePossible()
     }
 
     /// The segment is answered, or lost: its place on the wire is free. Since when it was on it, if it was.
@@ -227,8 +260,8 @@ struct AppenderState {
 
     /// When something is to be done on this connection's thread: deadlines, its pause, its gathering, its announcing.
     func nextTime(of line: Int) -> ContinuousClock.Instant? {
-        [lines[line].pausedUntil, gathering.end(of: line), lines[line].announceBy, deadlineTimer].compactMap { $0 }
-            .min()
+        let own = [lines[line].pausedUntil, gathering.end(of: line), lines[line].announceBy]
+        return (own + [line == 0 ? lookAgainAt : nil, deadlineTimer]).compactMap { $0 }.min()
     }
 }
 

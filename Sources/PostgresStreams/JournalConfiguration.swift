@@ -13,9 +13,10 @@ public struct JournalConfiguration: Sendable {
     /// The schema that holds the journal, 1 to 63 bytes.
     public var schema = "durable_streams"
 
-    /// How many connections append, at most: the second is made when appends wait while the first is busy.
+    /// How many connections append, at most.
     ///
-    /// What waits goes together in one commit; two of them keep the server busy while the callers of one are told.
+    /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
+    /// busy. Another is made when more streams wait than one transaction takes, or when the first does not answer.
     public var writerConnections = 2
 
     /// How many connections read.
