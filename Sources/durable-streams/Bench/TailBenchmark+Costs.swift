@@ -1,4 +1,3 @@
-import Foundation
 import LibPQFloor
 import PostgresStreams
 import TisynStreams
@@ -29,7 +28,7 @@ extension TailBenchmark {
     }
 
     private func transactions() async -> Int {
-        await onThread {
+        await Floor.run {
             floor_integer(
                 databaseURL,
                 "select xact_commit from pg_stat_database where datname = current_database()"
@@ -51,8 +50,8 @@ extension TailBenchmark {
         var floors: [TailBenchmarkRow] = []
         var ours: [TailBenchmarkRow] = []
         for _ in 0..<rounds {
-            let figures = await onThread { floor_copy(databaseURL, query) }
-            try check(figures.error)
+            let figures = await Floor.run { floor_copy(databaseURL, query) }
+            try Floor.check(figures.error)
             floors.append(
                 TailBenchmarkRow(
                     name: "floor: COPY of \(figures.rows) events",
@@ -82,20 +81,19 @@ extension TailBenchmark {
     }
 
     private func fill(_ name: String, count: Int) async throws {
-        let statements = [
-            "insert into \(quotedSchema).streams (name) values ('\(name)')",
-            """
-            insert into \(quotedSchema).events
-            select s.id, n, now(), gen_random_uuid(), (case when n = \(count - 1) then 'c' else 'y' end)::"char",
-                case when n = \(count - 1) then 'root' else 'root.0' end, '\(AppendBenchmark.eventText)'
-            from \(quotedSchema).streams s, generate_series(0, \(count - 1)) n where s.name = '\(name)'
-            """,
-            "vacuum (analyze) \(quotedSchema).events",
-        ]
-        for statement in statements {
-            let error = await onThread { String(cString: floor_execute(databaseURL, statement)) }
-            guard error.isEmpty else { throw BenchmarkError(description: "filling: \(error)") }
-        }
+        try await Floor.execute(
+            [
+                "insert into \(quotedSchema).streams (name) values ('\(name)')",
+                """
+                insert into \(quotedSchema).events
+                select s.id, n, now(), gen_random_uuid(), (case when n = \(count - 1) then 'c' else 'y' end)::"char",
+                    case when n = \(count - 1) then 'root' else 'root.0' end, '\(AppendBenchmark.eventText)'
+                from \(quotedSchema).streams s, generate_series(0, \(count - 1)) n where s.name = '\(name)'
+                """,
+                "vacuum (analyze) \(quotedSchema).events",
+            ],
+            on: databaseURL
+        )
     }
 
     // MARK: Many processes
@@ -118,10 +116,10 @@ extension TailBenchmark {
 
     private func notify(_ name: String, listeners: Int) async throws -> TailBenchmarkRow {
         // Named like a stream that nobody tails.
-        let figures = await onThread {
-            floor_notify(databaseURL, schema, "0123456789abcdef", Int32(listeners), seconds)
+        let figures = await Floor.run {
+            floor_notify(databaseURL, configuration.schema, "0123456789abcdef", Int32(listeners), seconds)
         }
-        try check(figures.error)
+        try Floor.check(figures.error)
         return TailBenchmarkRow(
             name: name,
             figures: [("notifiesPerSecond", figures.notifies_per_second), ("p50", figures.p50_microseconds)]
