@@ -11,7 +11,7 @@ struct BenchCommand: AsyncParsableCommand {
             """,
         subcommands: [
             AppendBenchmarkCommand.self, AppendBenchmarkWriterCommand.self, TailBenchmarkCommand.self,
-            TailBenchmarkReaderCommand.self, ReplayBenchmarkCommand.self,
+            TailBenchmarkReaderCommand.self, ListenerFloorCommand.self, ReplayBenchmarkCommand.self,
         ]
     )
 }

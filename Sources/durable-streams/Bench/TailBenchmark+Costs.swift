@@ -2,7 +2,7 @@ import LibPQFloor
 import PostgresStreams
 import TisynStreams
 
-/// What tails cost: idle ones, one that catches up, many processes of them.
+/// What tails cost: idle ones, and one that catches up.
 extension TailBenchmark {
     // MARK: Idle
 
@@ -93,36 +93,6 @@ extension TailBenchmark {
                 "vacuum (analyze) \(quotedSchema).events",
             ],
             on: databaseURL
-        )
-    }
-
-    // MARK: Many processes
-
-    /// What a NOTIFY costs while so many processes tail, beside so many bare listeners.
-    func processes(_ journal: Journal, count: Int) async throws -> [TailBenchmarkRow] {
-        let alone = try await notify("floor: NOTIFY, nobody listens", listeners: 0)
-        let floor = try await notify("floor: NOTIFY, \(count) sessions listen", listeners: count)
-        let prefix = prefix()
-        let event = try DurableEvent(AppendBenchmark.eventText)
-        try await journal.stream("\(prefix)0").append(event)
-        var readers: [TailBenchmarkReader] = []
-        defer { for reader in readers { reader.kill() } }
-        for _ in 0..<count { readers.append(try TailBenchmarkReader(self, prefix: prefix, tails: 1)) }
-        for reader in readers { _ = try await reader.ready() }
-        var ours = try await notify("NOTIFY, \(count) processes tail", listeners: 0)
-        ours.figures.append(("ratio", ours["notifiesPerSecond"] / floor["notifiesPerSecond"]))
-        return [alone, floor, ours]
-    }
-
-    private func notify(_ name: String, listeners: Int) async throws -> TailBenchmarkRow {
-        // Named like a stream that nobody tails.
-        let figures = await Floor.run {
-            floor_notify(databaseURL, configuration.schema, "0123456789abcdef", Int32(listeners), seconds)
-        }
-        try Floor.check(figures.error)
-        return TailBenchmarkRow(
-            name: name,
-            figures: [("notifiesPerSecond", figures.notifies_per_second), ("p50", figures.p50_microseconds)]
         )
     }
 }
