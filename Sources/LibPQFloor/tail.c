@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     const char *conninfo;
@@ -282,6 +283,29 @@ floor_notify_figures floor_notify(
     for (int i = 0; i < all.count; i++) PQfinish(all.connections[i]);
     free(all.connections);
     return figures;
+}
+
+const char *floor_listen(const char *conninfo, const char *channel) {
+    static _Thread_local char error[512];
+    error[0] = 0;
+    PGconn *connection = open_connection(conninfo, error, sizeof error);
+    if (!connection) return error;
+    char listen[128];
+    snprintf(listen, sizeof listen, "listen \"%s\"", channel);
+    if (run_command(connection, listen, error, sizeof error)) {
+        puts("ready");
+        fflush(stdout);
+    }
+    while (!error[0]) {
+        struct pollfd descriptors[] = {{PQsocket(connection), POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
+        if (poll(descriptors, 2, -1) < 0) continue;
+        if (descriptors[1].revents) break;
+        if (!PQconsumeInput(connection)) snprintf(error, sizeof error, "%s", PQerrorMessage(connection));
+        PGnotify *notify;
+        while ((notify = PQnotifies(connection))) PQfreemem(notify);
+    }
+    PQfinish(connection);
+    return error;
 }
 
 long floor_integer(const char *conninfo, const char *query) {

@@ -19,6 +19,9 @@ struct Append: Sendable {
     private static let overhead = 100
 
     static func byteCount(of events: [DurableEvent]) -> Int {
-        events.reduce(0) { $0 + $1.json.utf8Count + overhead }
+        events.reduce(0) { $0 + byteCount(ofEventWith: $1.json.utf8Count) }
     }
+
+    /// - Parameter jsonByteCount: of its text.
+    static func byteCount(ofEventWith jsonByteCount: Int) -> Int { jsonByteCount + overhead }
 }

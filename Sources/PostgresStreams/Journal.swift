@@ -24,6 +24,7 @@ public final class Journal: Sendable {
     let tails: TailHub
     let replayIndices = StreamIndexRegistry()
     private let readers: [Requester]
+    private let gate: AppendGate
     private let appender: Appender
     private let announcer: Announcer
     let transactions: TransactionPool
@@ -40,11 +41,12 @@ public final class Journal: Sendable {
     ) async throws(JournalError) -> Journal {
         let schema = try SchemaName(configuration.schema)
         guard configuration.writerConnections > 0, configuration.readerConnections > 0, configuration.pageSize > 0,
-            configuration.transactionConnections > 0
+            configuration.transactionConnections > 0, configuration.maximumQueuedBytes > 0
         else {
             throw JournalError(
                 .invalidArgument,
-                "a journal needs a writer, a reader, a connection for transactions and pages of at least one event"
+                "a journal needs a writer, a reader, a connection for transactions, pages of at least one event and "
+                    + "room for queued bytes"
             )
         }
         if migrate { try await Migrator(configuration).migrate() }
@@ -77,6 +79,7 @@ public final class Journal: Sendable {
         writing.session.overrides = ConnectionDefaults.onlyPrimary(configuration.databaseURL)
         let announcer = Announcer(writing)
         self.announcer = announcer
+        gate = AppendGate(limit: configuration.maximumQueuedBytes, deadline: configuration.appendDeadline)
         appender = Appender(writing, configuration, announcer: announcer)
         transactions = TransactionPool(options.session, limit: configuration.transactionConnections)
         tails = TailHub(configuration, schema, options, reader: reader, announcer: announcer)
@@ -124,6 +127,8 @@ public final class Journal: Sendable {
 
     /// Waits until every append accepted so far has been answered, and the tails have been told.
     public func flush() async {
+        await gate.flush()
+        // What callers have given up is still on the wire.
         await appender.flush()
         await announcer.flush()
     }
@@ -136,6 +141,7 @@ public final class Journal: Sendable {
 
     private func closeNow() {
         tails.close()
+        gate.close()
         appender.close()
         announcer.close()
         transactions.close()
@@ -146,13 +152,26 @@ public final class Journal: Sendable {
 
     // MARK: For streams
 
+    /// Appends what `makeEvents` makes, once there is room for so many bytes of events.
+    ///
+    /// - Returns: the events, and the position of the first.
     func append(
-        _ events: [DurableEvent],
         to stream: StreamName,
         epoch: Int?,
-        expecting: Int?
-    ) async throws(JournalError) -> Int {
-        try await appender.append(events, to: stream, epoch: epoch, expecting: expecting)
+        expecting: Int?,
+        byteCount: Int,
+        _ makeEvents: () throws -> [DurableEvent]
+    ) async throws -> (events: [DurableEvent], first: Int) {
+        let pass = try await gate.enter(byteCount)
+        do {
+            let events = try makeEvents()
+            let first = try await appender.append(events, to: stream, epoch: epoch, expecting: expecting)
+            gate.leave(pass)
+            return (events, first)
+        } catch {
+            gate.leave(pass, because: error as? JournalError)
+            throw error
+        }
     }
 
     func announce(_ streams: [StreamName]) { announcer.announce(streams) }

@@ -38,6 +38,11 @@ public struct JournalConfiguration: Sendable {
     /// it waits without being copied.
     public var maximumSegmentBytes = 4 << 20
 
+    /// The most that queued and sent appends hold together, in bytes of events with about 100 for each; a single larger
+    /// append goes alone. Further calls of `append` wait for room, in the order they came, as long as others get through.
+    /// While none do, they fail with `notWritten` after one to two times `appendDeadline`.
+    public var maximumQueuedBytes = 256 << 20
+
     /// How much of a stream is asked for at once, in events. A tail that catches up over small ones asks for four times as
     /// much.
     public var pageSize = 1000

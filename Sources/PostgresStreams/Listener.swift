@@ -228,6 +228,7 @@ final class Listener: Sendable {
         for action in actions {
             switch action {
             case .listen: (session ?? state.withLock { $0.session }).map(listen)
+            case .unlisten: state.withLock { $0.session }.map(unlisten)
             case .probe(let token): send(probe: token)
             case .look: state.withLock { $0.hint }?(.everything)
             case .reconnect: connection?.reset()
@@ -240,9 +241,20 @@ final class Listener: Sendable {
     /// Under the lock: set after another thread's, an older time would take its place, and a missed probe go unnoticed.
     private func setTimer() { state.withLock { connection?.setTimer(at: $0.machine.deadline) } }
 
-    private func listen(over session: Session) {
+    private var quotedChannel: String {
         let quoted = channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
-        let statement = Statement(name: "listen", sql: "listen \"\(quoted)\"")
+        return "\"\(quoted)\""
+    }
+
+    /// Reaches the pooler's connection that has LISTEN where that is the one it gives out next, as it is when it has been
+    /// idle. Nothing more can be done about one that it does not.
+    private func unlisten(over session: Session) {
+        let statement = Statement(name: "unlisten", sql: "unlisten \(quotedChannel)")
+        session.submit([Batch([(statement, Parameters())]) { _ in }])
+    }
+
+    private func listen(over session: Session) {
+        let statement = Statement(name: "listen", sql: "listen \(quotedChannel)")
         session.submit([
             Batch([(statement, Parameters())]) { [weak self] outcome in
                 switch outcome {

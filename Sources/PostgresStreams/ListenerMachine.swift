@@ -5,7 +5,7 @@
 ///
 ///     start ──► connect ──► LISTEN ──► probe ──► heard: listening ──► probe, every probeInterval …
 ///                  ▲           │          │
-///                  │           │          └── not heard in time: poll, connect anew
+///                  │           │          └── not heard in time: poll, connect anew (behind a pooler, if never: UNLISTEN)
 ///                  │           └── refused (standby, no permission): poll, ask again now and then
 ///                  └── lost: poll meanwhile
 struct ListenerMachine {
@@ -14,6 +14,8 @@ struct ListenerMachine {
     enum Action: Equatable {
         /// Run LISTEN on the connection.
         case listen
+        /// Run UNLISTEN on it.
+        case unlisten
         /// Send this from another connection.
         case probe(String)
         /// See whether something has moved.
@@ -46,6 +48,11 @@ struct ListenerMachine {
     private var isConnected = false
     /// LISTEN was answered on the connection there is.
     private var hasListened = false
+    /// The connection there is goes through a pooler. One in session mode delivers notifications; one in transaction mode
+    /// takes LISTEN, never delivers, and leaves it behind on a connection of its own.
+    private var isBehindPooler = false
+    /// A probe arrived on the connection there is.
+    private var hasHeard = false
     /// Why it is no use on the connection there is.
     private var obstacle: ListeningState.Reason?
     private var probe: Probe?
@@ -99,16 +106,17 @@ struct ListenerMachine {
 
     mutating func connected(isBehindPooler: Bool, isStandby: Bool, at now: Instant) -> [Action] {
         isConnected = true
+        self.isBehindPooler = isBehindPooler
         guard options.isEnabled else { return poll(.turnedOff, at: now) }
-        guard !isBehindPooler else { return poll(.pooler, at: now) }
         guard !isStandby else { return poll(.standby, askingAgainAt: now + options.probeInterval, at: now) }
-        return [.listen]
+        // Which kind of pooler it is, a probe tells.
+        return [.listen] + (isBehindPooler ? poll(.pooler, at: now) : [])
     }
 
     /// Not yet `listening`: that takes a probe that arrives. Until then we look.
     mutating func listened(at now: Instant) -> [Action] {
         hasListened = true
-        obstacle = nil
+        obstacle = isBehindPooler ? .pooler : nil
         nextListen = nil
         nextProbe = now
         nextLook = now
@@ -130,6 +138,7 @@ struct ListenerMachine {
     mutating func lost(_ message: String, at now: Instant) -> (pause: Duration?, actions: [Action]) {
         isConnected = false
         hasListened = false
+        hasHeard = false
         obstacle = nil
         probe = nil
         nextProbe = nil
@@ -166,6 +175,8 @@ struct ListenerMachine {
     mutating func heard(_ token: String, at now: Instant) {
         guard probe?.token == token else { return }
         probe = nil
+        hasHeard = true
+        obstacle = nil
         misses = 0
         nextProbe = now + options.probeInterval
         if shown != .listening { nextLook = now + lookInterval(at: now, isListening: true) }
@@ -215,11 +226,17 @@ struct ListenerMachine {
         var actions = changeQuiet(at: now)
         if let probe, let takenAt = probe.takenAt, takenAt + options.probeTimeout <= now {
             self.probe = nil
-            shown = .polling(.heartbeatMissed)
-            resetReason = .heartbeatMissed
-            misses += 1
             nextLook = now
-            actions.append(.reconnect)
+            if isBehindPooler, !hasHeard {
+                hasListened = false
+                shown = .polling(.pooler)
+                actions.append(.unlisten)
+            } else {
+                shown = .polling(.heartbeatMissed)
+                resetReason = .heartbeatMissed
+                misses += 1
+                actions.append(.reconnect)
+            }
         } else if let probe, probe.takenAt == nil, !probe.isOverdue, probe.sentAt + options.probeTimeout <= now {
             // It is the other connection that does not answer; it has its own deadline.
             self.probe?.isOverdue = true

@@ -23,7 +23,8 @@ public enum ListeningState: Sendable, Hashable, CustomStringConvertible {
         case connectionLost(String)
         /// A probe did not arrive in time, or could not be sent: the connection may be dead without a word.
         case heartbeatMissed
-        /// A pooler between us and the server delivers no notifications: give `listenURL` a way round it.
+        /// A pooler between us and the server delivers no notifications, as in transaction mode, or has not been seen to:
+        /// give `listenURL` a way round it.
         case pooler
         /// A standby has no notifications: name the primary among the hosts.
         case standby

@@ -51,7 +51,57 @@ public struct PostgresStream: DurableStream {
             }
             return next..<next
         }
-        let first = try await journal.append(events, to: name, epoch: epoch, expecting: position)
+        return try await append(expecting: position, byteCount: Append.byteCount(of: events)) { events }
+    }
+
+    /// Appends the event that `makeEvent` makes, once there is room for it in the journal's `maximumQueuedBytes`.
+    ///
+    /// For many large events at the same time: what waits for room in the other forms of `append` is in memory already,
+    /// here there is no event yet. `makeEvent` must not wait for another append.
+    ///
+    /// - Parameter byteCount: the most that the event has, in bytes of its JSON text.
+    /// - Throws: as `append`; `invalidArgument` for an event that has more; what `makeEvent` throws, and then nothing is
+    ///   written.
+    @discardableResult
+    public func append(
+        reserving byteCount: Int,
+        expecting position: Int? = nil,
+        _ makeEvent: () throws -> DurableEvent
+    ) async throws -> Int {
+        try Self.check([], expecting: position)
+        guard (1...Self.maximumEventByteCount).contains(byteCount) else {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "an event has 1 to \(Self.maximumEventByteCount) bytes of JSON, not \(byteCount)"
+            )
+        }
+        let room = Append.byteCount(ofEventWith: byteCount)
+        return try await append(expecting: position, byteCount: room) {
+            let event = try makeEvent()
+            guard event.json.utf8Count <= byteCount else {
+                throw JournalError(
+                    .invalidArgument,
+                    outcome: .notWritten,
+                    "the event has \(event.json.utf8Count) bytes of JSON; room was reserved for \(byteCount)"
+                )
+            }
+            return [event]
+        }.lowerBound
+    }
+
+    private func append(
+        expecting position: Int?,
+        byteCount: Int,
+        _ makeEvents: () throws -> [DurableEvent]
+    ) async throws -> Range<Int> {
+        let (events, first) = try await journal.append(
+            to: name,
+            epoch: epoch,
+            expecting: position,
+            byteCount: byteCount,
+            makeEvents
+        )
         journal.replayIndices.extend(name, with: events, at: first)
         return first..<(first + events.count)
     }

@@ -194,10 +194,12 @@ final class Requester: Sendable {
     private func answered(_ id: Int, over session: Session, _ outcome: Result<[QueryResult], BatchFailure>) {
         let request: Request? = state.withLock { state in
             guard let request = state.underWay.removeValue(forKey: id) else { return nil }
-            // Lost: it goes back where it was, to the front. The session takes no more, though its end is yet to be told.
+            // Lost: it goes back where it was, to the front, behind those lost with it that came before. The session takes no
+            // more, though its end is yet to be told.
             if case .failure(.connectionLost) = outcome {
                 if state.session === session { state.session = nil }
-                state.waiting.prepend(request)
+                let index = state.waiting.firstIndex { $0.id > request.id } ?? state.waiting.endIndex
+                state.waiting.insert(request, at: index)
                 return nil
             }
             if case .failure(.refused(let message)) = outcome, SQLState.isWorthRetrying(message.sqlState) {

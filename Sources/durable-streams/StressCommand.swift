@@ -67,28 +67,21 @@ struct StressCommand: AsyncParsableCommand {
         plan.duration = .seconds(minutes * 60)
         (plan.writers, plan.tails, plan.streams, plan.rate) = (writers, tails, streams, rate)
         if let seed { plan.seed = seed }
-        let name = "durable_streams_stress_" + String(UInt32.random(in: .min ... .max), radix: 36)
         var configuration = connection.configuration
-        configuration.schema = name
-        configuration.applicationName = name
         // Lost connections are what the run is about, and are in its report.
         if !connection.verbose { configuration.logger.logLevel = .critical }
-        let migrator = try Migrator(configuration)
-        try await migrator.migrate()
-        let report: StressReport
-        do {
+        let report = try await withOwnSchema(for: "stress", configuration) { configuration in
+            var configuration = configuration
+            // Tells our own connections from all others.
+            configuration.applicationName = configuration.schema
             let run = StressRun(
                 plan: plan,
                 writing: [configuration, configuration],
                 reading: configuration,
                 checking: configuration
             )
-            report = try await run.run(disrupt ? disruptor(configuration) : nil)
-        } catch {
-            await remove(migrator)
-            throw error
+            return try await run.run(disrupt ? disruptor(configuration) : nil)
         }
-        await remove(migrator)
         try await Output.standard.write(Array((json ? report.jsonLine : report.text).utf8))
         guard report.isClean else { throw ToolError(.checkFailed, "\(report.violations.count) promises were broken") }
     }
@@ -106,15 +99,5 @@ struct StressCommand: AsyncParsableCommand {
             ],
             pause: 0.2...2
         )
-    }
-
-    /// Also when the task was cancelled: nothing may stay on somebody's server.
-    private func remove(_ migrator: Migrator) async {
-        let removing = Task { try await migrator.removeSchema() }
-        do {
-            try await removing.value
-        } catch {
-            StandardError.say("the schema of this run could not be dropped: \(error)")
-        }
     }
 }

@@ -37,17 +37,12 @@ struct KilledTests {
             let read = try await tool.run("read", "s")
             history.end(
                 0,
-                with: read.lines.enumerated().map { ($0.offset, Self.id(of: $0.element)) }
+                with: read.lines.enumerated().map { ($0.offset, EventID(line: $0.element)) }
             )
             let violations = history.violations()
             #expect(violations.isEmpty, "seed \(seed): \(violations)")
             #expect(try await tool.run("verify", "s").status == 0)
         }
-    }
-
-    private static func id(of line: String) -> EventID? {
-        struct Event: Decodable { var coroutineId: String }
-        return (try? JSONDecoder().decode(Event.self, from: Data(line.utf8))).flatMap { EventID($0.coroutineId) }
     }
 
     /// SplitMix64.

@@ -94,12 +94,39 @@ struct ListenerMachineTests {
         #expect(log.machine.shown == .listening)
     }
 
-    @Test("behind a pooler, turned off or on a standby it polls and says why; a standby is asked again")
+    @Test(
+        "behind a pooler it listens and polls until a probe is heard; where none is, it takes LISTEN back and polls on"
+    )
+    func poolers() {
+        var log = ListenerTranscript()
+        _ = log.start()
+        #expect(log.connected(pooler: true) == "listen look")
+        #expect(log.machine.shown == .polling(.pooler))
+        #expect(log.listened() == "probe look")
+        #expect(log.machine.shown == .polling(.pooler))
+        log.taken()
+        while !log.saw("unlisten") { _ = log.wait() }
+        #expect(log.machine.shown == .polling(.pooler))
+        for _ in 0..<30 { #expect(log.wait().hasSuffix(": look")) }
+
+        #expect(log.lost("gone") == "0.0: look")
+        _ = log.connected(pooler: true)
+        _ = log.listened()
+        log.hear()
+        #expect(log.machine.shown == .listening)
+        // Having heard, it is in session mode: deaf now, it connects anew.
+        while !log.sawProbe { _ = log.wait() }
+        log.taken()
+        while !log.saw("reconnect") { _ = log.wait() }
+        #expect(log.machine.shown == .polling(.heartbeatMissed))
+    }
+
+    @Test("turned off or on a standby it polls and says why; a standby is asked again")
     func obstacles() {
         var log = ListenerTranscript()
         _ = log.start()
-        #expect(log.connected(pooler: true) == "look")
-        #expect(log.machine.shown == .polling(.pooler))
+        #expect(log.connected(standby: true) == "look")
+        #expect(log.machine.shown == .polling(.standby))
         #expect(log.lost("gone") == "0.0: look")
         #expect(log.machine.shown == .reconnecting(.connectionLost("gone")))
         #expect(log.connected(standby: true) == "look")
@@ -233,6 +260,7 @@ private struct ListenerTranscript {
         self.actions = actions.map { action in
             switch action {
             case .listen: return "listen"
+            case .unlisten: return "unlisten"
             case .probe(let sent):
                 token = sent
                 return "probe"

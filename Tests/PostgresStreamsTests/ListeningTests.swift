@@ -1,3 +1,4 @@
+import Foundation
 import PostgresStreams
 import PrivatePostgres
 import Testing
@@ -107,11 +108,11 @@ struct ListeningTests {
         }
     }
 
-    @Test(
-        "a listener whose bytes are swallowed is found deaf, polls at once, and listens again on a new connection",
-        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
-    )
-    func swallowed() async throws {
+    /// Through a proxy that takes the listener's bytes from some time on, and tells nobody.
+    private func withSwallowedListener(
+        _ change: @escaping (inout ListeningOptions) -> Void,
+        _ body: (_ states: inout AsyncStream<ListeningState>.Iterator) async throws -> Void
+    ) async throws {
         let server = try await TestServer.shared.server()
         let proxy = try WireProxy(to: server.port)
         defer { proxy.close() }
@@ -122,10 +123,7 @@ struct ListeningTests {
                 configuration.listenURL =
                     "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(name ?? "")"
                     + "?sslmode=disable&gssencmode=disable"
-                configuration.listening.probeInterval = .milliseconds(100)
-                configuration.listening.probeTimeout = .milliseconds(500)
-                configuration.listening.checkInterval = .seconds(3600)
-                configuration.listening.pollInterval = .milliseconds(20)
+                change(&configuration.listening)
             }
         ) { journal, stream, next in
             await until(journal) { $0 == .listening }
@@ -133,15 +131,60 @@ struct ListeningTests {
             #expect(try await next() == 0)
             var states = journal.listeningStates().makeAsyncIterator()
             proxy.swallow { $0.contains("listen ") }
+            try await body(&states)
+            try await append(1..<3, stream)
+            #expect(try await next() == 1)
+            #expect(try await next() == 2)
+            await until(journal) { $0 == .listening }
+        }
+    }
+
+    @Test(
+        "a listener whose bytes are swallowed is found deaf, polls at once, and listens again on a new connection",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func swallowed() async throws {
+        try await withSwallowedListener {
+            $0.probeInterval = .milliseconds(100)
+            $0.probeTimeout = .milliseconds(500)
+            $0.checkInterval = .seconds(3600)
+            $0.pollInterval = .milliseconds(20)
+        } _: { states in
             while let state = await states.next() {
                 // Only the latest is kept for who is slow: the one before may go unseen.
                 if case .reconnecting = state { break }
                 if state == .polling(.heartbeatMissed) { break }
             }
-            try await append(1..<3, stream)
-            #expect(try await next() == 1)
-            #expect(try await next() == 2)
-            await until(journal) { $0 == .listening }
+        }
+    }
+
+    @Test(
+        "with the default intervals it says so and is back within a minute",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        .enabled(
+            if: ProcessInfo.processInfo.environment["DURABLE_STREAMS_DEFAULT_INTERVALS"] != nil,
+            "takes half a minute: DURABLE_STREAMS_DEFAULT_INTERVALS turns it on"
+        )
+    )
+    func swallowedByDefault() async throws {
+        try await withSwallowedListener { _ in
+        } _: { states in
+            let start = ContinuousClock.now
+            var seen: [ListeningState] = []
+            while let state = await states.next() {
+                seen.append(state)
+                if seen.count > 1, state == .listening { break }
+            }
+            #expect(
+                seen.contains { state in
+                    switch state {
+                    case .polling(.heartbeatMissed), .reconnecting(_, .heartbeatMissed): true
+                    default: false
+                    }
+                },
+                "\(seen)"
+            )
+            #expect(ContinuousClock.now - start < .seconds(60), "\(seen)")
         }
     }
 

@@ -1,7 +1,7 @@
 import Foundation
 import PrivatePostgres
 
-/// A PgBouncer in transaction mode, for as long as it is held.
+/// A PgBouncer, for as long as it is held.
 final class Pooler: Sendable {
     let url: String
     private let process: Process
@@ -18,7 +18,10 @@ final class Pooler: Sendable {
 
     struct DidNotStart: Error {}
 
-    init(to server: PrivatePostgres, database: String) throws {
+    /// When a server's connection is given to another client: after each transaction, or with the end of the client's.
+    enum Mode: String, Sendable { case transaction, session }
+
+    init(to server: PrivatePostgres, database: String, mode: Mode) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let port = try Self.freePort()
@@ -31,8 +34,8 @@ final class Pooler: Sendable {
         listen_port = \(port)
         unix_socket_dir =
         auth_type = any
-        pool_mode = transaction
-        default_pool_size = 4
+        pool_mode = \(mode.rawValue)
+        default_pool_size = \(mode == .session ? 16 : 4)
         """.write(to: file, atomically: true, encoding: .utf8)
         (process, lifeline) = try Self.start(file)
         url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
@@ -67,12 +70,13 @@ final class Pooler: Sendable {
 
 /// Runs `body` with a migrated database of its own, by way of a pooler and directly.
 func withPooler(
+    _ mode: Pooler.Mode = .transaction,
     _ body: (_ pooled: String, _ direct: String) async throws -> Void
 ) async throws {
     let server = try await TestServer.shared.server()
     try await withTestDatabase { url in
         let database = try await withSQL(url) { try await $0.value("select current_database()") }
-        let pooler = try Pooler(to: server, database: database)
+        let pooler = try Pooler(to: server, database: database, mode: mode)
         defer { pooler.stop() }
         try await body(pooler.url, url)
     }

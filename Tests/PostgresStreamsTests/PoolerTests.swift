@@ -2,7 +2,7 @@ import PostgresStreams
 import Testing
 import TisynStreams
 
-/// With PgBouncer in transaction mode between journal and server.
+/// With PgBouncer between journal and server; in transaction mode where nothing else is said.
 @Suite(
     "Behind a pooler",
     .serialized,
@@ -49,6 +49,54 @@ struct PoolerTests {
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 for await state in journal.listeningStates() where state == .polling(.pooler) { break }
                 for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                try await stream.append(.close("root", .ok(nil)))
+                #expect(try await seen == 6)
+            }
+        }
+    }
+
+    @Test("in transaction mode a tail asks for notifications once, and takes that back when none comes")
+    func unlistening() async throws {
+        try await withPooler { pooled, direct in
+            var configuration = JournalConfiguration.quiet(pooled)
+            configuration.listening.probeTimeout = .milliseconds(300)
+            try await withJournal(configuration) { journal in
+                let stream = try journal.stream("s")
+                async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                try await withSQL(direct) { sql in
+                    try await until {
+                        try await sql.integer("select count(*) from pg_stat_activity where query like 'unlisten%'") > 0
+                    }
+                }
+                #expect(journal.listeningState == .polling(.pooler))
+                try await stream.append(.close("root", .ok(nil)))
+                #expect(try await seen == 1)
+                #expect(journal.listeningState != .listening)
+            }
+        }
+    }
+
+    @Test("in session mode notifications come through: a tail proves it, and listens")
+    func sessionMode() async throws {
+        try await withPooler(.session) { pooled, direct in
+            var configuration = JournalConfiguration.quiet(pooled)
+            configuration.listening.checkInterval = .seconds(3600)
+            configuration.listening.probeInterval = .milliseconds(200)
+            try await withJournal(configuration) { journal in
+                #expect(journal.server.isBehindPooler)
+                let stream = try journal.stream("s")
+                async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                for await state in journal.listeningStates() where state == .listening { break }
+                for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                // Its connection dies: it proves itself anew.
+                var states = journal.listeningStates().makeAsyncIterator()
+                try await withSQL(direct) { sql in
+                    try await sql.run(
+                        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'"
+                    )
+                }
+                while let state = await states.next() { if case .reconnecting = state { break } }
+                while let state = await states.next(), state != .listening {}
                 try await stream.append(.close("root", .ok(nil)))
                 #expect(try await seen == 6)
             }

@@ -29,6 +29,10 @@ typedef struct {
 floor_notify_figures floor_notify(
     const char *conninfo, const char *channel, const char *payload, int listeners, double seconds);
 
+/// One session that listens on `channel` and reads what comes, until standard input ends. Says `ready` on standard output
+/// once it listens. Returns an empty text, or the error.
+const char *floor_listen(const char *conninfo, const char *channel);
+
 /// The integer that a query answers; -1 where it fails.
 long floor_integer(const char *conninfo, const char *query);
 

@@ -1,30 +1,36 @@
 import ArgumentParser
-import LibPQFloor
 import PostgresStreams
-import PrivatePostgres
 
-/// `bench append`: appends per second and how long one takes, in a schema of its own that it removes.
+/// `bench append`: appends per second and how long one takes, in schemas of its own that it removes.
 struct AppendBenchmarkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "append",
         abstract: "Measure appends.",
         discussion: """
-            Floors, over bare libpq: (a) one INSERT per commit, a connection per writer; (b) one INSERT of many events per \
+            Floors, over bare libpq: (a) one INSERT per commit, a connection per writer; (b) one INSERT of 64 events per \
             commit, over one connection. Ours: one process, one journal, default settings, durable commits, each append \
-            awaited, events of about 330 bytes.
+            awaited, events of about 330 bytes. Floor and ours are measured in turn, --rounds times; medians count.
 
               durable-streams bench append
-              durable-streams bench append --writers 16 --seconds 10 --json
+              durable-streams bench append --rows single writers --rounds 9 --json
+              durable-streams bench append --rows big --table-events 1000000
 
-            Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
-            its own, which it creates and drops.
+            Rows: single (1 writer, against a), writers (against b), tailed (the same with a tail open on every stream, \
+            against without), batches (1 writer, 1,000 events each, against b), big (1 writer on a long stream of a big \
+            table, against an empty one), processes (two with half of the writers each, against one with all), slow (the \
+            writers where a commit takes 2 ms, against b there; needs a superuser), tool (append STREAM < file as a \
+            process, against b).
 
-            With --json a line per row: {"name","appendsPerSecond","p50","p99","ratio","p50Ratio"}; p50 and p99 in \
-            microseconds per call; the ratios are ours ÷ the floor's.
+            Without a database URL it starts a private PostgreSQL server and removes it. With one each row has a schema of \
+            its own there, created and dropped.
+
+            With --json a line per row: {"name","appendsPerSecond","p50","p99","cpu","ratio","p50Ratio"}; p50 and p99 in \
+            microseconds per call, cpu in microseconds of this process per event; the ratios are ours ÷ the floor's.
             """
     )
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var options: BenchmarkOptions
+    @OptionGroup var timing: BenchmarkTiming
 
     @Option(help: ArgumentHelp("How many tasks append at the same time.", valueName: "n"))
     var writers = 64
@@ -32,102 +38,68 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Over how many streams.", valueName: "n"))
     var streams = 64
 
-    @Option(help: ArgumentHelp("How long each row is measured.", valueName: "seconds"))
-    var seconds = 3.0
+    @Option(
+        name: .customLong("table-events"),
+        help: ArgumentHelp("How many events the table of row big has; its stream has a tenth.", valueName: "n")
+    )
+    var tableEvents = 10_000_000
+
+    @Option(
+        name: .customLong("file-events"),
+        help: ArgumentHelp("How many events the file of row tool has.", valueName: "n")
+    )
+    var fileEvents = 1_000_000
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("What to measure.", valueName: "row")
+        help: ArgumentHelp("What to measure; without it all there is.", valueName: "row")
     )
-    var rows: [Row] = Row.allCases
+    var rows: [Row] = []
 
-    enum Row: String, CaseIterable, ExpressibleByArgument { case single, writers, tailed, batches }
-
-    @Flag(help: "Print each row as a JSON object.")
-    var json = false
+    enum Row: String, CaseIterable, ExpressibleByArgument {
+        case single, writers, tailed, batches, big, processes, slow, tool
+    }
 
     func validate() throws {
-        guard (1...10_000).contains(writers), (1...100_000).contains(streams) else {
-            throw ValidationError("--writers takes 1 to 10,000, --streams 1 to 100,000")
+        guard (2...10_000).contains(writers), (1...100_000).contains(streams) else {
+            throw ValidationError("--writers takes 2 to 10,000, --streams 1 to 100,000")
         }
-        guard seconds > 0, seconds <= 3600 else {
-            throw ValidationError("--seconds takes more than 0 and at most 3,600")
+        guard (10_000...1_000_000_000).contains(tableEvents), (1...100_000_000).contains(fileEvents) else {
+            throw ValidationError("--table-events takes 10,000 to 1,000,000,000, --file-events 1 to 100,000,000")
         }
     }
 
     func run() async throws {
-        if let url = connection.givenURL {
-            try await measure(url)
-        } else {
-            try await withPrivatePostgres { server in try await measure(server.databaseURL) }
-        }
-    }
-
-    private func measure(_ url: String) async throws {
-        let schema = "durable_streams_bench_" + String(UInt32.random(in: .min ... .max), radix: 36)
-        var configuration = connection.configuration
-        configuration.databaseURL = url
-        configuration.schema = schema
-        configuration.writerConnections = JournalConfiguration().writerConnections
-        let benchmark = AppendBenchmark(
-            databaseURL: url,
-            schema: schema,
-            writers: writers,
-            streams: streams,
-            seconds: seconds
-        )
-        do {
-            try await withJournal(configuration, migrate: true) { journal in try await rows(benchmark, journal) }
-            try drop(schema, url)
-        } catch {
-            try drop(schema, url)
-            throw error
-        }
-        try await Output.standard.finish()
-    }
-
-    private func rows(_ benchmark: AppendBenchmark, _ journal: Journal) async throws {
-        if !json { try await Output.standard.write(Array(BenchmarkRow.header.utf8)) }
-        let wanted = Set(rows)
-        if wanted.contains(.single) {
-            let floor = try await show(try await benchmark.floorSingle(writers: 1))
-            try await show(await benchmark.append(journal, name: "1 writer", writers: 1, streams: 1, floor: floor))
-        }
-        guard wanted.contains(where: { $0 != .single }) else { return }
-        if wanted.contains(.writers) { try await show(try await benchmark.floorSingle(writers: writers)) }
-        let floor = try await show(try await benchmark.floorBatch(64))
-        let name = "\(writers) writers on \(streams) streams"
-        if wanted.contains(.writers) || wanted.contains(.tailed) {
-            let plain = try await show(
-                await benchmark.append(journal, name: name, writers: writers, streams: streams, floor: floor)
-            )
-            if wanted.contains(.tailed) {
-                try await show(
-                    await benchmark.appendTailed(
-                        journal,
-                        name: name + ", all tailed",
-                        writers: writers,
-                        streams: streams,
-                        without: plain
-                    )
-                )
+        try await options.withDatabase { configuration in
+            if !options.json { try await Output.standard.write(Array(BenchmarkRow.header.utf8)) }
+            for row in Row.allCases where rows.isEmpty || rows.contains(row) {
+                do {
+                    // Each begins with an empty table.
+                    try await options.show(withOwnSchema(for: "bench", configuration) { try await measure(row, $0) })
+                } catch let error as JournalError where row == .slow && rows.isEmpty {
+                    StandardError.say("row slow is left out: \(error)")
+                }
             }
         }
-        if wanted.contains(.batches) {
-            try await show(await benchmark.appendBatches(journal, of: 1000, floor: floor))
-        }
     }
 
-    @discardableResult
-    private func show(_ row: BenchmarkRow) async throws -> BenchmarkRow {
-        try await Output.standard.write(Array((json ? row.json : row.line).utf8))
-        return row
-    }
-
-    private func drop(_ schema: String, _ url: String) throws {
-        let error = String(
-            cString: floor_execute(url, "set client_min_messages = error; drop schema if exists \(schema) cascade")
+    private func measure(_ row: Row, _ configuration: JournalConfiguration) async throws -> [BenchmarkRow] {
+        let benchmark = AppendBenchmark(
+            configuration: configuration,
+            writers: writers,
+            streams: streams,
+            seconds: timing.seconds,
+            rounds: timing.rounds
         )
-        if !error.isEmpty { throw ToolError(.unavailable, "schema \(schema) could not be dropped: \(error)") }
+        return switch row {
+        case .single: try await benchmark.single()
+        case .writers: try await benchmark.manyWriters()
+        case .tailed: try await benchmark.tailed()
+        case .batches: try await benchmark.batches()
+        case .big: try await benchmark.bigTable(events: tableEvents)
+        case .processes: try await benchmark.processes()
+        case .slow: try await benchmark.slow()
+        case .tool: try await benchmark.tool(events: fileEvents)
+        }
     }
 }

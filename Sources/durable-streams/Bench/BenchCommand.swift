@@ -10,8 +10,8 @@ struct BenchCommand: AsyncParsableCommand {
             with the same table. Machines are noisy and servers differ, so look at the ratios, and at several runs.
             """,
         subcommands: [
-            AppendBenchmarkCommand.self, TailBenchmarkCommand.self, TailBenchmarkReaderCommand.self,
-            ReplayBenchmarkCommand.self,
+            AppendBenchmarkCommand.self, AppendBenchmarkWriterCommand.self, TailBenchmarkCommand.self,
+            TailBenchmarkReaderCommand.self, ListenerFloorCommand.self, ReplayBenchmarkCommand.self,
         ]
     )
 }

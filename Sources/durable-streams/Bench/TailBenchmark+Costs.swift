@@ -1,9 +1,8 @@
-import Foundation
 import LibPQFloor
 import PostgresStreams
 import TisynStreams
 
-/// What tails cost: idle ones, one that catches up, many processes of them.
+/// What tails cost: idle ones, and one that catches up.
 extension TailBenchmark {
     // MARK: Idle
 
@@ -29,7 +28,7 @@ extension TailBenchmark {
     }
 
     private func transactions() async -> Int {
-        await onThread {
+        await Floor.run {
             floor_integer(
                 databaseURL,
                 "select xact_commit from pg_stat_database where datname = current_database()"
@@ -51,8 +50,8 @@ extension TailBenchmark {
         var floors: [TailBenchmarkRow] = []
         var ours: [TailBenchmarkRow] = []
         for _ in 0..<rounds {
-            let figures = await onThread { floor_copy(databaseURL, query) }
-            try check(figures.error)
+            let figures = await Floor.run { floor_copy(databaseURL, query) }
+            try Floor.check(figures.error)
             floors.append(
                 TailBenchmarkRow(
                     name: "floor: COPY of \(figures.rows) events",
@@ -82,49 +81,18 @@ extension TailBenchmark {
     }
 
     private func fill(_ name: String, count: Int) async throws {
-        let statements = [
-            "insert into \(quotedSchema).streams (name) values ('\(name)')",
-            """
-            insert into \(quotedSchema).events
-            select s.id, n, now(), gen_random_uuid(), (case when n = \(count - 1) then 'c' else 'y' end)::"char",
-                case when n = \(count - 1) then 'root' else 'root.0' end, '\(AppendBenchmark.eventText)'
-            from \(quotedSchema).streams s, generate_series(0, \(count - 1)) n where s.name = '\(name)'
-            """,
-            "vacuum (analyze) \(quotedSchema).events",
-        ]
-        for statement in statements {
-            let error = await onThread { String(cString: floor_execute(databaseURL, statement)) }
-            guard error.isEmpty else { throw BenchmarkError(description: "filling: \(error)") }
-        }
-    }
-
-    // MARK: Many processes
-
-    /// What a NOTIFY costs while so many processes tail, beside so many bare listeners.
-    func processes(_ journal: Journal, count: Int) async throws -> [TailBenchmarkRow] {
-        let alone = try await notify("floor: NOTIFY, nobody listens", listeners: 0)
-        let floor = try await notify("floor: NOTIFY, \(count) sessions listen", listeners: count)
-        let prefix = prefix()
-        let event = try DurableEvent(AppendBenchmark.eventText)
-        try await journal.stream("\(prefix)0").append(event)
-        var readers: [TailBenchmarkReader] = []
-        defer { for reader in readers { reader.kill() } }
-        for _ in 0..<count { readers.append(try TailBenchmarkReader(self, prefix: prefix, tails: 1)) }
-        for reader in readers { _ = try await reader.ready() }
-        var ours = try await notify("NOTIFY, \(count) processes tail", listeners: 0)
-        ours.figures.append(("ratio", ours["notifiesPerSecond"] / floor["notifiesPerSecond"]))
-        return [alone, floor, ours]
-    }
-
-    private func notify(_ name: String, listeners: Int) async throws -> TailBenchmarkRow {
-        // Named like a stream that nobody tails.
-        let figures = await onThread {
-            floor_notify(databaseURL, schema, "0123456789abcdef", Int32(listeners), seconds)
-        }
-        try check(figures.error)
-        return TailBenchmarkRow(
-            name: name,
-            figures: [("notifiesPerSecond", figures.notifies_per_second), ("p50", figures.p50_microseconds)]
+        try await Floor.execute(
+            [
+                "insert into \(quotedSchema).streams (name) values ('\(name)')",
+                """
+                insert into \(quotedSchema).events
+                select s.id, n, now(), gen_random_uuid(), (case when n = \(count - 1) then 'c' else 'y' end)::"char",
+                    case when n = \(count - 1) then 'root' else 'root.0' end, '\(AppendBenchmark.eventText)'
+                from \(quotedSchema).streams s, generate_series(0, \(count - 1)) n where s.name = '\(name)'
+                """,
+                "vacuum (analyze) \(quotedSchema).events",
+            ],
+            on: databaseURL
         )
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import LibPQFloor
 import PostgresStreams
 import Synchronization
@@ -6,28 +5,17 @@ import TisynStreams
 
 /// Measures tails in another process beside what a C program does with LISTEN, poll and SELECT on the same server.
 struct TailBenchmark: Sendable {
-    let databaseURL: String
-    let schema: String
-    var seconds = 4.0
-    var rounds = 3
+    let configuration: JournalConfiguration
+    var seconds = 2.0
+    var rounds = 5
 
     private static let floorStreams = Atomic<Int>(-1_000_000_000)
 
-    var quotedSchema: String { "\"\(schema)\"" }
+    var databaseURL: String { configuration.databaseURL }
+
+    var quotedSchema: String { "\"\(configuration.schema)\"" }
 
     func prefix() -> String { "bench/tail/\(String(UInt64.random(in: .min ... .max), radix: 36))/" }
-
-    /// The floors block for as long as they measure: not on the cooperative pool.
-    func onThread<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: body()) }
-        }
-    }
-
-    func check<T>(_ error: T) throws {
-        let text = withUnsafeBytes(of: error) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        guard text.isEmpty else { throw BenchmarkError(description: "floor: \(text)") }
-    }
 
     // MARK: Appends at a rate
 
@@ -62,10 +50,10 @@ struct TailBenchmark: Sendable {
 
     private func pacedFloor(tails: Int, rate: Double) async throws -> TailBenchmarkRow {
         let first = Self.floorStreams.subtract(tails, ordering: .relaxed).newValue
-        let figures = await onThread {
+        let figures = await Floor.run {
             floor_tail(databaseURL, quotedSchema, first, Int32(tails), rate, seconds, AppendBenchmark.eventText)
         }
-        try check(figures.error)
+        try Floor.check(figures.error)
         return TailBenchmarkRow(
             name: "floor: \(tails) tails, \(Int(rate)) inserts/s",
             figures: [

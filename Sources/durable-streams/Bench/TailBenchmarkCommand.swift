@@ -1,7 +1,5 @@
 import ArgumentParser
-import LibPQFloor
 import PostgresStreams
-import PrivatePostgres
 
 /// `bench tail`: how soon a tail in another process has an event, and what tails cost.
 struct TailBenchmarkCommand: AsyncParsableCommand {
@@ -26,7 +24,8 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
             """
     )
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var options: BenchmarkOptions
+    @OptionGroup var timing: BenchmarkTiming
 
     @Option(help: ArgumentHelp("How many streams are tailed.", valueName: "n"))
     var tails = 1
@@ -46,21 +45,12 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
     @Flag(help: "With --rate 0: without notifications.")
     var polling = false
 
-    @Option(help: ArgumentHelp("How long each round of each row is measured.", valueName: "seconds"))
-    var seconds = 4.0
-
-    @Option(help: ArgumentHelp("How often each row is measured.", valueName: "n"))
-    var rounds = 3
-
-    @Flag(help: "Print each row as a JSON object.")
-    var json = false
-
     func validate() throws {
         guard (1...100_000).contains(tails), (0...100_000).contains(rate) else {
             throw ValidationError("--tails takes 1 to 100,000, --rate 0 to 100,000")
         }
-        guard seconds > 0, seconds <= 3600, (1...100).contains(rounds), rate * seconds <= 10_000_000 else {
-            throw ValidationError("--seconds takes more than 0 and at most 3,600, --rounds 1 to 100")
+        guard rate * timing.seconds <= 10_000_000 else {
+            throw ValidationError("--rate × --seconds is at most 10,000,000 appends")
         }
         guard [writers, catchUp, processes].compactMap({ $0 }).allSatisfy({ $0 > 1 }) else {
             throw ValidationError("--writers, --catch-up and --processes take 2 or more")
@@ -69,32 +59,14 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        if let url = connection.givenURL {
-            try await measure(url)
-        } else {
-            let options = PrivatePostgres.Options(settings: ["max_connections": "1000"])
-            try await withPrivatePostgres(options) { server in try await measure(server.databaseURL) }
+        try await options.withDatabase(settings: ["max_connections": "1000"]) { configuration in
+            try await options.show(withOwnSchema(for: "bench", configuration) { try await measure($0) })
         }
     }
 
-    private func measure(_ url: String) async throws {
-        let schema = "durable_streams_bench_" + String(UInt32.random(in: .min ... .max), radix: 36)
-        var configuration = connection.configuration
-        configuration.databaseURL = url
-        configuration.schema = schema
-        let benchmark = TailBenchmark(databaseURL: url, schema: schema, seconds: seconds, rounds: rounds)
-        do {
-            try await withJournal(configuration, migrate: true) { journal in
-                for row in try await rows(benchmark, journal) {
-                    try await Output.standard.write(Array((json ? row.json : row.line).utf8))
-                }
-            }
-            try drop(schema, url)
-        } catch {
-            try drop(schema, url)
-            throw error
-        }
-        try await Output.standard.finish()
+    private func measure(_ configuration: JournalConfiguration) async throws -> [TailBenchmarkRow] {
+        let benchmark = TailBenchmark(configuration: configuration, seconds: timing.seconds, rounds: timing.rounds)
+        return try await withJournal(configuration) { try await rows(benchmark, $0) }
     }
 
     private func rows(_ benchmark: TailBenchmark, _ journal: Journal) async throws -> [TailBenchmarkRow] {
@@ -103,12 +75,5 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
         if let processes { return try await benchmark.processes(journal, count: processes) }
         if rate == 0 { return [try await benchmark.idle(journal, tails: tails, polls: polling)] }
         return try await benchmark.paced(journal, tails: tails, rate: rate)
-    }
-
-    private func drop(_ schema: String, _ url: String) throws {
-        let error = String(
-            cString: floor_execute(url, "set client_min_messages = error; drop schema if exists \(schema) cascade")
-        )
-        if !error.isEmpty { throw ToolError(.unavailable, "schema \(schema) could not be dropped: \(error)") }
     }
 }

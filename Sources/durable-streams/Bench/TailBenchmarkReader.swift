@@ -14,7 +14,8 @@ final class TailBenchmarkReader: Sendable {
 
     init(_ benchmark: TailBenchmark, prefix: String, tails: Int, sample: Int = 1, polls: Bool = false) throws {
         let arguments = [
-            "bench", "tail-reader", "--schema", benchmark.schema, "--prefix", prefix, "--tails", "\(tails)",
+            "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
+            "\(tails)",
             "--sample", "\(sample)",
         ]
         process = try ChildProcess(arguments + (polls ? ["--polling"] : []), databaseURL: benchmark.databaseURL)

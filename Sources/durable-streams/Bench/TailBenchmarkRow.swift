@@ -1,7 +1,7 @@
 import Foundation
 
 /// One measured row of `bench tail`: figures by name, in order.
-struct TailBenchmarkRow: Sendable {
+struct TailBenchmarkRow: Sendable, BenchmarkOutput {
     var name: String
     var figures: [(name: String, value: Double)]
 

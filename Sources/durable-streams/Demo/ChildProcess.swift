@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// This program once more, as a process of its own, whose output lines are read as they come. Used by the demo.
+/// This program once more, as a process of its own, whose output lines are read as they come. Used by the demo and
+/// by `bench`.
 ///
 /// Its stderr is ours, unless it is to be read. It ends with us at the latest: by the pipe that breaks, or by `kill`.
 final class ChildProcess: Sendable {
@@ -15,6 +16,7 @@ final class ChildProcess: Sendable {
     let lines: LineReader<Line>
     /// Its stderr; nil where that is ours.
     let messages: LineReader<String>?
+    private let input: Pipe?
     private let ending: Task<End, Never>
     // They close their descriptors when they go, so they have to stay as long as the readers.
     private let pipes: [Pipe]
@@ -25,15 +27,41 @@ final class ChildProcess: Sendable {
         let time: MonotonicTime
     }
 
-    /// - Parameter databaseURL: goes by the environment, since every user of the machine can see arguments.
-    init(_ arguments: [String], databaseURL: String, readsMessages: Bool = false) throws {
+    /// What its stdin is.
+    enum Input: Sendable {
+        case nothing
+        case file(URL)
+        /// What is written to it; see `write`.
+        case lines
+    }
+
+    /// - Parameters:
+    ///   - databaseURL: goes by the environment, since every user of the machine can see arguments.
+    ///   - keepsOutput: false: what it writes to stdout goes nowhere.
+    init(
+        _ arguments: [String],
+        databaseURL: String,
+        input: Input = .nothing,
+        keepsOutput: Bool = true,
+        readsMessages: Bool = false
+    ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0])
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(["DATABASE_URL": databaseURL]) { $1 }
-        process.standardInput = FileHandle.nullDevice
+        let lines = Pipe()
+        switch input {
+        case .nothing: process.standardInput = FileHandle.nullDevice
+        case .file(let file): process.standardInput = try FileHandle(forReadingFrom: file)
+        case .lines: process.standardInput = lines
+        }
         let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
+        if keepsOutput {
+            process.standardOutput = output
+        } else {
+            process.standardOutput = FileHandle.nullDevice
+            try output.fileHandleForWriting.close()
+        }
         if readsMessages { process.standardError = errors }
         let (ends, continuation) = AsyncStream.makeStream(of: End.self)
         process.terminationHandler = { process in
@@ -48,11 +76,14 @@ final class ChildProcess: Sendable {
         }
         processID = process.processIdentifier
         pipes = [output, errors]
+        if case .lines = input { self.input = lines } else { self.input = nil }
         ending = Task {
             for await end in ends { return end }
             return .exited(-1)
         }
-        lines = LineReader(output.fileHandleForReading.fileDescriptor, limits: .init(lineBytes: 1 << 20)) { line, _ in
+        self.lines = LineReader(output.fileHandleForReading.fileDescriptor, limits: .init(lineBytes: 1 << 20)) {
+            line,
+            _ in
             Line(text: Array(line), time: .now)
         }
         messages =
@@ -61,6 +92,9 @@ final class ChildProcess: Sendable {
                 String(decoding: line, as: UTF8.self)
             } : nil
     }
+
+    /// Writes to its stdin, where that is `lines`: a short line, which it reads soon. One that is gone is told of by `end`.
+    func write(line: String) { try? input?.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
 
     /// Ends it at once and without a chance to clean up, if it still runs.
     func kill() { Foundation.kill(processID, SIGKILL) }

@@ -1,0 +1,194 @@
+import Synchronization
+
+/// Keeps what the appends of a journal hold, in the queue and on the wire, under a limit: who comes when there is no room
+/// waits here, before its events are taken. Used by `Journal`, in front of `Appender`.
+final class AppendGate: Sendable {
+    /// What one was let in with; it leaves with it.
+    struct Pass: Sendable {
+        fileprivate var id: Int
+        fileprivate var byteCount: Int
+        fileprivate var admittedAt: ContinuousClock.Instant
+    }
+
+    private typealias Waiter = CheckedContinuation<Result<Int, JournalError>, Never>
+
+    private struct Flusher {
+        var lastID: Int
+        var remaining: Int
+        var done: CheckedContinuation<Void, Never>
+    }
+
+    private struct State {
+        var queue: AdmissionQueue
+        var isClosed = false
+        private var waiters: [Int: Waiter] = [:]
+        /// Those that came and have neither left nor failed here.
+        private var count = 0
+        private var lastID = 0
+        private var flushers: [Flusher] = []
+        /// To be resumed outside the lock.
+        private var told: [(Waiter, Result<Int, JournalError>)] = []
+        private var flushed: [CheckedContinuation<Void, Never>] = []
+
+        init(queue: AdmissionQueue) { self.queue = queue }
+
+        mutating func came(_ id: Int) { (lastID, count) = (id, count + 1) }
+
+        mutating func wait(_ id: Int, _ waiter: Waiter) {
+            came(id)
+            waiters[id] = waiter
+        }
+
+        mutating func admit(_ ids: [Int]) {
+            for id in ids { if let waiter = waiters.removeValue(forKey: id) { told.append((waiter, .success(id))) } }
+        }
+
+        mutating func fail(_ ids: [Int], _ error: JournalError) {
+            for id in ids {
+                if let waiter = waiters.removeValue(forKey: id) { told.append((waiter, .failure(error))) }
+                left(id)
+            }
+        }
+
+        mutating func left(_ id: Int) {
+            count -= 1
+            guard !flushers.isEmpty else { return }
+            for index in flushers.indices where id <= flushers[index].lastID { flushers[index].remaining -= 1 }
+            flushed += flushers.filter { $0.remaining == 0 }.map(\.done)
+            flushers.removeAll { $0.remaining == 0 }
+        }
+
+        /// False where there is nobody to wait for.
+        mutating func flush(_ done: CheckedContinuation<Void, Never>) -> Bool {
+            guard count > 0 else { return false }
+            flushers.append(Flusher(lastID: lastID, remaining: count, done: done))
+            return true
+        }
+
+        mutating func takeEffects() -> (
+            told: [(Waiter, Result<Int, JournalError>)], flushed: [CheckedContinuation<Void, Never>]
+        ) {
+            defer { (told, flushed) = ([], []) }
+            return (told, flushed)
+        }
+    }
+
+    private let state: Mutex<State>
+    /// How long an append is tried.
+    private let deadline: Duration
+
+    init(limit: Int, deadline: Duration) {
+        state = Mutex(State(queue: AdmissionQueue(limit: limit)))
+        self.deadline = deadline
+    }
+
+    // MARK: For the journal
+
+    /// Returns when there is room; at once, and without suspending, where there is some and nobody waits.
+    ///
+    /// Waiting has no deadline while appends get through. Where they fail because theirs passed, whoever has waited as
+    /// long fails with them.
+    func enter(_ byteCount: Int) async throws(JournalError) -> Pass {
+        if let pass = try enterAtOnce(byteCount) { return pass }
+        let ticket = Ticket()
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { (waiter: Waiter) in wait(waiter, byteCount, ticket) }
+        } onCancel: {
+            guard let id = ticket.cancel() else { return }
+            withdraw(id)
+        }
+        return Pass(id: try result.get(), byteCount: byteCount, admittedAt: .now)
+    }
+
+    /// The events are no longer held.
+    ///
+    /// - Parameter error: what the append failed with.
+    func leave(_ pass: Pass, because error: JournalError? = nil) {
+        perform { state in
+            let now = ContinuousClock.now
+            if var error, error.code != .cancelled, now - pass.admittedAt >= deadline {
+                (error.outcome, error.receipt) = (.notWritten, nil)
+                state.fail(state.queue.giveUp(waitingSince: now - deadline), error)
+            }
+            state.admit(state.queue.leave(pass.byteCount))
+            state.left(pass.id)
+        }
+    }
+
+    /// Returns when all that came before has left.
+    func flush() async {
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            let mustWait = state.withLock { $0.flush(done) }
+            if !mustWait { done.resume() }
+        }
+    }
+
+    /// Fails who waits, and whoever comes.
+    func close() {
+        perform { state in
+            state.isClosed = true
+            state.fail(state.queue.giveUpAll(), .closedUnsent)
+        }
+    }
+
+    // MARK: Under the lock
+
+    /// Nil where it has to wait.
+    private func enterAtOnce(_ byteCount: Int) throws(JournalError) -> Pass? {
+        let now = ContinuousClock.now
+        let result: Result<Pass?, JournalError> = state.withLock { state in
+            guard !state.isClosed else { return .failure(.closedUnsent) }
+            guard let id = state.queue.enterAtOnce(byteCount) else { return .success(nil) }
+            state.came(id)
+            return .success(Pass(id: id, byteCount: byteCount, admittedAt: now))
+        }
+        return try result.get()
+    }
+
+    private func wait(_ waiter: Waiter, _ byteCount: Int, _ ticket: Ticket) {
+        let now: Result<Int, JournalError>? = state.withLock { state in
+            guard !state.isClosed else { return .failure(.closedUnsent) }
+            if let id = state.queue.enterAtOnce(byteCount) {
+                state.came(id)
+                return .success(id)
+            }
+            let id = state.queue.wait(byteCount, since: .now)
+            guard ticket.accept(id) else {
+                // It stands at the end: nobody is let in for it.
+                _ = state.queue.withdraw(id)
+                return .failure(.cancelledUnsent)
+            }
+            state.wait(id, waiter)
+            return nil
+        }
+        if let now { waiter.resume(returning: now) }
+    }
+
+    private func withdraw(_ id: Int) {
+        perform { state in
+            // Where it was let in meanwhile, its append is cancelled as any other.
+            guard let admitted = state.queue.withdraw(id) else { return }
+            state.fail([id], .cancelledUnsent)
+            state.admit(admitted)
+        }
+    }
+
+    private func perform(_ body: (inout State) -> Void) {
+        let effects = state.withLock { state in
+            body(&state)
+            return state.takeEffects()
+        }
+        for (waiter, result) in effects.told { waiter.resume(returning: result) }
+        for flusher in effects.flushed { flusher.resume() }
+    }
+}
+
+extension JournalError {
+    fileprivate static var cancelledUnsent: JournalError {
+        JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
+    }
+
+    fileprivate static var closedUnsent: JournalError {
+        JournalError(.closed, outcome: .notWritten, "the journal was closed")
+    }
+}

@@ -1,0 +1,30 @@
+import Foundation
+import LibPQFloor
+
+/// How the C programs of `LibPQFloor` are run from here.
+enum Floor {
+    /// They block for as long as they measure: not on the cooperative pool.
+    static func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: body()) }
+        }
+    }
+
+    /// - Parameter error: the text of theirs, a C array; empty where all went well.
+    static func check<T>(_ error: T) throws {
+        let text = withUnsafeBytes(of: error) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        guard text.isEmpty else { throw BenchmarkError(description: "floor: \(text)") }
+    }
+
+    /// Runs statements one after the other, each in a transaction of its own.
+    static func execute(_ statements: [String], on databaseURL: String) async throws {
+        for statement in statements {
+            let error = await run { String(cString: floor_execute(databaseURL, statement)) }
+            guard error.isEmpty else { throw BenchmarkError(description: error) }
+        }
+    }
+}
+
+struct BenchmarkError: Error, CustomStringConvertible {
+    var description: String
+}

@@ -1,0 +1,75 @@
+import LibPQFloor
+import PostgresStreams
+import TisynStreams
+
+/// What many processes that tail cost those who write: each NOTIFY wakes all of them.
+extension TailBenchmark {
+    /// A NOTIFY while nobody listens, while so many sessions of one thread do, so many bare processes, and so many processes
+    /// that tail. Held against the bare processes, which take turns with ours.
+    func processes(_ journal: Journal, count: Int) async throws -> [TailBenchmarkRow] {
+        let alone = try await notify("floor: NOTIFY, nobody listens")
+        let sessions = try await notify("floor: NOTIFY, \(count) sessions of one thread listen", sessions: count)
+        let prefix = prefix()
+        try await journal.stream("\(prefix)0").append(try DurableEvent(AppendBenchmark.eventText))
+        let before = await sessionCount()
+        var floors: [TailBenchmarkRow] = []
+        var ours: [TailBenchmarkRow] = []
+        for _ in 0..<rounds {
+            floors.append(try await whileListening(count))
+            try await untilGone(before)
+            ours.append(try await whileTailing(count, prefix))
+            try await untilGone(before)
+        }
+        let floor = TailBenchmarkRow.median(floors)
+        var our = TailBenchmarkRow.median(ours)
+        our.figures.append(("ratio", our["notifiesPerSecond"] / floor["notifiesPerSecond"]))
+        return [alone, sessions, floor, our]
+    }
+
+    private func whileListening(_ count: Int) async throws -> TailBenchmarkRow {
+        var listeners: [ChildProcess] = []
+        defer { for listener in listeners { listener.kill() } }
+        for _ in 0..<count {
+            let arguments = ["bench", "listener-floor", "--schema", configuration.schema]
+            listeners.append(try ChildProcess(arguments, databaseURL: databaseURL, input: .lines))
+        }
+        for listener in listeners {
+            // Its one line says that it listens.
+            guard try await listener.lines.next() != nil else {
+                throw BenchmarkError(description: "a listener ended early: \(await listener.end)")
+            }
+        }
+        return try await notify("floor: NOTIFY, \(count) bare processes listen")
+    }
+
+    private func whileTailing(_ count: Int, _ prefix: String) async throws -> TailBenchmarkRow {
+        var readers: [TailBenchmarkReader] = []
+        defer { for reader in readers { reader.kill() } }
+        for _ in 0..<count { readers.append(try TailBenchmarkReader(self, prefix: prefix, tails: 1)) }
+        for reader in readers { _ = try await reader.ready() }
+        return try await notify("NOTIFY, \(count) processes tail")
+    }
+
+    /// Sessions of processes that were killed go when the server notices.
+    private func untilGone(_ before: Int) async throws {
+        while await sessionCount() > before { try await Task.sleep(for: .milliseconds(50)) }
+    }
+
+    private func sessionCount() async -> Int {
+        await Floor.run {
+            floor_integer(databaseURL, "select count(*) from pg_stat_activity where datname = current_database()")
+        }
+    }
+
+    private func notify(_ name: String, sessions: Int = 0) async throws -> TailBenchmarkRow {
+        // Named like a stream that nobody tails.
+        let figures = await Floor.run {
+            floor_notify(databaseURL, configuration.schema, "0123456789abcdef", Int32(sessions), seconds)
+        }
+        try Floor.check(figures.error)
+        return TailBenchmarkRow(
+            name: name,
+            figures: [("notifiesPerSecond", figures.notifies_per_second), ("p50", figures.p50_microseconds)]
+        )
+    }
+}
