@@ -85,6 +85,9 @@ begin
     then
         raise exception 'append_batch: the offsets of a run are not 0, 1, 2 …' using errcode = '22023';
     end if;
+    if 'r' = any (p_kinds) then
+        raise exception 'append_batch: an event''s kind is y or c' using errcode = '22023';
+    end if;
 
     perform pg_advisory_xact_lock(hashtextextended(v_prefix || r.name, 0)) from unnest(p_streams) as r (name);
     if not v_is_read_committed then

@@ -184,11 +184,7 @@ final class AppendGate: Sendable {
 }
 
 extension JournalError {
-    fileprivate static var cancelledUnsent: JournalError {
-        JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
-    }
-
-    fileprivate static var closedUnsent: JournalError {
+    static var closedUnsent: JournalError {
         JournalError(.closed, outcome: .notWritten, "the journal was closed")
     }
 }

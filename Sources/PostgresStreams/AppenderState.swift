@@ -100,8 +100,7 @@ struct AppenderState {
     mutating func accept(_ entries: [AppendInbox.Entry]) {
         for entry in entries {
             guard !isClosed else {
-                let error = JournalError(.closed, outcome: .notWritten, "the journal was closed")
-                tell(entry.caller, .failure(error))
+                tell(entry.caller, .failure(.closedUnsent))
                 continue
             }
             lastID += 1

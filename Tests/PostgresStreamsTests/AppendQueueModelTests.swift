@@ -112,7 +112,7 @@ private struct ModelRun {
             if chance(50) { late.append(segment) }
         case 10..<20:
             // Lost on the way back.
-            _ = try? server.appendBatch(segment)
+            _ = try? server.work(on: segment)
             queue.connectionLost(segment.id, sent: true)
         case 20..<25:
             queue.connectionLost(segment.id, sent: false)
@@ -120,13 +120,19 @@ private struct ModelRun {
             refuse(segment, ["55P03", "25006", "53100"].randomElement(using: &random) ?? "55P03")
         case 35..<37:
             refuse(segment, "42501")
+        case 37..<42 where segment.isChained:
+            refuse(segment, SQLState.uniqueViolation)
         default: work(on: segment)
         }
     }
 
     private mutating func work(on segment: Segment) {
         do {
-            resolve(queue.answered(segment.id, try server.appendBatch(segment)))
+            switch try server.work(on: segment) {
+            case .answers(let answers): resolve(queue.answered(segment.id, answers))
+            case .partial(let count): queue.partlyWritten(segment.id, count)
+            case .unreadable: break
+            }
         } catch {
             refuse(segment, "22P05")
         }
@@ -138,7 +144,7 @@ private struct ModelRun {
 
     private mutating func workLate() {
         guard let index = late.indices.randomElement(using: &random) else { return }
-        _ = try? server.appendBatch(late.remove(at: index))
+        _ = try? server.work(on: late.remove(at: index))
     }
 
     private mutating func expire() {
@@ -208,7 +214,8 @@ private struct ModelRun {
     }
 }
 
-/// What `append_batch` does, in memory: the rules are those at the head of the migration that defines it.
+/// What `append_batch` and the view `appends` do, in memory: the rules are those at the head of the migration that defines
+/// them.
 private struct ModelServer {
     struct Event: Hashable {
         var append: Int
@@ -226,6 +233,8 @@ private struct ModelServer {
     struct Log {
         var entries: [Entry] = []
         var epoch = 0
+        /// By a claim: the next place is the claimer's.
+        var isReserved = false
     }
 
     struct Refused: Error {}
@@ -237,18 +246,41 @@ private struct ModelServer {
 
     mutating func claim(_ stream: StreamName) -> Int {
         logs[stream, default: Log()].epoch += 1
+        logs[stream]?.isReserved = true
         return logs[stream]?.epoch ?? 0
     }
 
     mutating func appendByOthers(_ stream: StreamName, count: Int) {
         let epoch = logs[stream]?.epoch ?? 0
+        logs[stream]?.isReserved = false
         logs[stream, default: Log()].entries += Array(repeating: Entry(epoch: epoch), count: count)
     }
 
-    mutating func appendBatch(_ segment: Segment) throws -> [Segment.Answer] {
+    mutating func work(on segment: Segment) throws -> Segment.Answers {
         let isBad = segment.runs.contains { $0.appends.contains { $0.events.contains { $0.coroutineID == "bad" } } }
         if isBad { throw Refused() }
-        return segment.runs.map { append($0) }
+        guard segment.isChained else { return .answers(segment.runs.map { append($0) }) }
+        let count = segment.runs.count { chain($0) }
+        guard count == segment.runs.count else { return .partial(count) }
+        return .answers(segment.runs.map { .written($0.position, epoch: $0.epoch ?? 0) })
+    }
+
+    private mutating func chain(_ run: Segment.Run) -> Bool {
+        guard let log = logs[run.stream], !log.isReserved, log.entries.count == run.position,
+            let token = log.entries.last?.token, token == run.predecessor?.token.low
+        else { return false }
+        write(run, epoch: log.epoch)
+        return true
+    }
+
+    private mutating func write(_ run: Segment.Run, epoch: Int) {
+        for append in run.appends {
+            for index in append.events.indices {
+                let entry = Entry(event: Event(append: append.id, index: index), token: run.token.low, epoch: epoch)
+                logs[run.stream, default: Log()].entries.append(entry)
+            }
+        }
+        logs[run.stream]?.isReserved = false
     }
 
     private mutating func append(_ run: Segment.Run) -> Segment.Answer {
@@ -261,12 +293,7 @@ private struct ModelServer {
         if let found { return .written(found, epoch: log.epoch) }
         if next < run.position || run.isExact && next > run.position { return .conflict(next) }
         if next - run.position > Self.reach { return .behind(next) }
-        for append in run.appends {
-            for index in append.events.indices {
-                let event = Event(append: append.id, index: index)
-                logs[run.stream, default: Log()].entries.append(Entry(event: event, token: token, epoch: log.epoch))
-            }
-        }
+        write(run, epoch: log.epoch)
         return .written(next, epoch: log.epoch)
     }
 }

@@ -3,7 +3,7 @@ import TisynStreams
 @testable import PostgresStreams
 
 /// An append queue, what is on its wire, and what it says in short:
-/// a segment as `stream@position#epoch: ids | …` (`!` where the position is exact), resolutions as `id at position` or
+/// a segment as `stream@position#epoch: ids | …` (`!` where the position is exact, `chained` in front where it is), resolutions as `id at position` or
 /// `id code … outcome`.
 struct AppendQueueTranscript {
     var queue: AppendQueue
@@ -56,11 +56,12 @@ struct AppendQueueTranscript {
     }
 
     private static func text(_ segment: Segment) -> String {
-        segment.runs.map { run in
-            let epoch = run.epoch.map { "#\($0)" } ?? ""
-            let ids = run.appends.map { "\($0.id)" }.joined(separator: " ")
-            return "\(run.stream)@\(run.position)\(run.isExact ? "!" : "")\(epoch): \(ids)"
-        }.joined(separator: " | ")
+        (segment.isChained ? "chained " : "")
+            + segment.runs.map { run in
+                let epoch = run.epoch.map { "#\($0)" } ?? ""
+                let ids = run.appends.map { "\($0.id)" }.joined(separator: " ")
+                return "\(run.stream)@\(run.position)\(run.isExact ? "!" : "")\(epoch): \(ids)"
+            }.joined(separator: " | ")
     }
 
     @discardableResult
@@ -72,6 +73,9 @@ struct AppendQueueTranscript {
     mutating func refuse(_ sqlState: String) -> String {
         Self.text(queue.refused(segment?.id ?? 0, .init(severity: "ERROR", sqlState: sqlState, message: "no")))
     }
+
+    /// So many runs of a chained segment were written.
+    mutating func answerPartly(_ count: Int) { queue.partlyWritten(segment?.id ?? 0, count) }
 
     mutating func lose(sent: Bool = true) { queue.connectionLost(segment?.id ?? 0, sent: sent) }
 
@@ -104,14 +108,18 @@ struct AppendQueueTranscript {
 
 extension Segment.Answer {
     static func written(_ position: Int, epoch: Int = 0) -> Segment.Answer {
-        Segment.Answer(outcome: .written, position: position, epoch: epoch)
+        Segment.Answer(outcome: .written, position: position, epoch: epoch, streamID: 1)
     }
 
-    static func conflict(_ next: Int) -> Segment.Answer { Segment.Answer(outcome: .conflict, position: next, epoch: 0) }
+    static func conflict(_ next: Int) -> Segment.Answer {
+        Segment.Answer(outcome: .conflict, position: next, epoch: 0, streamID: 1)
+    }
 
-    static func behind(_ next: Int) -> Segment.Answer { Segment.Answer(outcome: .behind, position: next, epoch: 0) }
+    static func behind(_ next: Int) -> Segment.Answer {
+        Segment.Answer(outcome: .behind, position: next, epoch: 0, streamID: 1)
+    }
 
     static func fenced(by epoch: Int, at position: Int? = nil) -> Segment.Answer {
-        Segment.Answer(outcome: .fenced, position: position, epoch: epoch)
+        Segment.Answer(outcome: .fenced, position: position, epoch: epoch, streamID: 1)
     }
 }

@@ -35,7 +35,7 @@ struct CancellationTests {
         declare
             f regprocedure;
         begin
-            for f in select oid from pg_proc where proname in ('append_batch', 'append_single') loop
+            for f in select oid from pg_proc where proname = 'append_batch' loop
                 execute format('alter function %s set lock_timeout = 0', f);
             end loop;
         end $$

@@ -124,19 +124,17 @@ struct PlanTests {
                 array['c', 'c']::"char"[], array['r', 'r'], array['{}', '{}']::json[])
             """
         }
-        func single(_ position: String, exact: Bool) -> String {
+        let chained = """
+            insert into appends (stream_id, position, previous, token, kind, coroutine_id, event)
+            select e.stream_id, e.position + 1, e.token, gen_random_uuid(), 'c', 'r', '{}'
+            from events e join streams s on s.id = e.stream_id where s.name = 's5' and e.position = 19
             """
-            select * from append_single('s5', null, \(position), \(exact), gen_random_uuid(), 'c', 'r', '{}')
-            """
-        }
         return [
             ("append_batch at the end", batch("20, 20", exact: false)),
             ("append_batch behind", batch("0, 3", exact: false)),
             ("append_batch in conflict", batch("7, 9000", exact: true)),
             ("append_batch nowhere", batch("null, null", exact: false)),
-            ("append_single at the end", single("20", exact: false)),
-            ("append_single behind", single("0", exact: false)),
-            ("append_single in conflict", single("4", exact: true)),
+            ("an append chained to the last", chained),
             ("append", "select * from append('s6', \(event))"),
             ("append at a position", "select * from append('s6', \(event), 5)"),
             ("claim", "select * from claim('s7')"),

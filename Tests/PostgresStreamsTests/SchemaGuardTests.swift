@@ -167,31 +167,89 @@ struct SchemaGuardTests {
     }
 
     @Test(
-        "append_single takes any arguments without leaving a gap or writing to a stream that was claimed",
+        "the view appends takes any rows without leaving a gap or writing to a stream that was claimed",
         arguments: [
-            "'claimed', null, 2, true", "'claimed', 0, 2, true", "'claimed', 1, 2, true", "'claimed', 3, 2, false",
-            "'open', null, -1, true", "'open', null, -1, false", "'open', null, null, null", "'open', null, 7, true",
-            "'open', null, 9223372036854775807, false", "'open', null, -9223372036854775808, true",
-            "'open', 0, 3, true",
-            "'open', 1, 3, true", "'', null, 0, true", "null, null, 0, true", "'new', null, 5, true",
-            "'new', 1, 0, false",
+            "claimed, 2", "claimed, 3", "open, -1", "open, null", "open, 2", "open, 4", "open, 7",
+            "open, 9223372036854775807",
+            "null, 3", "12345, 3", "-1, 0", "12345, 0", "new, 0", "new, 1",
         ]
     )
-    func hostileSingles(_ arguments: String) async throws {
+    func hostileChains(_ place: String) async throws {
         try await withSchema { sql in
             try await append(sql, "open", count: 3)
             try await append(sql, "claimed", count: 2)
+            try await append(sql, "new", count: 0)
             try await sql.run("select * from claim('claimed')")
-            try await sql.run("select * from claim('claimed')")
-            for event in ["'c', 'r', '{}'", "'x', 'r', '{}'", "null, 'r', '{}'", "'c', null, '{}'", "'c', 'r', null"] {
-                for token in ["gen_random_uuid()", "null"] {
-                    _ = try await sql.refusal("select * from append_single(\(arguments), \(token), \(event))")
+            try await sql.run("set durable_streams.appending = on")
+            let parts = place.split(separator: ", ")
+            let id =
+                Int(parts[0]) == nil && parts[0] != "null"
+                ? "(select id from streams where name = '\(parts[0])')" : "\(parts[0])"
+            let last = "(select token from events where stream_id = \(id) order by position desc limit 1)"
+            let claimed = "select count(*) from events e join streams s on s.id = e.stream_id where s.name = 'claimed'"
+            let count = try await sql.value(claimed)
+            for event in [
+                "'c', 'r', '{}'", "'x', 'r', '{}'", "'r', 'r', '{}'", "null, 'r', '{}'", "'c', null, '{}'",
+                "'c', 'r', null",
+            ] {
+                for previous in [last, "gen_random_uuid()", "null"] {
+                    for token in ["gen_random_uuid()", "null"] {
+                        let values = "\(id), \(parts[1]), \(previous), \(token), \(event)"
+                        _ = try await sql.refusal("insert into appends values (\(values))")
+                    }
                 }
             }
             try await expectDense(sql)
-            let claimed = "select count(*) from events e join streams s on s.id = e.stream_id where s.name = 'claimed'"
-            #expect(try await sql.value(claimed) == "2")
-            #expect(try await sql.value("select epoch from streams where name = 'claimed'") == "2")
+            #expect(try await sql.value(claimed) == count)
+        }
+    }
+
+    @Test("through the view an append goes behind its predecessor or nowhere")
+    func chains() async throws {
+        try await withSchema { sql in
+            try await append(sql, "s", count: 2)
+            try await sql.run("set durable_streams.appending = on")
+            let id = try await sql.value("select id from streams where name = 's'")
+            let last = try await sql.value("select token from events order by position desc limit 1")
+            let first = try await sql.value("select token from events order by position limit 1")
+            func insert(_ position: Int, behind previous: String) async throws -> Int? {
+                try await sql.run(
+                    """
+                    insert into appends values (\(id), \(position), '\(previous)', gen_random_uuid(), 'c', 'r', '{}')
+                    """
+                )
+                return Int(try await sql.value("select count(*) from events where kind <> 'r'"))
+            }
+            #expect(try await insert(3, behind: last) == 2)
+            #expect(try await insert(1, behind: first) == 2)
+            #expect(try await insert(2, behind: last) == 3)
+            #expect(try await insert(3, behind: last) == 3)
+            let newest = try await sql.value("select token from events order by position desc limit 1")
+            try await sql.run("select * from claim('s')")
+            #expect(try await insert(3, behind: newest) == 3)
+            try await sql.run("select * from append('s', array['{}']::json[], null, 1)")
+            #expect(try await insert(4, behind: newest) == 4)
+            try await expectDense(sql)
+        }
+    }
+
+    @Test("the place a claim reserved goes to the next claim or to its claimer's append, and to nothing else")
+    func reservation() async throws {
+        try await withSchema { sql in
+            try await append(sql, "s", count: 1)
+            for _ in 0..<3 { try await sql.run("select * from claim('s')") }
+            #expect(
+                try await sql.run("select position, kind from events order by position") == [["0", "c"], ["1", "r"]]
+            )
+            for statement in ["delete from events where kind = 'r'", "update events set position = 7 where kind = 'r'"]
+            {
+                #expect(try await sql.refusal(statement) == "55000", "\(statement)")
+            }
+            #expect(try await sql.value("select outcome from append('s', array['{}']::json[])") == "fenced")
+            #expect(try await sql.value("select position from append('s', array['{}']::json[], null, 3)") == "1")
+            #expect(try await sql.value("select count(*) from events where kind = 'r'") == "0")
+            #expect(try await sql.value("select position from claim('s')") == "2")
+            #expect(try await sql.value("select count(*) from read('s')") == "2")
         }
     }
 }

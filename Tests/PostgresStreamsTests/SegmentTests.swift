@@ -86,55 +86,102 @@ struct SegmentTests {
         }
     }
 
-    @Test("one event alone goes by append_single; two events or two streams do not")
-    func single() throws {
-        let statements = Statements(schema: try SchemaName("s"))
-        var segment = try segment()
-        segment.runs.removeFirst()
-        let (statement, parameters) = segment.command(statements, .on)
-        #expect(statement.name == "append_single")
-        let event = try #require(segment.runs.first?.appends.first?.events.first)
-        // Stream, epoch, position, exact, token, kind, coroutine id, event, durability.
-        #expect(parameters.byteCount == 1 + 8 + 8 + 1 + 16 + 1 + 6 + event.json.utf8Count + 2)
-        segment.runs[0].appends[0].events.append(event)
-        #expect(segment.command(statements, .on).0.name == "append_batch")
+    /// The same with one event for each stream, and what it goes behind.
+    private func chained() throws -> Segment {
+        var runs = try segment().runs
+        for index in runs.indices {
+            runs[index].appends = [runs[index].appends[0]]
+            runs[index].appends[0].events.removeLast(runs[index].eventCount - 1)
+            runs[index].predecessor = .init(streamID: 40 + index, token: .init(high: 9, low: 9))
+        }
+        return Segment(id: 2, runs: runs)
     }
 
-    /// What the segment makes of this answer to `append_batch`: two runs' outcomes, positions and epochs.
-    private func answers(_ sql: String, _ journal: Journal, runs: Int = 2) async throws -> [Segment.Answer]? {
+    @Test("events whose predecessors are known are chained, one by values, several by arrays")
+    func chainedParameters() throws {
+        let statements = Statements(schema: try SchemaName("s"))
+        let both = try chained()
+        let texts = both.runs.map { $0.appends[0].events[0].json.utf8Count }
+        let (statement, parameters) = both.command(statements, .on)
+        #expect(statement.name == "append_all_chained")
+        // Stream ids, positions, predecessors, tokens, kinds, coroutine ids, events.
+        let arrays = [2 * 12, 2 * 12, 2 * 20, 2 * 20, 2 * 5, 2 * 4 + "croot.0".utf8.count, 2 * 4 + texts[0] + texts[1]]
+        #expect(parameters.byteCount == arrays.reduce(0) { $0 + 20 + $1 })
+        let (single, values) = Segment(id: 3, runs: [both.runs[1]]).command(statements, .on)
+        #expect(single.name == "append_chained")
+        #expect(values.byteCount == 8 + 8 + 16 + 16 + 1 + "root.0".utf8.count + texts[1])
+    }
+
+    @Test("two events of a stream, or one whose predecessor is not known, are not chained, nor what is sent again")
+    func unchained() throws {
+        let chained = try chained()
+        #expect(chained.isChained)
+        var runs = chained.runs
+        runs[0].appends[0].events += runs[0].appends[0].events
+        #expect(!Segment(id: 3, runs: runs).isChained)
+        runs = chained.runs
+        runs[1].predecessor = nil
+        #expect(!Segment(id: 3, runs: runs).isChained)
+        var again = chained
+        again.unchain()
+        #expect(!again.isChained)
+        #expect(again.runs.map(\.token) == chained.runs.map(\.token))
+    }
+
+    @Test("a chained segment's answer is how many rows were inserted", .timeLimit(.minutes(1)))
+    func chainedAnswers() async throws {
+        let chained = try chained()
+        try await withTestJournal { journal in
+            func answers(_ rows: Int) async throws -> Segment.Answers {
+                let sql =
+                    "insert into \(journal.schema.quoted).streams (name) select 'x' || g from generate_series(1, \(rows)) g"
+                return chained.answers(try await journal.request(.init(name: "rows\(rows)", sql: sql), .init()))
+            }
+            guard case .answers(let all) = try await answers(2) else { return #expect(Bool(false), "two of two") }
+            #expect(
+                all == [
+                    .init(outcome: .written, position: 7, epoch: 0, streamID: 40),
+                    .init(outcome: .written, position: 0, epoch: 3, streamID: 41),
+                ]
+            )
+            let none = try await answers(0)
+            #expect(if case .partial(0) = none { true } else { false })
+            let other = chained.answers(try await journal.request(.init(name: "one", sql: "select 2"), .init()))
+            #expect(if case .unreadable = other { true } else { false })
+        }
+    }
+
+    /// What the segment makes of this answer to `append_batch`: two runs' outcomes, positions, epochs and stream ids.
+    private func answers(_ sql: String, _ journal: Journal) async throws -> [Segment.Answer]? {
         let name = "answer\(UInt(bitPattern: sql.hashValue))"
         let result = try await journal.request(.init(name: name, sql: sql), .init())
-        var segment = try segment()
-        segment.runs.removeLast(2 - runs)
-        return segment.answers(result)
+        let segment = try segment()
+        if case .answers(let answers) = segment.answers(result) { return answers }
+        return nil
     }
 
     @Test("every outcome is read, with and without a position")
     func outcomes() async throws {
         try await withTestJournal { journal in
             let settled = try await answers(
-                "select '{written,conflict}'::text[], '{7,9000000000}'::int8[], '{0,3}'::int8[]",
+                "select '{written,conflict}'::text[], '{7,9000000000}'::int8[], '{0,3}'::int8[], '{1,2}'::int8[]",
                 journal
             )
             #expect(
                 settled == [
-                    .init(outcome: .written, position: 7, epoch: 0),
-                    .init(outcome: .conflict, position: 9_000_000_000, epoch: 3),
+                    .init(outcome: .written, position: 7, epoch: 0, streamID: 1),
+                    .init(outcome: .conflict, position: 9_000_000_000, epoch: 3, streamID: 2),
                 ]
             )
             let others = try await answers(
-                "select '{fenced,behind}'::text[], '{null,2000}'::int8[], '{5,0}'::int8[]",
+                "select '{fenced,behind}'::text[], '{null,2000}'::int8[], '{5,0}'::int8[], '{3,4}'::int8[]",
                 journal
             )
             #expect(
                 others == [
-                    .init(outcome: .fenced, position: nil, epoch: 5),
-                    .init(outcome: .behind, position: 2000, epoch: 0),
+                    .init(outcome: .fenced, position: nil, epoch: 5, streamID: 3),
+                    .init(outcome: .behind, position: 2000, epoch: 0, streamID: 4),
                 ]
-            )
-            let single = "select 'fenced'::text, null::int8, 4::int8"
-            #expect(
-                try await answers(single, journal, runs: 1) == [.init(outcome: .fenced, position: nil, epoch: 4)]
             )
         }
     }
@@ -143,19 +190,19 @@ struct SegmentTests {
     func strange() async throws {
         try await withTestJournal { journal in
             let strange = [
-                "select '{written}'::text[], '{7}'::int8[], '{0}'::int8[]",
-                "select '{written,written}'::text[], '{7}'::int8[], '{0,0}'::int8[]",
-                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0,0}'::int8[]",
-                "select '{written,perhaps}'::text[], '{7,0}'::int8[], '{0,0}'::int8[]",
-                "select '{written,null}'::text[], '{7,0}'::int8[], '{0,0}'::int8[]",
-                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,null}'::int8[]",
-                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0}'::int4[]",
-                "select '{written,written}'::text[], '{7,0}'::int8[]",
-                "select null::text[], null::int8[], null::int8[]",
-                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0}'::int8[] where false",
-                "select '{{written},{written}}'::text[], '{7,0}'::int8[], '{0,0}'::int8[]",
-                "select 1, 2, 3",
-                "select 'written'::text, 7::int8, 0::int8",
+                "select '{written}'::text[], '{7}'::int8[], '{0}'::int8[], '{1}'::int8[]",
+                "select '{written,written}'::text[], '{7}'::int8[], '{0,0}'::int8[], '{1,2}'::int8[]",
+                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0,0}'::int8[], '{1,2}'::int8[]",
+                "select '{written,perhaps}'::text[], '{7,0}'::int8[], '{0,0}'::int8[], '{1,2}'::int8[]",
+                "select '{written,null}'::text[], '{7,0}'::int8[], '{0,0}'::int8[], '{1,2}'::int8[]",
+                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,null}'::int8[], '{1,2}'::int8[]",
+                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0}'::int4[], '{1,2}'::int8[]",
+                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0}'::int8[], '{1,null}'::int8[]",
+                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0}'::int8[]",
+                "select null::text[], null::int8[], null::int8[], null::int8[]",
+                "select '{written,written}'::text[], '{7,0}'::int8[], '{0,0}'::int8[], '{1,2}'::int8[] where false",
+                "select '{{written},{written}}'::text[], '{7,0}'::int8[], '{0,0}'::int8[], '{1,2}'::int8[]",
+                "select 1, 2, 3, 4",
             ]
             for sql in strange {
                 let answers = try await answers(sql, journal)
