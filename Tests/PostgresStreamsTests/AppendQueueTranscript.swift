@@ -3,7 +3,7 @@ import TisynStreams
 @testable import PostgresStreams
 
 /// An append queue, what is on its wire, and what it says in short:
-/// a segment as `stream@position#epoch: ids | …` (`!` where the position is exact, `chained` in front where it is), resolutions as `id at position` or
+/// a segment as `stream@position#epoch: ids | …` (`!` where the position is exact), resolutions as `id at position` or
 /// `id code … outcome`.
 struct AppendQueueTranscript {
     var queue: AppendQueue
