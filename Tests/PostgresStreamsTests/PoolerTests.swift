@@ -88,11 +88,14 @@ struct PoolerTests {
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 for await state in journal.listeningStates() where state == .listening { break }
                 for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
-                // Its connection dies: it proves itself anew.
+                // All connections die, its own too: it proves itself anew.
                 var states = journal.listeningStates().makeAsyncIterator()
                 try await withSQL(direct) { sql in
                     try await sql.run(
-                        "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'"
+                        """
+                        select pg_terminate_backend(pid) from pg_stat_activity
+                        where datname = current_database() and pid <> pg_backend_pid()
+                        """
                     )
                 }
                 while let state = await states.next() { if case .reconnecting = state { break } }
