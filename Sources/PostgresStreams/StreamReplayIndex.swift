@@ -4,8 +4,8 @@ import TisynStreams
 
 /// What a stream recorded, coroutine by coroutine, for one replay: contract §3, read from the stream as far as it is asked.
 ///
-/// It costs nothing until it is asked. Yields are read in the stream's order, which is the order replay asks in, a page
-/// ahead; closes are looked up. The events are kept as the JSON they came in, in a cache whose size the journal's
+/// It costs nothing until it is asked. Yields are read in the stream's order, which is the order replay asks in, two
+/// pages ahead; closes are looked up. The events are kept as the JSON they came in, in a cache whose size the journal's
 /// configuration sets, and each is parsed once, when it is asked for.
 ///
 /// Its cursors are its own: two replays of one stream do not disturb each other, while they share what was read. Many
@@ -19,7 +19,8 @@ import TisynStreams
 /// An effect that ran is not replayed to the one who ran it: once a coroutine has come to the end of what it recorded
 /// (`match` said `live`, `peekYield` gave nil), the cursor moves past each yield of it that is appended through the same
 /// journal. So the loop is `match`, run, `append`, `match`, as over a `ReplayIndex`. For another replay, whose cursor is
-/// further back, the same event is an entry like any other.
+/// further back, the same event is an entry like any other; who only follows an execution to its end, without running it,
+/// does so from a journal of its own.
 public final class StreamReplayIndex: Sendable {
     private struct State {
         var cursors: [CoroutineID: ReplayCursor] = [:]
