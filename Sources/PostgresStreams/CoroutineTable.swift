@@ -42,13 +42,8 @@ struct CoroutineTable: Sendable {
 
     subscript(id: CoroutineID) -> Coroutine? { index(of: id).map { coroutines[$0] } }
 
-    /// The position of a coroutine's yield at `ordinal`, if it is known.
-    func yield(of id: CoroutineID, at ordinal: Int) -> Int? {
-        guard let index = index(of: id), ordinal < coroutines[index].yields.count else { return nil }
-        return coroutines[index].yields[ordinal]
-    }
-
-    private func index(of id: CoroutineID) -> Int? {
+    /// The coroutine's index in `coroutines`, which it keeps; nil where it has no events so far.
+    func index(of id: CoroutineID) -> Int? {
         var encoded = id.encoded
         return encoded.withUTF8 { bytes in
             let bytes = UnsafeRawBufferPointer(bytes)

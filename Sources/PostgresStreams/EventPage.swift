@@ -23,10 +23,14 @@ final class EventPage: Sendable {
         self.start = start
         var ids = IDTable()
         var firstRows: [Int] = []
+        var firstIDs: [UnsafeRawBufferPointer] = []
         coroutines = (0..<result.rowCount).map { row in
             let id = result.bytes(row: row, column: 1)
-            let index = ids.index(of: id) { id.hasSameBytes(as: result.bytes(row: firstRows[$0], column: 1)) }
-            if index == firstRows.count { firstRows.append(row) }
+            let index = ids.index(of: id) { id.hasSameBytes(as: firstIDs[$0]) }
+            if index == firstRows.count {
+                firstRows.append(row)
+                firstIDs.append(id)
+            }
             let isClose = result.bytes(row: row, column: 0).first == UInt8(ascii: "c")
             return UInt32(truncatingIfNeeded: index) | (isClose ? Self.closeBit : 0)
         }
@@ -75,8 +79,9 @@ final class EventPage: Sendable {
             if entries.isEmpty { entries = Array(repeating: nil, count: count) }
             if let entry = entries[row] { return .success(entry) }
             return Result { () throws(EventError) in
-                entries[row] = try event.yieldEntry()
-                return entries[row]
+                let entry = try event.yieldEntry()
+                entries[row] = entry
+                return entry
             }
         }
         return try parsed.get()

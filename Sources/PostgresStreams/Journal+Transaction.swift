@@ -43,6 +43,9 @@ extension Journal {
             throw error
         }
         try await commit(conversation, transaction)
+        for append in transaction.appends {
+            replayIndices.appended(append.events, to: append.stream, at: append.position)
+        }
         announce(transaction.appends.map(\.stream))
         return result
     }

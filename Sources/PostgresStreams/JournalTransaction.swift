@@ -11,6 +11,7 @@ public final class JournalTransaction: Sendable {
         var stream: StreamName
         var token: Token
         var position: Int
+        var events: [DurableEvent]
     }
 
     private let conversation: Conversation
@@ -104,7 +105,11 @@ public final class JournalTransaction: Sendable {
             guard case .answers(let answers) = segment.answers(result) else { break }
             guard let resolution = queue.answered(segment.id, answers).first else { continue }
             let first = try resolution.result.get()
-            appended.withLock { $0.append(Appended(stream: stream.name, token: sent.token, position: sent.position)) }
+            appended.withLock { appended in
+                appended.append(
+                    Appended(stream: stream.name, token: sent.token, position: first, events: events)
+                )
+            }
             return first..<(first + events.count)
         }
         throw JournalError(.refused, outcome: .notWritten, "the server answered an append in an unknown form")

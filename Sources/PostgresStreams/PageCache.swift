@@ -24,11 +24,11 @@ struct PageCache<Contents> {
 
     init(capacity: Int) { self.capacity = capacity }
 
-    /// The page that holds `position`, which must be below `end`: its range, and what is kept of it.
-    mutating func page(at position: Int) -> (range: Range<Int>, contents: Contents?, isLast: Bool) {
+    /// The page that holds `position`, which must be below `end`: its range, what is kept of it, and how many come after.
+    mutating func page(at position: Int) -> (range: Range<Int>, contents: Contents?, following: Int) {
         let index = index(of: position)
-        pages[index].wasUsed = true
-        return (range(of: index), pages[index].contents, index == pages.count - 1)
+        if !pages[index].wasUsed { pages[index].wasUsed = true }
+        return (range(of: index), pages[index].contents, pages.count - 1 - index)
     }
 
     /// The page after the one that begins at `start`: its range, if it is one whose contents are not kept.
@@ -40,15 +40,17 @@ struct PageCache<Contents> {
 
     /// Takes in the `count` events from `start` on, which is `end` or where a known page begins. Of a known page they may
     /// be the beginning: the rest becomes a page of its own.
-    mutating func put(_ contents: Contents, at start: Int, count: Int, weight: Int) {
-        guard count > 0 else { return }
+    ///
+    /// - Returns: what was dropped for it. To end it takes time: not under a lock that others wait for.
+    mutating func put(_ contents: Contents, at start: Int, count: Int, weight: Int) -> [Contents] {
+        guard count > 0 else { return [] }
         if start == end {
             pages.append(Page(start: start))
             end += count
         }
         let index = index(of: start)
         let range = range(of: index)
-        guard range.lowerBound == start else { return }
+        guard range.lowerBound == start else { return [] }
         if start + count < range.upperBound { pages.insert(Page(start: start + count), at: index + 1) }
         if pages[index].contents == nil {
             queue.append(start)
@@ -58,7 +60,7 @@ struct PageCache<Contents> {
         pages[index].contents = contents
         pages[index].weight = weight
         self.weight += weight
-        shrink(keeping: start)
+        return shrink(keeping: start)
     }
 
     /// Takes note of `count` events after the end, without contents.
@@ -74,7 +76,8 @@ struct PageCache<Contents> {
         }
     }
 
-    private mutating func shrink(keeping start: Int) {
+    private mutating func shrink(keeping start: Int) -> [Contents] {
+        var dropped: [Contents] = []
         while weight > capacity, queue.count > 1, let oldest = queue.popFirst() {
             let index = index(of: oldest)
             if oldest == start || pages[index].wasUsed {
@@ -83,9 +86,10 @@ struct PageCache<Contents> {
                 continue
             }
             weight -= pages[index].weight
-            pages[index].contents = nil
+            if let contents = pages[index].contents.take() { dropped.append(contents) }
             pages[index].weight = 0
         }
+        return dropped
     }
 
     private func range(of index: Int) -> Range<Int> {

@@ -37,24 +37,42 @@ struct PositionList: Sendable {
         last = position
     }
 
+    /// Where somebody reads a list: what makes the position after it cheap to find.
+    struct Place: Sendable {
+        fileprivate var index = -1
+        fileprivate var position = -1
+        /// Where in `distances` the one after it begins.
+        fileprivate var offset = 0
+    }
+
     /// The position at `index`, which must be below `count`.
     subscript(index: Int) -> Int {
+        var place = Place()
+        return position(at: index, &place)
+    }
+
+    /// The same for one who goes through the list, mostly in order.
+    func position(at index: Int, _ place: inout Place) -> Int {
         precondition(index >= 0 && index < count, "a position past the end of a list")
         let block = index / Self.interval
-        var position = block == 0 ? first : marks[block - 1].position
-        var offset = block == 0 ? 0 : marks[block - 1].offset
-        for _ in 0..<(index % Self.interval) {
+        if place.index < 0 || place.index > index || place.index / Self.interval != block {
+            place.index = block * Self.interval
+            place.position = block == 0 ? first : marks[block - 1].position
+            place.offset = block == 0 ? 0 : marks[block - 1].offset
+        }
+        while place.index < index {
             var distance: UInt = 0
             var shift: UInt = 0
             while true {
-                let byte = distances[offset]
-                offset += 1
+                let byte = distances[place.offset]
+                place.offset += 1
                 distance |= UInt(byte & 0x7F) << shift
                 shift += 7
                 if byte < 0x80 { break }
             }
-            position += Int(bitPattern: distance)
+            place.position += Int(bitPattern: distance)
+            place.index += 1
         }
-        return position
+        return place.position
     }
 }

@@ -102,7 +102,7 @@ public struct PostgresStream: DurableStream {
             byteCount: byteCount,
             makeEvents
         )
-        journal.replayIndices.extend(name, with: events, at: first)
+        journal.replayIndices.appended(events, to: name, at: first)
         return first..<(first + events.count)
     }
 

@@ -19,7 +19,10 @@ struct ReadAhead<Page> {
     private static var targetByteCount: Int { 4 << 20 }
 
     /// How many pages are under way at most: while one is taken in the server prepares the others.
-    private static var depth: Int { 3 }
+    static var depth: Int { 3 }
+
+    /// A page has at most so many times as many events as the one before: who stops early has not asked for much.
+    private static var growth: Int { 8 }
 
     private let mostEvents: Int
     private var limit: Int
@@ -40,11 +43,13 @@ struct ReadAhead<Page> {
 
     /// What to ask for so that the pages from `position` towards `target` are under way, as many as may be at a time.
     ///
-    /// - Parameter end: how many events the stream has, where that is known; nothing is asked for beyond.
-    mutating func requests(from position: Int, towards target: Int, end: Int?) -> [Request] {
+    /// - Parameters:
+    ///   - end: how many events the stream has, where that is known; nothing is asked for beyond.
+    ///   - most: how many pages may be under way.
+    mutating func requests(from position: Int, towards target: Int, end: Int?, most: Int = depth) -> [Request] {
         var requests: [Request] = []
         // Of an unknown end one only hears with a page, and a short page makes those behind it worthless.
-        let depth = end == nil || mayBeShort ? 1 : Self.depth
+        let depth = end == nil || mayBeShort ? min(1, most) : most
         while underWay.count < depth {
             let start = underWay.last.map { $0.start + $0.count } ?? position
             let count = min(limit, (end ?? .max) - start)
@@ -64,8 +69,6 @@ struct ReadAhead<Page> {
         return true
     }
 
-    var hasNext: Bool { underWay.first.map { early[$0.number] != nil } ?? false }
-
     /// The next page in the stream's order, if it has come.
     mutating func next() -> (request: Request, page: Page)? {
         guard let first = underWay.first, let page = early.removeValue(forKey: first.number) else { return nil }
@@ -78,7 +81,9 @@ struct ReadAhead<Page> {
     /// - Parameter endsLarge: a large event ended it.
     mutating func tookIn(_ request: Request, count: Int, weight: Int, endsLarge: Bool) {
         mayBeShort = endsLarge
-        if count > 0 { limit = min(mostEvents, max(16, Self.targetByteCount / max(1, weight / count))) }
+        if count > 0 {
+            limit = min(mostEvents, limit * Self.growth, max(16, Self.targetByteCount / max(1, weight / count)))
+        }
         if count < request.count { forget() }
     }
 

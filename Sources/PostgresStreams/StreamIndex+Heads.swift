@@ -8,11 +8,12 @@ extension StreamIndex {
     /// - Parameters:
     ///   - withClose: with the close event itself.
     ///   - learningEnd: also find out where the stream ends now, and look as far as that.
+    /// - Returns: with it, how far it holds.
     func lookUp(
         _ id: CoroutineID,
         withClose: Bool,
         learningEnd: Bool
-    ) async throws(JournalError) -> CoroutineHeads.Head {
+    ) async throws(JournalError) -> (head: CoroutineHeads.Head, end: Int) {
         let (end, known): (Int?, Int) = state.withLock { ($0.end, max($0.end ?? 0, $0.seenEnd)) }
         let bound = learningEnd ? nil : end
         var parameters = Parameters()
@@ -41,6 +42,6 @@ extension StreamIndex {
             // Events that came while the server was asked are not in its answer.
             if state.end == bound ?? next { state.heads.keep(head, of: id) }
         }
-        return head
+        return (head, bound ?? next)
     }
 }

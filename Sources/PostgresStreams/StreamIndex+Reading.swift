@@ -85,15 +85,13 @@ extension StreamIndex {
     }
 
     private func wait(_ progress: Progress, for target: Int?, towards: Int) {
-        let (requests, outcome, loss): ([Request], Result<Void, JournalError>?, Int?) = state.withLock { state in
-            if let replaced = state.replaced { return ([], .failure(replaced), nil) }
+        let (requests, outcome): ([Request], Result<Void, JournalError>?) = state.withLock { state in
+            if let replaced = state.replaced { return ([], .failure(replaced)) }
             let target = target ?? state.position + 1
-            if let loss = state.takeArrived() { return ([], nil, loss) }
-            guard target > state.position, !state.isRead else { return ([], .success(()), nil) }
+            guard target > state.position, !state.isRead else { return ([], .success(())) }
             state.waiters.append(Waiter(target: target, towards: max(target, towards), progress: progress))
-            return (Self.requests(&state), nil, nil)
+            return (Self.requests(&state), nil)
         }
-        if let loss { progress.set(.failure(replaced("position \(loss) is missing"))) }
         if let outcome { progress.set(outcome) }
         send(requests)
     }
@@ -137,10 +135,10 @@ extension StreamIndex {
             }
             for waiter in waiters { waiter.progress.set(.failure(error)) }
         case .success(let page):
+            var dropped: [EventPage] = []
             let (woken, requests, loss): ([Waiter], [Request], Int?) = state.withLock { state in
-                // Where nobody waits, somebody is at work with what is there: they take it in once they need it.
-                guard state.ahead.received(page, for: request), !state.waiters.isEmpty else { return ([], [], nil) }
-                let loss = state.takeArrived()
+                guard state.ahead.received(page, for: request) else { return ([], [], nil) }
+                let loss = state.takeArrived(dropping: &dropped)
                 return (Self.takeWaiters(&state), Self.requests(&state), loss)
             }
             if let loss { _ = replaced("position \(loss) is missing") }
@@ -198,12 +196,14 @@ extension StreamIndex {
             _ = replaced("position \(range.lowerBound + page.count) is missing")
             return
         }
-        let answers: [PageAnswer] = state.withLock { state in
+        let (answers, dropped): ([PageAnswer], [EventPage]) = state.withLock { state in
+            var dropped: [EventPage] = []
             if case .success(let page) = result, state.replaced == nil {
-                state.pages.put(page, at: page.start, count: page.count, weight: page.weight)
+                dropped = state.pages.put(page, at: page.start, count: page.count, weight: page.weight)
             }
-            return state.fetches.removeValue(forKey: range.lowerBound) ?? []
+            return (state.fetches.removeValue(forKey: range.lowerBound) ?? [], dropped)
         }
+        withExtendedLifetime(dropped) {}
         for answer in answers { answer.set(result) }
     }
 }
@@ -211,7 +211,9 @@ extension StreamIndex {
 extension StreamIndex.State {
     /// Takes in the pages that have come, as far as they follow on what was read. Returns a position that must be there
     /// and is not.
-    mutating func takeArrived() -> Int? {
+    ///
+    /// - Parameter dropped: gets what had to go from the cache, to be ended when the lock is free again.
+    mutating func takeArrived(dropping dropped: inout [EventPage]) -> Int? {
         while let (request, page) = ahead.next() {
             let count = page.count
             let (endsLarge, weight) = (page.endsLarge, page.weight)
@@ -225,7 +227,7 @@ extension StreamIndex.State {
                     at: page.start + row
                 )
             }
-            pages.put(page, at: page.start, count: count, weight: weight)
+            dropped += pages.put(page, at: page.start, count: count, weight: weight)
             pageWeight = weight
             if let known = end { end = max(known, position) }
         }

@@ -24,6 +24,8 @@ final class StreamIndex: Sendable {
         var progress: Progress
     }
 
+    struct WeakReplay { weak var replay: StreamReplayIndex? }
+
     struct State {
         var table = CoroutineTable()
         var pages: PageCache<EventPage>
@@ -42,6 +44,8 @@ final class StreamIndex: Sendable {
         var pageWeight = 0
         /// Set once, when the stream turned out not to be the one that was read.
         var replaced: JournalError?
+        /// The replays that have come to the end of what some coroutine recorded.
+        var live: [WeakReplay] = []
 
         /// It was read up to here.
         var position: Int { pages.end }
@@ -71,7 +75,8 @@ final class StreamIndex: Sendable {
         state = Mutex(
             State(
                 pages: PageCache(capacity: capacity),
-                ahead: ReadAhead(mostEvents: journal.configuration.pageSize),
+                // The server plans the query of each page anew, which takes it as long as some hundred events.
+                ahead: ReadAhead(mostEvents: journal.configuration.pageSize * 2),
                 heads: CoroutineHeads(capacity: capacity / 4)
             )
         )
@@ -88,42 +93,43 @@ final class StreamIndex: Sendable {
         case dropped(Range<Int>, position: Int)
         /// There is none.
         case nowhere
-        /// Further on than the stream was read, which is to this position.
-        case ahead(Int)
+        /// At or behind this position, up to which the stream was read; or nowhere, which is likelier where the end of
+        /// what was recorded had been reached before.
+        case ahead(Int, isLikely: Bool)
         /// Further on, and it is known how far at most.
         case aheadWithin(Int)
     }
 
-    /// The yield of a coroutine at `ordinal`, counted from 0.
-    func place(ofYield ordinal: Int, of id: CoroutineID) throws(JournalError) -> Place {
-        enum Failure {
-            case replaced(JournalError)
-            case missing(Int)
-        }
-        let (place, requests, failure): (Place, [Request], Failure?) = state.withLock { state in
-            if let error = state.replaced { return (.nowhere, [], .replaced(error)) }
-            var found = state.table.yield(of: id, at: ordinal)
-            if found == nil, !state.isRead, state.ahead.hasNext {
-                if let position = state.takeArrived() { return (.nowhere, [], .missing(position)) }
-                found = state.table.yield(of: id, at: ordinal)
+    /// The yield at a replay's cursor.
+    ///
+    /// - Returns: with it, what to ask for meanwhile; the caller sends it, once it holds no lock of its own.
+    func place(
+        ofYieldAt cursor: inout ReplayCursor,
+        of id: CoroutineID
+    ) throws(JournalError) -> (place: Place, requests: [Request]) {
+        var requests: [Request] = []
+        let (place, failure): (Place, JournalError?) = state.withLock { state in
+            if let error = state.replaced { return (.nowhere, error) }
+            if let position = cursor.position(in: state.table, of: id) {
+                let (place, following) = Self.place(of: position, in: &state)
+                requests = Self.requestsAhead(&state, following: following)
+                return (place, nil)
             }
-            if let position = found {
-                return (Self.place(of: position, in: &state), Self.requestsAhead(&state, touching: position), nil)
+            if state.isRead {
+                cursor.foundNothing(before: state.position, in: state.table)
+                return (.nowhere, nil)
             }
-            if state.isRead { return (.nowhere, [], nil) }
-            if state.position >= Self.indexedFrom, let head = state.heads[id] {
-                guard let last = head.lastYield, last >= state.position else { return (.nowhere, [], nil) }
-                return (.aheadWithin(last), [], nil)
+            let passed = max(state.position, cursor.recordedEnd?.position ?? 0)
+            if let end = state.end, passed >= end { return (.nowhere, nil) }
+            guard state.position >= Self.indexedFrom, let head = state.heads[id] else {
+                return (.ahead(passed, isLikely: cursor.recordedEnd == nil), nil)
             }
-            return (.ahead(state.position), [], nil)
+            if let last = head.lastYield, last >= passed { return (.aheadWithin(last), nil) }
+            cursor.foundNothing(before: state.end ?? 0, in: state.table)
+            return (.nowhere, nil)
         }
-        switch failure {
-        case .replaced(let error): throw error
-        case .missing(let position): throw replaced("position \(position) is missing")
-        case nil: break
-        }
-        send(requests)
-        return place
+        if let failure { throw failure }
+        return (place, requests)
     }
 
     /// The last close of a coroutine, if that can be told without asking the server.
@@ -132,33 +138,58 @@ final class StreamIndex: Sendable {
             if let replaced = state.replaced { return (.nowhere, nil, replaced) }
             if state.isRead {
                 guard let coroutine = state.table[id], coroutine.close >= 0 else { return (.nowhere, nil, nil) }
-                return (Self.place(of: coroutine.close, in: &state), nil, nil)
+                return (Self.place(of: coroutine.close, in: &state).place, nil, nil)
             }
-            guard let head = state.heads[id] else { return (.ahead(state.position), nil, nil) }
-            return (head.lastClose == nil ? .nowhere : .ahead(state.position), head, nil)
+            let head = state.heads[id]
+            if let head, head.lastClose == nil { return (.nowhere, head, nil) }
+            return (.ahead(state.position, isLikely: true), head, nil)
         }
         if let failure { throw failure }
         return (place, head)
     }
 
-    private static func place(of position: Int, in state: inout State) -> Place {
-        let (range, page, _) = state.pages.page(at: position)
-        return page.map { .page($0, position: position) } ?? .dropped(range, position: position)
+    /// The server said that the coroutine yields nothing from where it was looked for up to `end`.
+    func foundNothing(at cursor: inout ReplayCursor, before end: Int) {
+        state.withLock { cursor.foundNothing(before: end, in: $0.table) }
     }
 
-    /// Whoever uses the last page that was read will want the next: it is asked for while that one is used.
-    private static func requestsAhead(_ state: inout State, touching position: Int) -> [Request] {
+    private static func place(of position: Int, in state: inout State) -> (place: Place, following: Int) {
+        let (range, page, following) = state.pages.page(at: position)
+        return (page.map { .page($0, position: position) } ?? .dropped(range, position: position), following)
+    }
+
+    /// How many pages behind the one that is used are there or on their way.
+    private static let pagesAhead = 2
+
+    /// Whoever uses a page will want the next: it is asked for while this one is used.
+    ///
+    /// - Parameter following: how many pages behind the one that is used have been read.
+    private static func requestsAhead(_ state: inout State, following: Int) -> [Request] {
         let next = state.position
-        guard state.ahead.isIdle, state.end.map({ next < $0 }) ?? false, state.hasRoomAhead,
-            state.pages.page(at: position).isLast
-        else { return [] }
-        return state.ahead.requests(from: next, towards: next + 1, end: state.end)
+        guard following < pagesAhead, let end = state.end, next < end, state.hasRoomAhead else { return [] }
+        return state.ahead.requests(from: next, towards: end, end: end, most: pagesAhead - following)
     }
 
     // MARK: What comes in from elsewhere
 
-    /// Takes in events that this journal appended or a tail of it delivered. Where the stream was not read up to them
-    /// yet, only that they are there; they are read in their turn.
+    /// Takes note of a replay that has come to the end of what a coroutine recorded: effects of it run from here on, and
+    /// what comes of them is not to be replayed to it.
+    func addLive(_ replay: StreamReplayIndex) {
+        state.withLock { state in
+            state.live.removeAll { $0.replay == nil }
+            state.live.append(WeakReplay(replay: replay))
+        }
+    }
+
+    /// Takes in events that this journal appended.
+    func appended(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+        let live = state.withLock { state in state.live.compactMap(\.replay) }
+        for replay in live { replay.appended(events, at: first) }
+        extend(events, at: first)
+    }
+
+    /// Takes in events that are durable. Where the stream was not read up to them yet, only that they are there; they are
+    /// read in their turn.
     func extend(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
         let woken: [Waiter] = state.withLock { state in
             let end = first + events.count

@@ -27,10 +27,18 @@ final class StreamIndexRegistry: Sendable {
         }
     }
 
-    /// Tells the stream's index, if there is one, of events that are durable.
-    func extend(_ name: StreamName, with events: some RandomAccessCollection<DurableEvent>, at first: Int) {
-        let index = state.withLock { state in state.entries.isEmpty ? nil : state.entries[name]?.index }
-        index?.extend(events, at: first)
+    /// Tells the stream's index, if there is one, of events that this journal appended.
+    func appended(_ events: some RandomAccessCollection<DurableEvent>, to name: StreamName, at first: Int) {
+        existing(name)?.appended(events, at: first)
+    }
+
+    /// Tells the stream's index, if there is one, of events that a tail delivered.
+    func delivered(_ events: some RandomAccessCollection<DurableEvent>, of name: StreamName, at first: Int) {
+        existing(name)?.extend(events, at: first)
+    }
+
+    private func existing(_ name: StreamName) -> StreamIndex? {
+        state.withLock { state in state.entries.isEmpty ? nil : state.entries[name]?.index }
     }
 
     /// That index has ended, or is not to be had any more: whoever asks from here on gets a new one.

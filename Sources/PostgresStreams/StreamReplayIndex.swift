@@ -4,8 +4,8 @@ import TisynStreams
 
 /// What a stream recorded, coroutine by coroutine, for one replay: contract §3, read from the stream as far as it is asked.
 ///
-/// It costs nothing until it is asked. Yields are read in the stream's order, which is the order replay asks in, a page
-/// ahead; closes are looked up. The events are kept as the JSON they came in, in a cache whose size the journal's
+/// It costs nothing until it is asked. Yields are read in the stream's order, which is the order replay asks in, two
+/// pages ahead; closes are looked up. The events are kept as the JSON they came in, in a cache whose size the journal's
 /// configuration sets, and each is parsed once, when it is asked for.
 ///
 /// Its cursors are its own: two replays of one stream do not disturb each other, while they share what was read. Many
@@ -16,12 +16,18 @@ import TisynStreams
 /// - at once, where it was appended through the same journal, or delivered by a tail of it,
 /// - with `extend`, where another process appended it.
 ///
-/// So what a replay appends itself stands at the cursor of its coroutine afterwards: `consumeYield` moves past it.
+/// An effect that ran is not replayed to the one who ran it: once a coroutine has come to the end of what it recorded
+/// (`match` said `live`, `peekYield` gave nil), the cursor moves past each yield of it that is appended through the same
+/// journal. So the loop is `match`, run, `append`, `match`, as over a `ReplayIndex`. For another replay, whose cursor is
+/// further back, the same event is an entry like any other; who only follows an execution to its end, without running it,
+/// does so from a journal of its own.
 public final class StreamReplayIndex: Sendable {
     private struct State {
-        var cursors: [CoroutineID: Int] = [:]
+        var cursors: [CoroutineID: ReplayCursor] = [:]
         /// The stream's end was asked for since this replay began.
         var knowsEnd = false
+        /// The index tells it of what is appended.
+        var isLive = false
     }
 
     let index: StreamIndex
@@ -43,22 +49,23 @@ public final class StreamReplayIndex: Sendable {
         _ id: CoroutineID,
         isolation: isolated (any Actor)? = #isolation
     ) async throws -> YieldEntry? {
-        let (cursor, knowsEnd) = state.withLock { ($0.cursors[id] ?? 0, $0.knowsEnd) }
-        if knowsEnd {
-            switch try index.place(ofYield: cursor, of: id) {
+        if let place = try place(of: id) {
+            switch place {
             case .page(let page, let position): return try entry(of: id, at: position, in: page)
             case .nowhere: return nil
             case .dropped, .ahead, .aheadWithin: break
             }
         }
-        return try await find(id, at: cursor)
+        return try await find(id)
     }
 
     /// `consumeYield`: the coroutine's cursor moves one on, past the end too.
-    public func consumeYield(_ id: CoroutineID) { state.withLock { $0.cursors[id, default: 0] += 1 } }
+    public func consumeYield(_ id: CoroutineID) {
+        state.withLock { $0.cursors[id, default: ReplayCursor()].ordinal += 1 }
+    }
 
     /// `getCursor`: 0 for an unknown coroutine.
-    public func cursor(of id: CoroutineID) -> Int { state.withLock { $0.cursors[id] ?? 0 } }
+    public func cursor(of id: CoroutineID) -> Int { state.withLock { $0.cursors[id]?.ordinal ?? 0 } }
 
     /// `hasClose`: whether the coroutine closed. Reads nothing of the stream.
     ///
@@ -77,7 +84,7 @@ public final class StreamReplayIndex: Sendable {
             case .ahead, .aheadWithin: break
             }
         }
-        let head = try await index.lookUp(id, withClose: false, learningEnd: !knowsEnd)
+        let (head, _) = try await index.lookUp(id, withClose: false, learningEnd: !knowsEnd)
         state.withLock { $0.knowsEnd = true }
         return head.lastClose != nil
     }
@@ -104,7 +111,7 @@ public final class StreamReplayIndex: Sendable {
                 case .ahead, .aheadWithin: if let close = head?.close { return close }
                 }
             }
-            let head = try await index.lookUp(id, withClose: true, learningEnd: !knowsEnd)
+            let (head, _) = try await index.lookUp(id, withClose: true, learningEnd: !knowsEnd)
             state.withLock { $0.knowsEnd = true }
             return head.close
         }
@@ -113,7 +120,7 @@ public final class StreamReplayIndex: Sendable {
     // MARK: Matching
 
     /// Compares an effect about to run with what was recorded: `replay` with the recorded result, and the cursor moves
-    /// on; or `live`, and it runs. Once the event of an effect that ran is appended, `consumeYield` moves past it.
+    /// on; or `live`, and it runs. Appending what came of it moves the cursor past it.
     ///
     /// - Throws: `Divergence`, which is fatal for the replay; otherwise as `peekYield`.
     public func match(
@@ -128,12 +135,12 @@ public final class StreamReplayIndex: Sendable {
             let match = try Matching.match(
                 current,
                 in: id,
-                at: state.cursors[id] ?? 0,
+                at: state.cursors[id]?.ordinal ?? 0,
                 entry: entry,
                 isClosed: isClosed,
                 rule: rule
             )
-            if case .replay = match { state.cursors[id, default: 0] += 1 }
+            if case .replay = match { state.cursors[id, default: ReplayCursor()].ordinal += 1 }
             return match
         }
     }
@@ -166,12 +173,24 @@ public final class StreamReplayIndex: Sendable {
 
     private var deadline: ContinuousClock.Instant { .now + index.journal.configuration.readDeadline }
 
-    private func find(_ id: CoroutineID, at ordinal: Int) async throws -> YieldEntry? {
+    /// Where the yield at the coroutine's cursor is; nil before the stream's end was asked for.
+    private func place(of id: CoroutineID) throws -> StreamIndex.Place? {
+        let found: (StreamIndex.Place, [StreamIndex.Request])? = try state.withLock { state in
+            guard state.knowsEnd else { return nil }
+            return try index.place(ofYieldAt: &state.cursors[id, default: ReplayCursor()], of: id)
+        }
+        guard let (place, requests) = found else { return nil }
+        if case .nowhere = place { becomeLive() }
+        if !requests.isEmpty { index.send(requests) }
+        return place
+    }
+
+    private func find(_ id: CoroutineID) async throws -> YieldEntry? {
         let deadline = deadline
         if !state.withLock({ $0.knowsEnd }) { try await extend() }
         var wasVain = false
-        while true {
-            switch try index.place(ofYield: ordinal, of: id) {
+        while let place = try place(of: id) {
+            switch place {
             case .page(let page, let position): return try entry(of: id, at: position, in: page)
             case .nowhere: return nil
             case .dropped(let range, let position):
@@ -179,16 +198,39 @@ public final class StreamReplayIndex: Sendable {
                 if position < page.start + page.count { return try entry(of: id, at: position, in: page) }
             case .aheadWithin(let position):
                 try await index.readOn(towards: position + 1, until: deadline)
-            case .ahead(let position):
+            case .ahead(let position, let isLikely):
                 // A coroutine goes on within a page, as a rule. Where it does not, perhaps it does not at all.
-                if wasVain, position >= StreamIndex.indexedFrom {
-                    let head = try await index.lookUp(id, withClose: false, learningEnd: false)
-                    guard let last = head.lastYield, last >= position else { return nil }
-                    try await index.readOn(towards: last + 1, until: deadline)
-                } else {
+                guard wasVain || !isLikely, position >= StreamIndex.indexedFrom else {
                     try await index.readOn(until: deadline)
+                    wasVain = true
+                    continue
                 }
-                wasVain = true
+                let (head, end) = try await index.lookUp(id, withClose: false, learningEnd: false)
+                guard let last = head.lastYield, last >= position else {
+                    state.withLock { state in
+                        index.foundNothing(at: &state.cursors[id, default: ReplayCursor()], before: end)
+                    }
+                    becomeLive()
+                    return nil
+                }
+                try await index.readOn(towards: last + 1, until: deadline)
+            }
+        }
+        return nil
+    }
+
+    /// From here on the index tells this replay of what is appended.
+    private func becomeLive() {
+        guard !state.withLock({ $0.isLive }) else { return }
+        index.addLive(self)
+        state.withLock { $0.isLive = true }
+    }
+
+    /// Effects ran, and this is what came of them.
+    func appended(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+        state.withLock { state in
+            for (event, position) in zip(events, first...) where event.kind == .yield {
+                state.cursors[event.coroutineID]?.appended(at: position)
             }
         }
     }

@@ -46,7 +46,7 @@ public struct Tail: AsyncSequence, Sendable {
                     page = try await subscribed().next().rows
                     index = 0
                     if let first = page.first?.position {
-                        tail.journal.replayIndices.extend(tail.name, with: page.lazy.map(\.event), at: first)
+                        tail.journal.replayIndices.delivered(page.lazy.map(\.event), of: tail.name, at: first)
                     }
                 }
             } catch {

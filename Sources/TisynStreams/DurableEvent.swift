@@ -56,6 +56,7 @@ public struct DurableEvent: Sendable {
     public func yieldEntry() throws(EventError) -> YieldEntry? {
         guard kind == .yield else { return nil }
         return try json.withBytes { bytes throws(EventError) in
+            if let skim = YieldSkim(bytes) { return entry(skim, bytes) }
             let outline = try Self.outline(bytes, limit: .max)
             let found = try outline.checkDescription()
             let scanner = JSONScanner(bytes)
@@ -67,6 +68,24 @@ public struct DurableEvent: Sendable {
             )
             return YieldEntry(description: description, result: try result(outline, bytes))
         }
+    }
+
+    private func entry(_ skim: YieldSkim, _ bytes: UnsafeRawBufferPointer) -> YieldEntry {
+        let scanner = JSONScanner(bytes)
+        let description = EffectDescription(
+            type: scanner.string(skim.type),
+            name: scanner.string(skim.name),
+            input: skim.input.map(json.slice),
+            sha: skim.sha.map(scanner.string)
+        )
+        let result: EffectResult =
+            switch skim.result {
+            case .ok(let value): .ok(value.map(json.slice))
+            case .error(let message, let name):
+                .error(EffectFailure(message: scanner.string(message), name: name.map(scanner.string)))
+            case .cancelled: .cancelled
+            }
+        return YieldEntry(description: description, result: result)
     }
 
     /// The effect's result, or what the coroutine closed with. Parsed anew each time.

@@ -2,7 +2,7 @@
 ///
 /// A protocol rather than closures: the scanner is specialized for each recorder, and for ``NoRecording`` nothing
 /// of it remains. Every `begin` is followed by its `end`; in an object each value comes after its `name`.
-protocol JSONRecorder {
+protocol JSONRecorder: ~Copyable {
     mutating func begin(_ kind: JSONText.Kind, at offset: Int)
     mutating func end(at offset: Int)
     mutating func name(_ token: JSONScanner.Token)

@@ -105,7 +105,10 @@ struct JSONScanner {
     ///
     /// A loop with one bit per open container instead of recursion, so that a text of nothing but brackets
     /// costs bits, not stack.
-    mutating func scanValue<Recorder: JSONRecorder>(level: Int, into recorder: inout Recorder) throws(JSONError) {
+    mutating func scanValue<Recorder: JSONRecorder & ~Copyable>(
+        level: Int,
+        into recorder: inout Recorder
+    ) throws(JSONError) {
         var nesting = JSONNesting()
         value: while true {
             guard let byte = peek() else { throw unexpected(.value) }

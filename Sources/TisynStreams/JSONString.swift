@@ -27,7 +27,7 @@ public struct JSONString {
     /// The bytes between the quotes of a string the scanner has checked.
     init(content: UnsafeRawBufferPointer, isPlain: Bool) {
         if isPlain {
-            encoded = String(decoding: content, as: UTF8.self)
+            encoded = String(checkedUTF8: content)
         } else {
             encoded = JSONEscapes.encode(JSONEscapes.decode(content))
         }
@@ -79,4 +79,11 @@ extension JSONString: ExpressibleByStringInterpolation, CustomStringConvertible 
 
     /// The same as ``string``.
     public var description: String { string }
+}
+
+extension String {
+    /// Bytes that the scanner has checked.
+    init(checkedUTF8 bytes: UnsafeRawBufferPointer) {
+        self.init(decoding: bytes, as: UTF8.self)
+    }
 }

@@ -1,20 +1,28 @@
 /// Builds a ``JSONValue`` while the scanner passes over its text: for ``JSONText/value()``.
 ///
-/// What is complete waits on a stack until the container around it ends, and then moves into it: each container is
+/// What is complete waits on one stack until the container around it ends, and then moves into it: each container is
 /// allocated once, at its size, and nothing is copied.
-struct JSONTree: JSONRecorder {
+struct JSONTree: JSONRecorder, ~Copyable {
+    /// An array or object whose end is still to come.
     private struct Container {
         let isObject: Bool
         /// How many values were on the stack when it began.
         let start: Int
+        /// Its own, as a member of the object around it.
+        let name: JSONString
     }
 
     /// The text that is scanned; used only while it is.
     private let bytes: UnsafeRawBufferPointer
-    private let values = MoveStack<JSONValue>(capacity: 16)
-    /// Of the members of all objects that are open, but of those whose value comes next the last has none yet.
-    private let names = MoveStack<JSONString>(capacity: 16)
+    /// Owned: `count` elements are initialized, `deinit` ends them and frees the memory. Elements of arrays have no name.
+    private var stack: UnsafeMutablePointer<JSONValue.Member>
+    private var capacity = 16
+    private var count = 0
     private var containers: ContiguousArray<Container> = []
+    /// That of the value to come, in an object.
+    private var name = JSONTree.none
+
+    private static var none: JSONString { JSONString(encoded: "") }
 
     /// - Parameter limit: the levels allowed, as for ``JSONScanner``.
     static func value(_ bytes: UnsafeRawBufferPointer, limit: Int) throws(JSONError) -> JSONValue {
@@ -23,47 +31,73 @@ struct JSONTree: JSONRecorder {
         try scanner.beginText()
         try scanner.scanValue(level: 0, into: &tree)
         try scanner.endText()
-        return tree.values.count == 0 ? .null : tree.values.pop()
+        tree.count -= 1
+        return (tree.stack + tree.count).move().value
     }
 
     private init(bytes: UnsafeRawBufferPointer) {
         self.bytes = bytes
+        stack = .allocate(capacity: capacity)
         containers.reserveCapacity(8)
     }
 
+    deinit {
+        stack.deinitialize(count: count)
+        stack.deallocate()
+    }
+
     mutating func begin(_ kind: JSONText.Kind, at offset: Int) {
-        containers.append(Container(isObject: kind == .object, start: values.count))
+        containers.append(Container(isObject: kind == .object, start: count, name: name))
+        name = Self.none
     }
 
     mutating func end(at offset: Int) {
-        guard let container = containers.popLast() else { return }
-        let count = values.count - container.start
+        let container = containers.removeLast()
+        let first = stack + container.start
+        let number = count - container.start
+        count = container.start
+        let value: JSONValue
         if container.isObject {
-            let members = [(name: JSONString, value: JSONValue)](unsafeUninitializedCapacity: count) {
-                members,
-                filled in
-                for index in stride(from: count - 1, through: 0, by: -1) {
-                    members.initializeElement(at: index, to: (names.pop(), values.pop()))
-                }
-                filled = count
-            }
-            values.push(.object(members))
+            var members: [JSONValue.Member] = []
+            members.reserveCapacity(number)
+            for index in 0..<number { members.append((first + index).move()) }
+            value = .object(members)
         } else {
-            values.push(.array(values.popLast(count)))
+            var elements: [JSONValue] = []
+            elements.reserveCapacity(number)
+            for index in 0..<number { elements.append((first + index).move().value) }
+            value = .array(elements)
         }
+        name = container.name
+        push(value)
     }
 
-    mutating func name(_ token: JSONScanner.Token) { names.push(string(of: token)) }
+    mutating func name(_ token: JSONScanner.Token) { name = string(of: token) }
 
-    mutating func string(_ token: JSONScanner.Token) { values.push(.string(string(of: token))) }
+    mutating func string(_ token: JSONScanner.Token) { push(.string(string(of: token))) }
 
     mutating func scalar(_ kind: JSONText.Kind, from start: Int, to end: Int) {
         let content = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
         switch kind {
-        case .bool: values.push(.bool(content.first == UInt8(ascii: "t")))
-        case .number: values.push(.number(String(decoding: content, as: UTF8.self)))
-        case .null, .string, .array, .object: values.push(.null)
+        case .bool: push(.bool(content.first == UInt8(ascii: "t")))
+        case .number: push(.number(String(checkedUTF8: content)))
+        case .null, .string, .array, .object: push(.null)
         }
+    }
+
+    private mutating func push(_ value: consuming JSONValue) {
+        if count == capacity { grow() }
+        (stack + count).initialize(to: JSONValue.Member(name: name, value: value))
+        count += 1
+        name = Self.none
+    }
+
+    private mutating func grow() {
+        let larger = UnsafeMutablePointer<JSONValue.Member>.allocate(capacity: capacity * 2)
+        larger.moveInitialize(from: stack, count: count)
+        stack.deallocate()
+        stack = larger
+        capacity *= 2
     }
 
     private func string(of token: JSONScanner.Token) -> JSONString {

@@ -9,7 +9,18 @@ public enum JSONValue: Sendable {
     case number(String)
     case string(JSONString)
     case array([JSONValue])
-    case object([(name: JSONString, value: JSONValue)])
+    case object([Member])
+
+    /// A member of an object.
+    public struct Member: Sendable {
+        public let name: JSONString
+        public let value: JSONValue
+
+        public init(name: JSONString, value: JSONValue) {
+            self.name = name
+            self.value = value
+        }
+    }
 
     /// The value of an object's member; of duplicates the last, as in `JSON.parse`.
     public subscript(member name: JSONString) -> JSONValue? {

@@ -47,7 +47,8 @@ public struct ReplayIndex: Sendable {
     /// An index of an empty stream.
     public init() {}
 
-    /// Adds the events that follow in the stream. Cursors stay where they are.
+    /// Adds the events that follow in the stream. Cursors stay where they are, so that these events are replayed: for who
+    /// follows an execution. Who runs one goes on from ``match(_:in:rule:)`` to the next and leaves its own events out.
     public mutating func extend(with events: some Sequence<DurableEvent>) {
         for event in events {
             eventCount += 1

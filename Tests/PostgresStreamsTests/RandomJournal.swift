@@ -23,9 +23,14 @@ struct RandomJournal {
     }
 
     /// Appends so many events, and returns them.
+    ///
+    /// - Parameter ours: only of coroutines that one process runs, or only of those that another does; nil: of any.
     @discardableResult
-    mutating func grow(by count: Int) throws -> [DurableEvent] {
+    mutating func grow(by count: Int, ours: Bool? = nil) throws -> [DurableEvent] {
         let first = events.count
+        func isWanted(_ id: CoroutineID) -> Bool { ours.map { Self.isOurs(id) == $0 } ?? true }
+        var ids = self.ids.filter(isWanted)
+        guard !ids.isEmpty else { return [] }
         // Who is at work: of few coroutines at a time most stop long before the journal's end.
         let window = Int.random(in: 1...8, using: &random)
         for number in first..<(first + count) {
@@ -35,8 +40,10 @@ struct RandomJournal {
             let value = try JSONText("{\"n\":\(number)}")
             switch Int.random(in: 0..<24, using: &random) {
             case 0 where id.encoded.split(separator: ".").count < 4:
-                let child = id.child(Int.random(in: 0..<6, using: &random))
+                var child = id.child(Int.random(in: 0..<6, using: &random))
+                if !isWanted(child) { child = id }
                 if !ids.contains(child) { ids.append(child) }
+                if !self.ids.contains(child) { self.ids.append(child) }
                 events.append(.yield(child, Self.effect(0, sha: true), .ok(nil)))
             case 1: events.append(.close(id, .ok(value)))
             case 2: events.append(.close(id, .error(EffectFailure(message: "no \(number)"))))
@@ -47,6 +54,11 @@ struct RandomJournal {
             }
         }
         return Array(events[first...])
+    }
+
+    /// Whether the process runs it whose appends are our own; a coroutine is run by one.
+    private static func isOurs(_ id: CoroutineID) -> Bool {
+        id.encoded.utf8.reduce(0) { $0 &+ Int($1) }.isMultiple(of: 2)
     }
 
     /// One of few, so that what is about to run is often what was recorded.
@@ -66,6 +78,8 @@ struct ReplayModel {
     private var yields: [CoroutineID: [DurableEvent]] = [:]
     private var closes: [CoroutineID: DurableEvent] = [:]
     private var cursors: [CoroutineID: Int] = [:]
+    /// How many yields a coroutine had when its cursor was found to be at their end.
+    private var ends: [CoroutineID: Int] = [:]
 
     enum Outcome: Equatable {
         case replay(EffectResult)
@@ -84,13 +98,26 @@ struct ReplayModel {
         }
     }
 
+    /// What came of effects that ran: the cursor of a coroutine that had come to its end moves past it.
+    mutating func append(_ events: [DurableEvent]) {
+        extend(events)
+        for event in events where event.kind == .yield {
+            let id = event.coroutineID
+            guard let end = ends[id] else { continue }
+            ends[id] = end + 1
+            cursors[id] = max(cursor(of: id), end + 1)
+        }
+    }
+
     func cursor(of id: CoroutineID) -> Int { cursors[id, default: 0] }
 
     mutating func consumeYield(_ id: CoroutineID) { cursors[id, default: 0] += 1 }
 
-    func peekYield(_ id: CoroutineID) throws -> YieldEntry? {
+    mutating func peekYield(_ id: CoroutineID) throws -> YieldEntry? {
         let recorded = yields[id, default: []]
-        return cursor(of: id) < recorded.count ? try recorded[cursor(of: id)].yieldEntry() : nil
+        let isAtEnd = cursor(of: id) >= recorded.count
+        ends[id] = isAtEnd ? recorded.count : nil
+        return isAtEnd ? nil : try recorded[cursor(of: id)].yieldEntry()
     }
 
     func close(of id: CoroutineID) -> DurableEvent? { closes[id] }

@@ -15,8 +15,8 @@ struct ReadAheadTests {
         var isIdle: Bool { ahead.isIdle }
 
         /// What is asked for, as `start+count`.
-        func ask(from position: Int, towards target: Int = .max, end: Int?) -> String {
-            let requests = ahead.requests(from: position, towards: target, end: end)
+        func ask(from position: Int, towards target: Int = .max, end: Int?, most: Int = 3) -> String {
+            let requests = ahead.requests(from: position, towards: target, end: end, most: most)
             for request in requests { asked[request.start] = request }
             return requests.map { "\($0.start)+\($0.count)" }.joined(separator: " ")
         }
@@ -50,6 +50,21 @@ struct ReadAheadTests {
         #expect(ahead.takeIn() == "0")
         #expect(ahead.ask(from: 128, end: 5000) == "128+1000 1128+1000 2128+1000")
         #expect(ahead.ask(from: 128, end: 5000) == "")
+    }
+
+    @Test("pages grow step by step, so that who stops early has not asked for much")
+    func growth() {
+        let ahead = Transcript(mostEvents: 2000)
+        #expect(ahead.ask(from: 0, end: 9000, most: 1) == "0+128")
+        #expect(ahead.ask(from: 0, end: 9000, most: 1) == "")
+        #expect(ahead.come(0))
+        #expect(ahead.takeIn() == "0")
+        #expect(ahead.ask(from: 128, end: 9000, most: 1) == "128+1024")
+        #expect(ahead.ask(from: 128, end: 9000, most: 2) == "1152+1024")
+        #expect(ahead.come(128))
+        #expect(ahead.takeIn() == "128")
+        #expect(ahead.ask(from: 1152, end: 9000, most: 2) == "2176+2000")
+        #expect(ahead.ask(from: 1152, end: 9000, most: 0) == "")
     }
 
     @Test("while the end is not known, one page is asked for at a time")

@@ -82,7 +82,8 @@ struct ReplayComparison {
         switch Int.random(in: 0..<10, using: &random) {
         case 0..<3:
             let entry = try await form.peekYield(id)
-            #expect(entry == (try model.peekYield(id)), "peekYield(\(id)) at \(model.cursor(of: id))")
+            let expected = try model.peekYield(id)
+            #expect(entry == expected, "peekYield(\(id)) at \(model.cursor(of: id))")
         case 3..<5:
             form.consumeYield(id)
             model.consumeYield(id)

@@ -78,14 +78,19 @@ struct ReplayPropertyTests {
             for number in replays.indices {
                 try await replays[number].ask(40, of: journal.ids + unknown, random: &random)
             }
-            let new = try journal.grow(by: Int.random(in: 1...30, using: &random))
-            if round.isMultiple(of: 2) {
-                try await stream.append(contentsOf: new)
+            let isOurs = round.isMultiple(of: 2)
+            let new = try journal.grow(by: Int.random(in: 1...30, using: &random), ours: isOurs)
+            if isOurs {
+                // Some at a time, some one by one.
+                let together = new.prefix(Int.random(in: 0...new.count, using: &random))
+                try await stream.append(contentsOf: Array(together))
+                for event in new.dropFirst(together.count) { try await stream.append(event) }
+                for number in replays.indices { replays[number].model.append(new) }
             } else {
                 try await other.append(contentsOf: new)
                 try await indices[round % 4 == 1 ? 0 : 1].extend()
+                for number in replays.indices { replays[number].model.extend(new) }
             }
-            for number in replays.indices { replays[number].model.extend(new) }
         }
         for number in replays.indices {
             try await replays[number].ask(40, of: journal.ids + unknown, random: &random)

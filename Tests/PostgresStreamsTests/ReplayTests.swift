@@ -38,9 +38,14 @@ struct ReplayTests {
             #expect(try await index.hasClose("root.done"))
             #expect(index.progress.known == 30_004)
             #expect(index.progress.read < 10_000)
-            // What it yields itself afterwards is known at once.
-            try await stream.append(yield(.root, 3))
-            #expect(try await index.peekYield(.root)?.result == .ok(JSONText("3")))
+            // Neither do the effects that run now make it read on.
+            for n in 3..<6 {
+                try await stream.append(yield(.root, n))
+                #expect(try await index.peekYield(.root) == nil)
+            }
+            #expect(index.cursor(of: .root) == 6)
+            #expect(index.progress.known == 30_007)
+            #expect(index.progress.read < 10_000)
         }
     }
 
@@ -152,10 +157,65 @@ struct ReplayTests {
                 let match = try await index.match(effects[n], in: "root.0")
                 #expect(match == .live)
                 try await stream.append(yield("root.0", n))
-                index.consumeYield("root.0")
             }
+            #expect(index.cursor(of: "root.0") == 55)
             try await stream.append(.close("root.0", .ok(nil)))
             await #expect(throws: Divergence.self) { try await index.match(effects[0], in: "root.0") }
+            // The next worker replays them all.
+            let next = stream.replayIndex()
+            for n in Array(stride(from: 0, to: 150, by: 3)) + [0, 1, 2, 3, 4] {
+                let match = try await next.match(effects[n], in: "root.0")
+                #expect(match == .replay(.ok(try JSONText("\(n)"))))
+            }
+        }
+    }
+
+    /// The same effect again and again: taken for an entry, what was just appended would be its result.
+    @Test("an effect that ran is not replayed to the one who ran it, in both forms", arguments: [false, true])
+    func ranOnce(isInTransaction: Bool) async throws {
+        try await withTestJournal { journal in
+            let stream = try await journal.stream("s").claim().stream
+            let effect = try EffectDescription(effectID: "clock.read", input: nil)
+            func event(_ n: Int) throws -> DurableEvent { .yield(.root, effect, .ok(try JSONText("\(n)"))) }
+            for n in 0..<3 { try await stream.append(event(n)) }
+            var inHand = ReplayIndex(try await stream.readAll())
+            let index = stream.replayIndex()
+            let behind = stream.replayIndex()
+            #expect(try await behind.peekYield(.root)?.result == .ok(JSONText("0")))
+            for n in 0..<6 {
+                let expected: Match = n < 3 ? .replay(.ok(try JSONText("\(n)"))) : .live
+                #expect(try inHand.match(effect, in: .root) == expected)
+                let match = try await index.match(effect, in: .root)
+                #expect(match == expected)
+                guard n >= 3 else { continue }
+                if isInTransaction {
+                    try await journal.transaction { _ = try await $0.append(event(n), to: stream) }
+                } else {
+                    try await stream.append(event(n))
+                }
+                #expect(index.cursor(of: .root) == n + 1)
+            }
+            // For a replay that is not so far they are entries like any other.
+            for n in 0..<6 {
+                let match = try await behind.match(effect, in: .root)
+                #expect(match == .replay(.ok(try JSONText("\(n)"))))
+            }
+        }
+    }
+
+    @Test("what a tail delivers of an effect that ran is not replayed to the one who ran it either")
+    func ranAndTailed() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            let index = stream.replayIndex()
+            var tail = stream.tail().makeAsyncIterator()
+            for n in 0..<20 {
+                #expect(try await index.peekYield(.root) == nil)
+                try await stream.append(yield(.root, n))
+                #expect(try await tail.next()?.position == n)
+            }
+            #expect(index.cursor(of: .root) == 20)
+            #expect(try await index.peekYield(.root) == nil)
         }
     }
 

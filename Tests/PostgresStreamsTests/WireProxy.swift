@@ -108,6 +108,16 @@ final class WireProxy: Sendable {
         for connection in state.withLock({ $0.connections }) { connection.end() }
     }
 
+    /// How many requests came over the connections whose statements match: each ends with a Sync.
+    func requestCount(where matches: (_ statements: String) -> Bool = { _ in true }) -> Int {
+        state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.requestCount).reduce(0, +)
+    }
+
+    /// Holds all answers back, from here on, until `release`.
+    func holdAnswers() {
+        for connection in state.withLock({ $0.connections }) { connection.holdAnswers() }
+    }
+
     /// Lets what was held go on.
     func release() {
         for connection in state.withLock({ $0.connections }) { connection.release() }
@@ -170,6 +180,8 @@ private final class WireConnection: Sendable {
         /// All messages of the connection.
         var totals: [WireProxy.Direction: Int] = [:]
         var isSwallowing: Set<WireProxy.Direction> = []
+        /// Whether answers wait.
+        var isHolding = false
         var isOver = false
     }
 
@@ -205,7 +217,14 @@ private final class WireConnection: Sendable {
         release()
     }
 
-    func release() { gate.signal() }
+    func release() {
+        state.withLock { $0.isHolding = false }
+        gate.signal()
+    }
+
+    func holdAnswers() { state.withLock { $0.isHolding = true } }
+
+    var requestCount: Int { state.withLock { $0.syncs } }
 
     func countAnew() {
         state.withLock { state in
@@ -221,6 +240,7 @@ private final class WireConnection: Sendable {
         while let bytes = source.receive() {
             for message in framing.take(bytes) {
                 if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
+                if direction == .toClient, state.withLock({ $0.isHolding }) { gate.wait() }
                 switch fault(at: message, direction) ?? chance(message, direction) {
                 case nil:
                     target.send(message.bytes)

@@ -6,6 +6,10 @@ struct EventMutationTests {
     static let originals = [
         DurableEventTests.yield,
         DurableEventTests.close,
+        #"{"type":"yield","coroutineId":"root","description":{"type":"a","name":"b"},"#
+            + #""result":{"status":"error","error":{"message":"m","name":"E"}}}"#,
+        #"{"type":"yield","coroutineId":"root","description":{"type":"a","name":"b","input":[{"x":"]}"},"\"\\"],"#
+            + #""sha":"00"},"result":{"status":"ok","value":-1.5e3}}"#,
         #" {"type":"yield","coroutineId":"r\u006fot","description":{"type":"a","name":"b\ud800"},"#
             + #""result":{"status":"error","error":{"message":"é😀\n","name":"E"}},"x":[[],{},-1.5e-7,null,false]} "#,
     ]
@@ -69,6 +73,8 @@ struct EventMutationTests {
                 let result = try event.result()
                 let entry = try event.yieldEntry()
                 #expect((entry == nil) == (event.kind == .close))
+                // White space in front makes it an event that is not spelled as usual, which is read another way.
+                #expect(try DurableEvent(utf8: [0x20] + bytes).yieldEntry() == entry)
                 let rebuilt =
                     entry.map { DurableEvent.yield(event.coroutineID, $0.description, $0.result) }
                     ?? .close(event.coroutineID, result)

@@ -1,5 +1,6 @@
 import Testing
-import TisynStreams
+
+@testable import TisynStreams
 
 @Suite("JSON text")
 struct JSONTextTests {
@@ -82,9 +83,12 @@ struct JSONTextTests {
     func values() throws {
         let text = try JSONText(#" {"b":[1.0,-0,1e400,true,false,null],"a":"\ud800x","b":{}} "#)
         let expected = JSONValue.object([
-            ("b", .array([.number("1.0"), .number("-0"), .number("1e400"), .bool(true), .bool(false), .null])),
-            ("a", .string(JSONString(utf16: [0xD800, 0x78]))),
-            ("b", .object([])),
+            .init(
+                name: "b",
+                value: .array([.number("1.0"), .number("-0"), .number("1e400"), .bool(true), .bool(false), .null])
+            ),
+            .init(name: "a", value: .string(JSONString(utf16: [0xD800, 0x78]))),
+            .init(name: "b", value: .object([])),
         ])
         #expect(try text.value() == expected)
         #expect(try text.value()[member: "b"] == .object([]))
@@ -93,6 +97,23 @@ struct JSONTextTests {
         #expect(try JSONText("[1,2]").value() != JSONText("[2,1]").value())
         #expect(try JSONText(#"{"a":1}"#).value() != JSONText(#"{"b":1}"#).value())
         #expect(try JSONText("[1]").value() != JSONText("[1,1]").value())
+    }
+
+    @Test("A tree holds what its text holds, however many values are open at a time", arguments: [1, 15, 16, 17, 100])
+    func wideValue(count: Int) throws {
+        let numbers = (0..<count).map { "\($0)" }
+        let array = "[" + numbers.joined(separator: ",") + "]"
+        let object = "{" + numbers.map { "\"\($0)\":[\($0),{\"x\":\(array)}]" }.joined(separator: ",") + "}"
+        let elements = JSONValue.array(numbers.map(JSONValue.number))
+        #expect(try JSONText(array).value() == elements)
+        let members = numbers.map { number in
+            let inner = JSONValue.object([.init(name: "x", value: elements)])
+            return JSONValue.Member(name: JSONString(number), value: .array([.number(number), inner]))
+        }
+        #expect(try JSONText(object).value() == .object(members))
+        // What was begun is freed where the text turns out to be no JSON.
+        let broken = JSONText(trusting: Array(object.dropLast().utf8))
+        #expect(throws: JSONError.self) { try broken.value() }
     }
 
     @Test("A tree of a thousand levels is built, compared and freed")

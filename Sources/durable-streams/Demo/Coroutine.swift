@@ -38,8 +38,6 @@ struct Coroutine: Sendable {
             try await execution.report(.started(coroutine: id.string, effect: effectID))
             let result = try await OrderEffects.run(effectID, input: effect.input)
             try await record(.yield(id, effect, result))
-            // What was just recorded stands at the cursor, and is not to be replayed.
-            execution.index.consumeYield(id)
             return result
         }
     }
