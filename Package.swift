@@ -54,6 +54,7 @@ let package = Package(
         ),
         .target(name: "StreamConformance", dependencies: ["TisynStreams"]),
         .target(name: "StreamHistory"),
+        .target(name: "StreamFuzz", dependencies: ["TisynStreams"]),
         .target(
             name: "StreamStress",
             dependencies: [
@@ -78,11 +79,12 @@ let package = Package(
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
         .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),
         .testTarget(name: "StreamHistoryTests", dependencies: ["StreamHistory"]),
-        .testTarget(name: "TisynStreamsTests", dependencies: ["TisynStreams", "StreamConformance"]),
+        .testTarget(name: "TisynStreamsTests", dependencies: ["TisynStreams", "StreamConformance", "StreamFuzz"]),
         .testTarget(
             name: "PostgresStreamsTests",
             dependencies: [
-                "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamHistory", "StreamStress",
+                "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamFuzz", "StreamHistory",
+                "StreamStress",
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
@@ -91,3 +93,8 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// libFuzzer brings the program's beginning: built only where there is one, by Scripts/fuzz.
+if Context.environment["DURABLE_STREAMS_FUZZ"] != nil {
+    package.targets.append(.executableTarget(name: "event-fuzzer", dependencies: ["StreamFuzz"], path: "Fuzz"))
+}

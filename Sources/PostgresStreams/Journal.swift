@@ -76,7 +76,7 @@ public final class Journal: Sendable {
         var writing = options
         writing.purpose = "append"
         writing.needsPrimary = true
-        writing.session.overrides = ConnectionDefaults.onlyPrimary(configuration.databaseURL)
+        writing.session.overrides += ConnectionDefaults.onlyPrimary(configuration.databaseURL)
         let announcer = Announcer(writing)
         self.announcer = announcer
         gate = AppendGate(limit: configuration.maximumQueuedBytes, deadline: configuration.appendDeadline)

@@ -50,7 +50,14 @@ final class Link: Sendable {
         /// Somebody asked for a session while the owner was being told: after which pause.
         var wanted: Duration?
         var backOff = BackOff()
+        /// The owner's.
         var timer: ContinuousClock.Instant?
+        /// When the session is given up that is connected, and has not said who it is. Nobody else would: the owner has
+        /// nothing under way on a session that it was not given.
+        var greetingDeadline: ContinuousClock.Instant?
+
+        /// What the session is to ring for.
+        var nextTime: ContinuousClock.Instant? { [timer, greetingDeadline].compactMap(\.self).min() }
     }
 
     private let state = Mutex(State())
@@ -90,7 +97,7 @@ final class Link: Sendable {
         state.withLock { state in
             state.timer = time
             switch state.phase {
-            case .starting(let session), .ready(let session): session.setTimer(at: time)
+            case .starting(let session), .ready(let session): session.setTimer(at: state.nextTime)
             case .idle, .losing, .closed: break
             }
         }
@@ -125,12 +132,36 @@ final class Link: Sendable {
         case .connected(let info): greet(session, info)
         case .notification(let notification): _ = owner(.notification(notification))
         case .notice(let notice): _ = owner(.notice(notice))
-        case .timer: _ = owner(.timer)
+        case .timer: rang(session)
         case .ended(let failure): ended(JournalError(failure))
         }
     }
 
+    private func rang(_ session: Session) {
+        let (isSilent, isOwners): (Bool, Bool) = state.withLock { state in
+            let now = ContinuousClock.now
+            let isSilent = state.greetingDeadline.map { $0 <= now } ?? false
+            if isSilent {
+                state.greetingDeadline = nil
+                state.backOff.lastError = JournalError(
+                    .unreachable,
+                    "\(options.session.target) took the connection and then did not answer"
+                )
+            }
+            let isOwners = state.timer.map { $0 <= now } ?? false
+            if isOwners { state.timer = nil }
+            session.setTimer(at: state.nextTime)
+            return (isSilent, isOwners)
+        }
+        if isSilent { session.close() }
+        if isOwners { _ = owner(.timer) }
+    }
+
     private func greet(_ session: Session, _ info: ConnectionInfo) {
+        state.withLock { state in
+            state.greetingDeadline = .now + options.session.connectTimeout
+            session.setTimer(at: state.nextTime)
+        }
         let conversation = Greeting.Conversation()
         func run(_ statement: Statement, _ take: @escaping @Sendable (QueryResult) -> Void) -> Batch {
             Batch([(statement, Parameters())]) { outcome in
@@ -157,6 +188,7 @@ final class Link: Sendable {
     }
 
     private func greeted(_ session: Session, _ greeting: Result<Greeting, JournalError>) {
+        state.withLock { $0.greetingDeadline = nil }
         switch greeting {
         case .failure(let error):
             state.withLock { $0.backOff.lastError = error }
@@ -191,6 +223,7 @@ final class Link: Sendable {
         let (error, isClosed): (JournalError, Bool) = state.withLock { state in
             let reason = state.backOff.lastError ?? error
             state.backOff.failed()
+            state.greetingDeadline = nil
             if case .closed = state.phase { return (reason, true) }
             state.phase = .losing
             // Ended by `reset`: nothing was closed for good, and nobody must be told so.

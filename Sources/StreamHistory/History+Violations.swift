@@ -11,7 +11,8 @@ extension History {
                 appends: byStream[stream] ?? [],
                 claims: claims.filter { $0.stream == stream && $0.ended != .max },
                 tails: tails.filter { $0.stream == stream },
-                reads: reads.filter { $0.stream == stream && $0.isFinished }
+                reads: reads.filter { $0.stream == stream && $0.isFinished },
+                failover: failover
             )
             found += check.violations()
         }

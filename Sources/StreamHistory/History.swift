@@ -22,6 +22,8 @@ package struct History: Sendable {
         var began: Int
         /// When it was acknowledged.
         var ended = Int.max
+        /// When it returned, in whatever way.
+        var returned = Int.max
         var outcome = Outcome.unknown
     }
 
@@ -38,6 +40,10 @@ package struct History: Sendable {
         var start: Int
         var events: [EventID?] = []
         var isComplete = false
+        /// When it ended, or was given up.
+        var ended = Int.max
+        /// It ended by saying that the end of the log was lost.
+        var wasReplaced = false
         /// It skipped or repeated: what comes after says nothing more.
         var isBroken = false
     }
@@ -55,6 +61,8 @@ package struct History: Sendable {
     var reads: [Read] = []
     /// What each stream held at the end.
     var ends: [Int: [EventID?]] = [:]
+    /// From before the primary was killed until its standby was asked to take over.
+    var failover: ClosedRange<Int>?
     /// Broken on the spot.
     var immediate: [Violation] = []
     private var tick = 0
@@ -64,6 +72,31 @@ package struct History: Sendable {
     private mutating func now() -> Int {
         tick += 1
         return tick
+    }
+
+    // MARK: Failover
+
+    /// The primary is about to be killed, and a standby that may be behind to take over: whatever is acknowledged until
+    /// `endFailover` may be lost, from some position of each stream on. At most one in a history.
+    package mutating func beginFailover() {
+        let begin = now()
+        failover = begin...Int.max
+    }
+
+    /// The standby has been asked to take over, and the primary is no more.
+    package mutating func endFailover() {
+        let end = now()
+        failover = failover.map { $0.lowerBound...end }
+    }
+
+    /// How many events were acknowledged, and are not there at the end.
+    package var lostEventCount: Int {
+        var there: Set<EventID> = []
+        for events in ends.values { there.formUnion(events.compactMap(\.self)) }
+        return appends.reduce(0) { count, append in
+            guard case .acknowledged = append.outcome else { return count }
+            return count + append.ids.count { !there.contains($0) }
+        }
     }
 
     // MARK: Appends
@@ -94,11 +127,13 @@ package struct History: Sendable {
     /// It returned, the first event at `position`.
     package mutating func acknowledge(_ append: Int, at position: Int) {
         appends[append].ended = now()
+        appends[append].returned = appends[append].ended
         appends[append].outcome = .acknowledged(at: position)
     }
 
     /// It failed, and that is what became of it; nil where the error did not say.
     package mutating func fail(_ append: Int, _ outcome: Outcome?) {
+        appends[append].returned = now()
         appends[append].outcome = outcome ?? .unknown
         if outcome == nil {
             let append = appends[append]
@@ -155,7 +190,27 @@ package struct History: Sendable {
     }
 
     /// A tail came to the end of its stream, or said so. One that was given up need not have.
-    package mutating func completeTail(_ tail: Int) { tails[tail].isComplete = true }
+    package mutating func completeTail(_ tail: Int) {
+        tails[tail].isComplete = true
+        endTail(tail)
+    }
+
+    /// A tail was given up.
+    package mutating func endTail(_ tail: Int) { tails[tail].ended = now() }
+
+    /// A tail ended by saying that what it had delivered is no longer there.
+    package mutating func replaceTail(_ tail: Int) {
+        tails[tail].wasReplaced = true
+        endTail(tail)
+        guard failover == nil else { return }
+        immediate.append(
+            Violation(
+                law: .replacedByFailoverOnly,
+                stream: tails[tail].stream,
+                details: "tail \(tail) ended for a lost end of the log, and there was no failover"
+            )
+        )
+    }
 
     /// So many tails were waited for at the end of the run, and did not come to the end of their streams.
     package mutating func giveUpTails(_ count: Int) {

@@ -3,12 +3,14 @@ struct StreamCheck {
     let stream: Int
     /// What it held at the end.
     let end: [EventID?]
-    let appends: [History.Append]
-    let claims: [History.Claim]
+    var appends: [History.Append]
+    var claims: [History.Claim]
     let tails: [History.Tail]
     let reads: [History.Read]
+    /// When a standby took over that may have been behind; nil: never.
+    let failover: ClosedRange<Int>?
     /// Where each event stands, the first time.
-    private let places: [EventID: Int]
+    let places: [EventID: Int]
 
     init(
         stream: Int,
@@ -16,7 +18,8 @@ struct StreamCheck {
         appends: [History.Append],
         claims: [History.Claim],
         tails: [History.Tail],
-        reads: [History.Read]
+        reads: [History.Read],
+        failover: ClosedRange<Int>? = nil
     ) {
         self.stream = stream
         self.end = end
@@ -24,6 +27,7 @@ struct StreamCheck {
         self.claims = claims
         self.tails = tails
         self.reads = reads
+        self.failover = failover
         var places: [EventID: Int] = [:]
         places.reserveCapacity(end.count)
         for (position, event) in end.enumerated() {
@@ -33,11 +37,14 @@ struct StreamCheck {
     }
 
     func violations() -> [Violation] {
-        contents() + appends.flatMap(append) + order() + fences() + risingClaims() + tails.flatMap(tail)
-            + reading()
+        let eras = eras
+        let acknowledged = eras.last?.acknowledgedEnds
+        return contents() + appends.flatMap(append) + losses() + order()
+            + eras.flatMap { $0.fences() + $0.risingClaims() } + tails.flatMap(tail)
+            + reads.flatMap { reading($0, acknowledged: acknowledged) }
     }
 
-    private func violation(_ law: Violation.Law, _ details: String) -> Violation {
+    func violation(_ law: Violation.Law, _ details: String) -> Violation {
         Violation(law: law, stream: stream, details: details)
     }
 
@@ -73,7 +80,7 @@ struct StreamCheck {
         switch append.outcome {
         case .unknown: break
         case .acknowledged(let position):
-            if first != position {
+            if first != position, !(first == nil && mayBeLost(append)) {
                 let there = first.map { "stands at \($0)" } ?? "is not there"
                 found.append(
                     violation(.acknowledgedIsThere, "\(append.first), acknowledged at \(position), \(there)")
@@ -87,7 +94,9 @@ struct StreamCheck {
         case .notWritten:
             if let first { found.append(violation(.notWrittenIsAbsent, "\(append.first) stands at \(first)")) }
         case .written:
-            if first == nil { found.append(violation(.writtenIsThere, "\(append.first) is not there")) }
+            if first == nil, !mayBeLost(append) {
+                found.append(violation(.writtenIsThere, "\(append.first) is not there"))
+            }
         }
         return found
     }
@@ -193,11 +202,14 @@ struct StreamCheck {
     // MARK: Reading
 
     private func tail(_ tail: History.Tail) -> [Violation] {
+        // What it had delivered before is no longer there to compare with.
+        if tail.wasReplaced { return [] }
         var found: [Violation] = []
         for (offset, event) in tail.events.enumerated() {
             let position = tail.start + offset
             let there = position < end.count ? end[position] : nil
             guard position >= end.count || event != there else { continue }
+            if !tail.isComplete, areLost(tail.events[offset...]) { break }
             let held = position < end.count ? Self.text(there) : "nothing"
             found.append(
                 violation(
@@ -218,24 +230,25 @@ struct StreamCheck {
         return found
     }
 
-    private func reading() -> [Violation] {
-        let acknowledged = acknowledgedEnds
-        return reads.flatMap { read -> [Violation] in
-            var found: [Violation] = []
-            if !end.starts(with: read.events) {
-                let position = zip(read.events, end).prefix { $0 == $1 }.map { _ in 0 }.count
+    private func reading(_ read: History.Read, acknowledged: HighWaterMark?) -> [Violation] {
+        var found: [Violation] = []
+        if !end.starts(with: read.events) {
+            let position = zip(read.events, end).prefix { $0 == $1 }.map { _ in 0 }.count
+            if !areLost(read.events[position...]) {
                 found.append(violation(.readIsPrefix, "a read differs from the stream from position \(position) on"))
             }
-            if let due = acknowledged.before(read.began), due > read.events.count {
-                found.append(
-                    violation(
-                        .readIsPrefix,
-                        "a read found \(read.events.count) events, when \(due) had been acknowledged"
-                    )
-                )
-            }
-            return found
         }
+        // By which server one was answered that began before the failover is not known.
+        let isOfLastEra = failover.map { read.began > $0.upperBound } ?? true
+        if isOfLastEra, let due = acknowledged?.before(read.began), due > read.events.count {
+            found.append(
+                violation(
+                    .readIsPrefix,
+                    "a read found \(read.events.count) events, when \(due) had been acknowledged"
+                )
+            )
+        }
+        return found
     }
 }
 

@@ -13,6 +13,7 @@ package struct Violation: Hashable, Sendable, CustomStringConvertible {
         case fenced = "after a claim no older writer writes, nor is acknowledged"
         case claimsRise = "a later claim has a higher epoch, and every event acknowledged before it below its position"
         case tailEqualsStream = "a tail delivers its stream's events, each once and in order, to the end"
+        case replacedByFailoverOnly = "a tail says that the log lost its end only where there was a failover"
         case readIsPrefix = "a read is the stream's beginning, and has all that was acknowledged before it"
         case outcomeIsSaid = "an append that fails says what became of its events"
     }

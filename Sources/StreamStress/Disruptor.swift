@@ -2,10 +2,17 @@
 package struct Disruptor: Sendable {
     package struct Kind: Sendable {
         package var name: String
+        /// It ends the server, and lets a standby take over that may be behind. Done once in a run.
+        package var isFailover: Bool
         package var action: @Sendable (inout SeededGenerator) async throws -> Void
 
-        package init(_ name: String, _ action: @escaping @Sendable (inout SeededGenerator) async throws -> Void) {
+        package init(
+            _ name: String,
+            isFailover: Bool = false,
+            _ action: @escaping @Sendable (inout SeededGenerator) async throws -> Void
+        ) {
             self.name = name
+            self.isFailover = isFailover
             self.action = action
         }
     }

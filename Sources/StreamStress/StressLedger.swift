@@ -13,6 +13,7 @@ final class StressLedger: Sendable {
         var history = History()
         var counts: [String: Int] = [:]
         var disruptions: [String: Int] = [:]
+        var longest: [String: Duration] = [:]
         var trace: [String] = []
         var latencies = Histogram()
         var unsettled: [Unsettled] = []
@@ -76,6 +77,16 @@ final class StressLedger: Sendable {
             state.disruptions[name, default: 0] += 1
             trace(name, &state)
         }
+    }
+
+    /// Runs `body` and remembers how long it took, where it was the longest of its name.
+    func timing<R>(_ name: String, _ body: () async throws -> R) async rethrows -> R {
+        let start = ContinuousClock.now
+        defer {
+            let time = ContinuousClock.now - start
+            state.withLock { $0.longest[name] = max($0.longest[name] ?? .zero, time) }
+        }
+        return try await body()
     }
 
     func note(_ text: String) { state.withLock { trace(text, &$0) } }

@@ -11,6 +11,9 @@ package struct StressPlan: Sendable {
     /// How long to wait at the end for the server to be well again, and for the tails to arrive.
     package var settling = Duration.seconds(120)
 
+    /// The disruptor's failover is to a standby that may be behind: acknowledged events at the ends of streams may be lost.
+    package var mayLoseEnds = false
+
     package init() {}
 
     /// The streams that several writers take from each other by claims: every fourth.

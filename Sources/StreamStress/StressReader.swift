@@ -38,11 +38,20 @@ struct StressReader {
                     left -= 1
                     if left == 0 { break }
                 }
+                ledger.record { $0.endTail(tail) }
                 ledger.count("tails given up and resumed")
+                // What it had may be lost while nobody tails; who resumes by a bare position cannot be told.
+                if plan.mayLoseEnds { position = 0 }
             } catch let error as JournalError where error.code != .cancelled {
                 ledger.count("tails failed, \(error.code)")
                 ledger.note("tail \(number) failed at \(position): \(error.message)")
-                guard error.code != .closed, error.code != .logReplaced else { return }
+                if error.code == .logReplaced {
+                    ledger.record { $0.replaceTail(tail) }
+                    position = 0
+                } else {
+                    ledger.record { $0.endTail(tail) }
+                }
+                guard error.code != .closed else { return }
                 try await Task.sleep(for: .milliseconds(100))
             }
         }

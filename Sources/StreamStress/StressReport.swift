@@ -7,6 +7,8 @@ package struct StressReport: Sendable {
     package var duration: Duration
     package var counts: [String: Int]
     package var disruptions: [String: Int]
+    /// The longest that each kind of disruption took, and each part of the settling at the end.
+    package var longest: [String: Duration]
     package var latencies: Histogram
     /// The longest time in which no append was acknowledged.
     package var longestSilence: Duration

@@ -68,8 +68,10 @@ package struct StressRun: Sendable {
                 if let disruptor { writers.addTask { try await disrupt(disruptor, until: end, ledger) } }
                 try await writers.waitForAll()
             }
-            for journal in writing { await journal.flush() }
-            try await settle(ledger)
+            await ledger.timing("settling: flush") {
+                for journal in writing { await journal.flush() }
+            }
+            try await ledger.timing("settling: outcomes and ends") { try await settle(ledger) }
             // Tails that do not arrive are what the check finds.
             let settling = plan.settling
             tails.addTask {
@@ -77,13 +79,15 @@ package struct StressRun: Sendable {
                 throw TimeIsUp()
             }
             var left = plan.tails
-            do {
-                while left > 0 {
-                    try await tails.next()
-                    left -= 1
+            try await ledger.timing("settling: tails") {
+                do {
+                    while left > 0 {
+                        try await tails.next()
+                        left -= 1
+                    }
+                } catch is TimeIsUp {
+                    ledger.record { [left] in $0.giveUpTails(left) }
                 }
-            } catch is TimeIsUp {
-                ledger.record { [left] in $0.giveUpTails(left) }
             }
             tails.cancelAll()
             while case .some = await tails.nextResult() {}
@@ -99,21 +103,25 @@ package struct StressRun: Sendable {
         _ ledger: StressLedger
     ) async throws {
         var random = SeededGenerator(seed: plan.seed, part: 3_000_000)
-        while !disruptor.kinds.isEmpty {
+        var kinds = disruptor.kinds
+        while !kinds.isEmpty {
             let pause = Duration.seconds(Double.random(in: disruptor.pause, using: &random))
             guard ContinuousClock.now + pause < end else { break }
             try await Task.sleep(for: pause)
-            let kind = disruptor.kinds[Int.random(in: disruptor.kinds.indices, using: &random)]
+            let kind = kinds[Int.random(in: kinds.indices, using: &random)]
+            if kind.isFailover { kinds.removeAll { $0.isFailover } }
             ledger.disrupted(kind.name)
+            if kind.isFailover { ledger.record { $0.beginFailover() } }
+            defer { if kind.isFailover { ledger.record { $0.endFailover() } } }
             do {
-                try await kind.action(&random)
+                try await ledger.timing(kind.name) { try await kind.action(&random) }
             } catch is CancellationError {
                 break
             } catch {
                 ledger.note("\(kind.name) failed: \(error)")
             }
         }
-        try await disruptor.calm()
+        try await ledger.timing("settling: calm") { try await disruptor.calm() }
         ledger.note("calm")
     }
 
@@ -178,6 +186,9 @@ package struct StressRun: Sendable {
             }
             return journal.server.description
         }
+        if plan.mayLoseEnds {
+            ledger.count("events acknowledged and lost with the primary", ledger.record { $0.lostEventCount })
+        }
         let state = ledger.all
         return StressReport(
             server: server,
@@ -185,6 +196,7 @@ package struct StressRun: Sendable {
             duration: .now - ledger.startedAt,
             counts: state.counts,
             disruptions: state.disruptions,
+            longest: state.longest,
             latencies: state.latencies,
             longestSilence: state.longestSilence,
             violations: state.history.violations(),

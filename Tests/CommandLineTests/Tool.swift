@@ -21,6 +21,9 @@ struct Tool: Sendable {
     /// Goes by the environment, as users would have it; nil: there is none.
     var databaseURL: String?
 
+    /// Besides what it has from us.
+    var environment: [String: String] = [:]
+
     /// Runs it to its end.
     ///
     /// - Parameter input: all of stdin.
@@ -42,6 +45,7 @@ struct Tool: Sendable {
         var environment = Command.cleanEnvironment
         environment["DATABASE_URL"] = databaseURL
         environment["NO_COLOR"] = nil
+        environment.merge(self.environment) { $1 }
         return try ToolProcess(Self.executable(), arguments, environment: environment, hasReader: hasReader)
     }
 

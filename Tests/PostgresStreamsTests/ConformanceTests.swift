@@ -12,7 +12,7 @@ struct ConformanceTests {
 }
 
 /// Streams of one database; each time one is opened, by a journal of its own, as another process would.
-private struct PostgresBackend: BatchAppending, PositionExpecting, Tailing, Claiming {
+struct PostgresBackend: BatchAppending, PositionExpecting, Tailing, Claiming {
     let databaseURL: String
 
     func withStream<R: Sendable>(

@@ -211,7 +211,7 @@ struct DoctorTests {
         ] {
             let name = "patient_\(UInt32.random(in: .min ... .max))"
             let sql = """
-                \\i \(RolesTests.rolesFile.literal)
+                \\i \(Roles.file.literal)
                 do $do$ begin
                 create role NAME login;
                 \(grants)

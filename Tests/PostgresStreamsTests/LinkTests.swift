@@ -44,4 +44,45 @@ struct LinkTests {
             #expect(seen == ["ready", "lost", "ready"])
         }
     }
+
+    /// Nothing is under way on a session that nobody was given, so that no owner's deadline would end it.
+    @Test(
+        "gives up a server that takes the connection and then says nothing, and is ready once one answers",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func silentServer() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            proxy.mute(true)
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let proxied =
+                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable"
+                + "&gssencmode=disable"
+            var options = Link.Options(.quiet(proxied), try SchemaName("durable_streams"))
+            options.session.connectTimeout = .milliseconds(300)
+            let (events, continuation) = AsyncStream.makeStream(of: JournalError?.self)
+            let link = Link(options) { event in
+                switch event {
+                case .ready: continuation.yield(nil)
+                case .lost(let error):
+                    continuation.yield(error)
+                    proxy.mute(false)
+                case .notification, .timer, .notice: break
+                }
+                return true
+            }
+            defer { link.close() }
+            link.start()
+            var losses: [JournalError] = []
+            for await event in events {
+                guard let event else { break }
+                losses.append(event)
+            }
+            #expect(proxy.mutedCount > 0)
+            #expect(losses.first?.code == .unreachable)
+            #expect(losses.first?.message.contains("did not answer") == true, "\(losses)")
+        }
+    }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import PostgresStreams
 import PrivatePostgres
 import Testing
@@ -12,41 +11,10 @@ import TisynStreams
     .enabled(if: TestServer.isPrivate, "roles are created as a superuser")
 )
 struct RolesTests {
-    static let rolesFile = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Migrations/roles.sql").path
-
-    /// A database whose journal a writer and a reader may use, each by a log-in of their own.
-    private func withRoles(_ body: (_ owner: SQLSession, _ writer: String, _ reader: String) async throws -> Void)
-        async throws
-    {
-        let server = try await TestServer.shared.server()
-        try await withTestDatabase { url in
-            try await withSQL(url) { sql in
-                try await sql.run("\\i \(Self.rolesFile.literal)")
-                for role in ["writer", "reader"] {
-                    try await sql.run(
-                        """
-                        do $$ begin
-                            if not exists (select from pg_roles where rolname = 'a_\(role)') then
-                                create role a_\(role) login in role durable_streams_\(role);
-                            end if;
-                        end $$
-                        """
-                    )
-                }
-                let database = try await sql.value("select current_database()")
-                try await body(
-                    sql,
-                    server.databaseURL(database: database, user: "a_writer"),
-                    server.databaseURL(database: database, user: "a_reader")
-                )
-            }
-        }
-    }
-
     @Test("a writer's journal appends, claims, reads, tails and resolves")
     func writer() async throws {
-        try await withRoles { _, writer, _ in
+        try await Roles.with { roles in
+            let writer = roles.writer
             try await withJournal(.quiet(writer)) { journal in
                 let stream = try journal.stream("s")
                 async let tailed = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
@@ -61,7 +29,8 @@ struct RolesTests {
 
     @Test("a reader's journal reads, lists and tails, and every append is refused")
     func reader() async throws {
-        try await withRoles { owner, _, reader in
+        try await Roles.with { roles in
+            let (owner, reader) = (roles.owner, roles.reader)
             let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
             try await owner.run("select * from durable_streams.append('s', array['\(event)']::json[])")
             try await withJournal(.quiet(reader)) { journal in
@@ -94,7 +63,8 @@ struct RolesTests {
         ]
     )
     func tables(_ statement: String) async throws {
-        try await withRoles { owner, writer, reader in
+        try await Roles.with { roles in
+            let (owner, writer, reader) = (roles.owner, roles.writer, roles.reader)
             let event = #"{"type":"close","coroutineId":"root"}"#
             try await owner.run("select * from durable_streams.append('s', array['\(event)']::json[])")
             for role in [writer, reader] {
@@ -115,7 +85,8 @@ struct RolesTests {
 
     @Test("a reader cannot call what writes, and somebody without a role can call nothing")
     func functions() async throws {
-        try await withRoles { owner, _, reader in
+        try await Roles.with { roles in
+            let (owner, reader) = (roles.owner, roles.reader)
             let calls = [
                 "append('s', array['{\"type\":\"close\",\"coroutineId\":\"r\"}']::json[])", "claim('s')",
                 "resolve('s', gen_random_uuid(), 0)", "announce(array['s'])",
@@ -143,7 +114,8 @@ struct RolesTests {
 
     @Test("a writer's temporary tables do not pass for the journal's")
     func temporaryTables() async throws {
-        try await withRoles { owner, writer, _ in
+        try await Roles.with { roles in
+            let (owner, writer) = (roles.owner, roles.writer)
             try await withSQL(writer) { sql in
                 try await sql.run("create temporary table streams (like durable_streams.streams)")
                 try await sql.run("create temporary table events (like durable_streams.events)")

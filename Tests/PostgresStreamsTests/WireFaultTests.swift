@@ -200,4 +200,24 @@ struct WireFaultTests {
             #expect(try await direct.stream("s").readAll().map(\.coroutineID) == ["before", "late"])
         }
     }
+
+    @Test("connections that are logged in and then never answered hold up neither appends nor tails for good")
+    func silentConnections() async throws {
+        try await withProxy(.with { $0.readDeadline = .seconds(1) }) { proxy, journal, direct in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("0", .cancelled))
+            var iterator = stream.tail().makeAsyncIterator()
+            #expect(try await iterator.next()?.position == 0)
+            proxy.mute(true)
+            proxy.endConnections()
+            // What appends, and what reads or listens.
+            async let appended = stream.append(.close("1", .cancelled))
+            try await until { proxy.mutedCount >= 2 }
+            proxy.mute(false)
+            #expect(try await appended == 1)
+            #expect(try await iterator.next()?.position == 1)
+            try await direct.stream("s").append(.close("2", .cancelled))
+            #expect(try await iterator.next()?.position == 2)
+        }
+    }
 }

@@ -41,6 +41,8 @@ final class WireProxy: Sendable {
     private struct State {
         var trap: Trap?
         var isRefusing = false
+        var isMuting = false
+        var mutedCount = 0
         var connections: [WireConnection] = []
         var transcripts: [Direction: String] = [:]
         var springs: AsyncStream<Void>.Continuation?
@@ -103,6 +105,12 @@ final class WireProxy: Sendable {
     /// Ends new connections at once, as a port without a server does, until told otherwise.
     func refuse(_ refuses: Bool) { state.withLock { $0.isRefusing = refuses } }
 
+    /// Lets connections be made and logged in, and then swallows all they say, until told otherwise: those stay mute.
+    func mute(_ mutes: Bool) { state.withLock { $0.isMuting = mutes } }
+
+    /// How many it has muted.
+    var mutedCount: Int { state.withLock { $0.mutedCount } }
+
     /// Ends all there are; new ones can be made.
     func endConnections() {
         for connection in state.withLock({ $0.connections }) { connection.end() }
@@ -143,6 +151,14 @@ final class WireProxy: Sendable {
     var chaos: WireChaos? { state.withLock { $0.chaos } }
 
     // MARK: For connections
+
+    /// Whether the connection whose first statement this is becomes mute.
+    fileprivate func mutes() -> Bool {
+        state.withLock { state in
+            if state.isMuting { state.mutedCount += 1 }
+            return state.isMuting
+        }
+    }
 
     fileprivate func chance(
         _ connection: Int,
@@ -237,8 +253,13 @@ private final class WireConnection: Sendable {
 
     private func pump(_ direction: WireProxy.Direction, from source: LocalSocket, to target: LocalSocket) {
         var framing = MessageFraming(hasStartup: direction == .toServer)
+        var isGreeting = direction == .toServer
         while let bytes = source.receive() {
             for message in framing.take(bytes) {
+                if isGreeting, message.letter == "P" {
+                    isGreeting = false
+                    if proxy()?.mutes() == true { swallow() }
+                }
                 if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
                 if direction == .toClient, state.withLock({ $0.isHolding }) { gate.wait() }
                 switch fault(at: message, direction) ?? chance(message, direction) {

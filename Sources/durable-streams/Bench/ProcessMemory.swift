@@ -15,6 +15,12 @@ enum ProcessMemory {
         #endif
     }
 
+    /// What it occupies now, in bytes; where the system does not say, the most it has.
+    static var current: Int { linuxStatus("VmRSS:") ?? peak }
+
+    /// How many threads it has; 0 where the system does not say.
+    static var threadCount: Int { linuxStatus("Threads:").map { $0 >> 10 } ?? 0 }
+
     /// Starts counting anew, where the system allows it: Linux.
     static func forgetPeak() {
         guard let file = fopen("/proc/self/clear_refs", "w") else { return }

@@ -79,6 +79,7 @@ private struct FaultSummary {
     private var rounds: [String] = []
     private var counts: [String: Int] = [:]
     private var faults: [String: Int] = [:]
+    private var longest: [String: (time: Duration, round: String)] = [:]
     private var violations: [String] = []
     private var seconds = 0.0
 
@@ -86,8 +87,18 @@ private struct FaultSummary {
         rounds.append(round.testDescription)
         counts.merge(report.counts, uniquingKeysWith: +)
         faults.merge(report.disruptions, uniquingKeysWith: +)
+        for (name, time) in report.longest where time > longest[name]?.time ?? .zero {
+            longest[name] = (time, round.testDescription)
+        }
         violations += report.violations.map { "\(round.testDescription): \($0)" }
         seconds += report.duration / .seconds(1)
+    }
+
+    /// The ten longest, so that a run which hangs in one place shows which.
+    private var delays: String {
+        longest.sorted { $0.value.time > $1.value.time }.prefix(10)
+            .map { "  \(($0.value.time / .milliseconds(100)).rounded() / 10) s\t\($0.key) (\($0.value.round))\n" }
+            .joined()
     }
 
     func write(to path: String?) throws {
@@ -99,7 +110,8 @@ private struct FaultSummary {
             \(rounds.count) rounds in \(Int(seconds)) s, from \(rounds.first ?? "") to \(rounds.last ?? "")
             what happened
             \(table(counts))what was done
-            \(table(faults))promises broken: \(violations.count)
+            \(table(faults))what took longest
+            \(delays)promises broken: \(violations.count)
             \(violations.map { "  \($0)\n" }.joined())
             """
         try text.write(toFile: path, atomically: true, encoding: .utf8)
