@@ -68,7 +68,8 @@ struct LinkTests {
                 case .ready: continuation.yield(nil)
                 case .lost(let error):
                     continuation.yield(error)
-                    proxy.mute(false)
+                    // On a slow machine the first attempts may not even be taken in time.
+                    if proxy.mutedCount > 0 { proxy.mute(false) }
                 case .notification, .timer, .notice: break
                 }
                 return true
@@ -81,8 +82,8 @@ struct LinkTests {
                 losses.append(event)
             }
             #expect(proxy.mutedCount > 0)
-            #expect(losses.first?.code == .unreachable)
-            #expect(losses.first?.message.contains("did not answer") == true, "\(losses)")
+            #expect(losses.allSatisfy { $0.code == .unreachable }, "\(losses)")
+            #expect(losses.contains { $0.message.contains("did not answer") }, "\(losses)")
         }
     }
 }
