@@ -13,11 +13,15 @@ begin
 end
 $$;
 
--- What claim() reserved is no event: it replaces it when it claims again, append_batch when the claimer appends.
 create trigger events_are_never_changed
     before update or delete on events
-    for each row when (
-        old.kind <> 'r' or current_setting('durable_streams.appending', true) is distinct from 'on')
+    for each statement when (current_setting('durable_streams.appending', true) is distinct from 'on')
+    execute function refuse_change();
+
+-- What claim() reserved is no event: it is replaced when somebody claims again, and when the claimer appends.
+create trigger only_reservations_are_replaced
+    before update or delete on events
+    for each row when (old.kind <> 'r')
     execute function refuse_change();
 
 create trigger events_are_never_truncated

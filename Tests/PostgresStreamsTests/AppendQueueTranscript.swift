@@ -56,12 +56,11 @@ struct AppendQueueTranscript {
     }
 
     private static func text(_ segment: Segment) -> String {
-        (segment.isChained ? "chained " : "")
-            + segment.runs.map { run in
-                let epoch = run.epoch.map { "#\($0)" } ?? ""
-                let ids = run.appends.map { "\($0.id)" }.joined(separator: " ")
-                return "\(run.stream)@\(run.position)\(run.isExact ? "!" : "")\(epoch): \(ids)"
-            }.joined(separator: " | ")
+        segment.runs.map { run in
+            let epoch = run.epoch.map { "#\($0)" } ?? ""
+            let ids = run.appends.map { "\($0.id)" }.joined(separator: " ")
+            return "\(run.stream)@\(run.position)\(run.isExact ? "!" : "")\(epoch): \(ids)"
+        }.joined(separator: " | ")
     }
 
     @discardableResult

@@ -76,8 +76,15 @@ struct WireFaultTests {
                         #expect(positions == expected.count..<(expected.count + eventCount), "\(name)")
                         expected += events
                     }
+                    // Not every append takes as many messages as that one: a notification may go along, or not.
+                    var more = 0
+                    while !proxy.isSprung {
+                        let events = events("\(direction).\(index) more.\(more)")
+                        expected += events
+                        more += 1
+                        try await stream.append(contentsOf: events)
+                    }
                     for await _ in sprung {}
-                    #expect(proxy.isSprung)
                 }
             }
             let recorded = try await direct.stream("s").readAll()

@@ -7,7 +7,7 @@ extension ServerFacts {
 
     private static let guards = [
         "events_are_never_changed", "events_are_never_truncated", "events_positions_are_dense",
-        "streams_are_never_deleted", "streams_epoch_only_rises",
+        "only_reservations_are_replaced", "streams_are_never_deleted", "streams_epoch_only_rises",
     ]
 
     var roleFinding: Finding? {
