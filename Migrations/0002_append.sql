@@ -206,7 +206,7 @@ insert into events (stream_id, position, recorded_at, token, kind, coroutine_id,
 select new.stream_id, new.position, clock_timestamp(), new.token, new.kind, new.coroutine_id, new.event
 where new.kind <> 'r' and (
     -- A scalar subquery: an index entry a row, at any size of the table.
-    select case when e.position = new.position - 1 then e.token end from events e
+    select case when e.position = new.position - 1 and e.kind <> 'r' then e.token end from events e
     where e.stream_id = new.stream_id and e.position >= new.position - 1
     order by e.position desc limit 1) = new.previous;
 

@@ -18,6 +18,8 @@ final class Announcer: Sendable {
         var waiting: [UInt64] = []
         var isWaiting: Set<UInt64> = []
         var isUnderWay = false
+        /// What waits is to be sent as soon as that one is answered: no append will take it along.
+        var isDue = false
         /// When the append was answered that the one under way is behind.
         var behind: ContinuousClock.Instant?
         var notBefore = ContinuousClock.now
@@ -139,10 +141,15 @@ final class Announcer: Sendable {
 
     // MARK: On a connection of its own
 
-    /// Sends what waits, unless one is under way.
+    /// Sends what waits, now or when the one that is under way has been answered.
     func send() {
         let digests: [UInt64] = state.withLock { state in
-            guard !state.isUnderWay, !state.waiting.isEmpty else { return [] }
+            guard !state.waiting.isEmpty else { return [] }
+            guard !state.isUnderWay else {
+                state.isDue = true
+                return []
+            }
+            state.isDue = false
             return state.depart(state.take(atMost: HintPayload.capacity), at: .now)
         }
         if !digests.isEmpty { send(HintPayload(digests: digests)) }
@@ -174,16 +181,15 @@ final class Announcer: Sendable {
     }
 
     private func sent() {
-        let (isApart, flushers): (Bool, [@Sendable () -> Void]) = state.withLock { state in
+        let (isDue, flushers): (Bool, [@Sendable () -> Void]) = state.withLock { state in
             state.isUnderWay = false
             if let behind = state.behind, behind + Self.slow < .now { state.apartUntil = .now + Self.apart }
             state.behind = nil
-            // Who waits for the end is not kept waiting.
-            guard state.waiting.isEmpty else { return (state.apartUntil > .now || !state.flushers.isEmpty, []) }
+            guard state.waiting.isEmpty else { return (state.isDue || state.apartUntil > .now, []) }
             defer { state.flushers = [] }
             return (false, state.flushers)
         }
-        if isApart { send() }
+        if isDue { send() }
         for flusher in flushers { flusher() }
     }
 

@@ -215,9 +215,8 @@ final class Appender: Sendable {
             isIdle = state.isIdle(line)
         }
         if needsReconnect { return session.close() }
-        if isIdle {
-            if let announcement = announcer.batch() { session.submit([announcement]) }
-        } else if announcer.hasWaiting {
+        if isIdle, let announcement = announcer.batch() { session.submit([announcement]) }
+        if announcer.hasWaiting {
             // It goes with the next segment; should that be long in coming, by itself.
             perform { state in state.announce(by: now + .milliseconds(10), on: line) }
         }

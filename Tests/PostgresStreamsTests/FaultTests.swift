@@ -147,7 +147,7 @@ struct FaultTests {
                 try await stream.append(.close("before", .cancelled))
                 let holder = try await SQLSession(server.databaseURL)
                 try await holder.run("begin")
-                try await holder.run("select pg_advisory_xact_lock(hashtextextended('durable_streams/s', 0))")
+                try await holder.run("lock table durable_streams.events in exclusive mode")
                 async let late = thrown { try await stream.append(.close("late", .cancelled)) }
                 let observer = try await SQLSession(server.databaseURL)
                 try await until {

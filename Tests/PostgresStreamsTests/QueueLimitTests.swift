@@ -31,7 +31,12 @@ struct QueueLimitTests {
         _ change: ConfigurationChange,
         _ body: (_ journal: Journal, _ holder: SQLSession) async throws -> Void
     ) async throws {
-        try await withTestJournal(change) { journal in
+        let patient = ConfigurationChange.with { configuration in
+            change.apply(&configuration)
+            // However long the test takes to look.
+            configuration.appendDeadline = .seconds(400)
+        }
+        try await withTestJournal(patient) { journal in
             try await withSQL(journal.configuration.databaseURL) { holder in
                 try await holder.run("begin")
                 try await holder.run("lock table durable_streams.events in exclusive mode")

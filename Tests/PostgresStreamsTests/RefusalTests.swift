@@ -108,7 +108,8 @@ struct RefusalTests {
                     let amounts = try await sql.integer("select count(*) from account")
                     #expect(amounts == 0)
                     #expect(try await stream.readAll().isEmpty)
-                    // Neither its own appends nor the next transaction mind.
+                    // Neither its own appends nor the next transaction, which has time, mind.
+                    try await sql.run("alter database \"\(database)\" reset idle_in_transaction_session_timeout")
                     try await stream.append(.close("1", .cancelled))
                     let position = try await journal.transaction { tx in
                         try await tx.append(.close("2", .cancelled), to: stream)

@@ -86,7 +86,7 @@ struct SchemaGuardTests {
             try await sql.run("select * from claim('s')")
             #expect(try await sql.refusal(statement) == "55000")
             #expect(try await sql.run("select name, epoch from streams") == [["s", "1"]])
-            let positions = "select string_agg(position::text || kind, ',' order by position) from events"
+            let positions = "select string_agg(position::text || kind::text, ',' order by position) from events"
             #expect(try await sql.value(positions) == "0c,1c,2c,3r")
         }
     }
@@ -97,7 +97,7 @@ struct SchemaGuardTests {
             try await append(sql, "s")
             try await sql.run("select * from claim('s')")
             #expect(try await sql.refusal(insert("s", position: 1)) == "23503")
-            #expect(try await sql.value("select string_agg(kind, '') from events") == "cr")
+            #expect(try await sql.value("select string_agg(kind::text, '') from events") == "cr")
         }
     }
 
@@ -112,7 +112,7 @@ struct SchemaGuardTests {
             ("select * from append('s', array[]::json[])", "22023"),
             ("select * from append('s', null)", "22023"),
             ("select * from append('s', array[null]::json[])", "23502"),
-            ("select * from append('s', array['{}']::json[])", "23502"),
+            ("select * from append('s', array['\(Self.event)']::json[])", "23502"),
             ("select * from append('s', array['{\"type\":\"other\",\"coroutineId\":\"r\"}']::json[])", "23502"),
             ("select * from append('s', array['not json']::json[])", "22P02"),
         ]
@@ -232,7 +232,7 @@ struct SchemaGuardTests {
             let newest = try await sql.value("select token from events order by position desc limit 1")
             try await sql.run("select * from claim('s')")
             #expect(try await insert(3, behind: newest) == 3)
-            try await sql.run("select * from append('s', array['{}']::json[], null, 1)")
+            try await sql.run("select * from append('s', array['\(Self.event)']::json[], null, 1)")
             #expect(try await insert(4, behind: newest) == 4)
             try await expectDense(sql)
         }
@@ -250,8 +250,10 @@ struct SchemaGuardTests {
             {
                 #expect(try await sql.refusal(statement) == "55000", "\(statement)")
             }
-            #expect(try await sql.value("select outcome from append('s', array['{}']::json[])") == "fenced")
-            #expect(try await sql.value("select position from append('s', array['{}']::json[], null, 3)") == "1")
+            #expect(try await sql.value("select outcome from append('s', array['\(Self.event)']::json[])") == "fenced")
+            #expect(
+                try await sql.value("select position from append('s', array['\(Self.event)']::json[], null, 3)") == "1"
+            )
             #expect(try await sql.value("select count(*) from events where kind = 'r'") == "0")
             #expect(try await sql.value("select position from claim('s')") == "2")
             #expect(try await sql.value("select count(*) from read('s')") == "2")

@@ -145,7 +145,8 @@ struct WriterRoleTests {
     private func expectUntouched(_ owner: SQLSession, _ call: String) async throws {
         let broken = try await owner.run(
             """
-            select s.name from durable_streams.streams s left join durable_streams.events e on e.stream_id = s.id
+            select s.name from durable_streams.streams s left join durable_streams.events e
+                on e.stream_id = s.id and e.kind <> 'r'
             group by s.name, s.epoch
             having count(e.position) <> coalesce(max(e.position) + 1, 0) or min(e.position) < 0
                 or s.name = 'claimed' and (count(e.position) <> 2 or s.epoch <> 2)
