@@ -32,9 +32,9 @@ struct QueueLimitTests {
         _ body: (_ journal: Journal, _ holder: SQLSession) async throws -> Void
     ) async throws {
         let patient = ConfigurationChange.with { configuration in
-            change.apply(&configuration)
             // However long the test takes to look.
             configuration.appendDeadline = .seconds(400)
+            change.apply(&configuration)
         }
         try await withTestJournal(patient) { journal in
             try await withSQL(journal.configuration.databaseURL) { holder in
