@@ -10,8 +10,7 @@ extension Segment {
             ? (statements.appendChained, chainedParameters()) : (statements.appendAllChained, allChainedParameters())
     }
 
-    /// What the server says it did, for each run; nil when not all of a chained segment was written, or when it is no answer
-    /// to this segment.
+    /// What the server says it did, for each run.
     func answers(_ result: QueryResult) -> Answers {
         isChained ? chainedAnswers(result) : batchAnswers(result).map(Answers.answers) ?? .unreadable
     }
@@ -20,6 +19,7 @@ extension Segment {
         case answers([Answer])
         /// So many of a chained segment's runs were written, fewer than it has.
         case partial(Int)
+        /// It is no answer to this segment.
         case unreadable
     }
 

@@ -11,7 +11,12 @@ struct CancellationTests {
         _ body: (_ journal: Journal, _ stream: PostgresStream, _ holder: SQLSession, _ observer: SQLSession)
             async throws -> Void
     ) async throws {
-        try await withTestJournal(.with { $0.writerConnections = 1 }) { journal in
+        let change = ConfigurationChange.with { configuration in
+            configuration.writerConnections = 1
+            // However long the test takes.
+            configuration.appendDeadline = .seconds(280)
+        }
+        try await withTestJournal(change) { journal in
             let url = journal.configuration.databaseURL
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))

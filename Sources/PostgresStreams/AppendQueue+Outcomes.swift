@@ -1,0 +1,222 @@
+import LibPQ
+
+/// What became of what was sent, and what follows for the callers and for what is still to be sent.
+extension AppendQueue {
+    /// Takes the segment off the wire, if it is there and was not given up meanwhile.
+    private mutating func takeOffTheWire(_ id: Int) -> Sent? {
+        guard let index = onTheWire.firstIndex(where: { $0.segment.id == id }) else { return nil }
+        return onTheWire.remove(at: index)
+    }
+
+    /// The stream is free again. `again`: what is to be tried anew, before what came later.
+    private mutating func release(_ stream: StreamName, again: [Append] = [], first: Bool = false) {
+        let lane = lane(of: stream)
+        lanes[lane].isBusy = false
+        lanes[lane].waiting.prepend(contentsOf: again)
+        waitingCount += again.count
+        guard !lanes[lane].waiting.isEmpty else { return }
+        if first { ready.prepend(lane) } else { ready.append(lane) }
+    }
+
+    /// The server committed, and answered each run of the segment.
+    mutating func answered(_ id: Int, _ answers: [Segment.Answer]) -> [Resolution] {
+        guard let sent = takeOffTheWire(id) else { return [] }
+        let segment = sent.segment
+        var resolutions: [Resolution] = []
+        resolutions.reserveCapacity(segment.appendCount)
+        for (run, answer) in zip(segment.runs, answers) {
+            var again: [Append] = []
+            switch answer.outcome {
+            case .written: written(run, answer, into: &resolutions)
+            case .behind:
+                collided(run)
+                remember(run.stream, next: answer.position ?? 0)
+                again = run.appends
+            case .conflict:
+                let actual = answer.position ?? 0
+                again = conflict(run, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
+            case .fenced:
+                let error = JournalError.fenced(run, answer)
+                resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
+            }
+            release(run.stream, again: again)
+        }
+        return resolutions
+    }
+
+    private mutating func written(
+        _ run: Segment.Run,
+        _ answer: Segment.Answer,
+        into resolutions: inout [Resolution]
+    ) {
+        var next = answer.position ?? run.position
+        if next != run.position { collided(run) }
+        for append in run.appends {
+            resolutions.append(Resolution(id: append.id, result: .success(next)))
+            next += append.events.count
+        }
+        remember(run.stream, next: next, End(streamID: answer.streamID, token: run.token, epoch: run.epoch))
+    }
+
+    /// The stream did not end where we had left it.
+    private mutating func collided(_ run: Segment.Run) {
+        let lane = lane(of: run.stream)
+        if lanes[lane].end != nil { lanes[lane].unchained = Self.unchainedAfterCollision }
+    }
+
+    /// Returns what the server has yet to answer: those behind the first had their own expectation.
+    private mutating func conflict(
+        _ run: Segment.Run,
+        actual: Int,
+        isRepeated: Bool,
+        into resolutions: inout [Resolution]
+    ) -> [Append] {
+        collided(run)
+        remember(run.stream, next: actual)
+        let error = run.isExact ? JournalError.conflict(run, actual: actual) : .logReplaced(run, actual: actual)
+        if isRepeated, actual < run.position {
+            // The sending that was lost may still come to work, when the stream has grown to its position.
+            resolutions += unknown(run, because: error)
+            return []
+        }
+        let failed = run.isExact ? run.appends.prefix(1) : run.appends[...]
+        resolutions += failed.map { Resolution(id: $0.id, result: .failure(error)) }
+        return Array(run.appends.dropFirst(failed.count))
+    }
+
+    private mutating func remember(_ stream: StreamName, next: Int, _ end: End? = nil) {
+        let lane = lane(of: stream)
+        lanes[lane].nextPosition = next
+        lanes[lane].end = end
+    }
+
+    /// Of a chained segment so many runs were written, not all: the others' streams did not end as we knew them. Which, and
+    /// why, the server says when it goes by `append_batch`.
+    mutating func partlyWritten(_ id: Int, _ count: Int) {
+        guard var sent = takeOffTheWire(id) else { return }
+        sent.isRepeated = sent.isRepeated || count > 0
+        sendAgain(sent)
+    }
+
+    private mutating func sendAgain(_ sent: Sent) {
+        var sent = sent
+        sent.segment.unchain()
+        unsettled.prepend(sent)
+    }
+
+    /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again or fails.
+    mutating func refused(_ id: Int, _ refusal: ServerMessage) -> [Resolution] {
+        guard let sent = takeOffTheWire(id) else { return [] }
+        let segment = sent.segment
+        if segment.isChained, refusal.sqlState == SQLState.uniqueViolation {
+            // Somebody appended at the same moment.
+            sendAgain(sent)
+            return []
+        }
+        let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
+        if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
+        if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
+            release(append.stream)
+            return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
+        }
+        // Each stream of it holds a lock, and the server's table of locks may be full: one alone needs the least.
+        tryAgain(segment, alone: !passes || refusal.sqlState == SQLState.outOfMemory)
+        return []
+    }
+
+    /// Nothing of it was written: its appends go back to where they were.
+    private mutating func tryAgain(_ segment: Segment, alone: Bool = false) {
+        for run in segment.runs.reversed() {
+            var appends = run.appends
+            if alone { for index in appends.indices { appends[index].goesAlone = true } }
+            release(run.stream, again: appends, first: true)
+        }
+    }
+
+    /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
+    /// could be written twice. Its runs can part, each as it was; a run cannot.
+    private mutating func refusedAgain(_ segment: Segment, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
+        if passes {
+            sendAgain(Sent(segment: segment, isRepeated: true))
+            return []
+        }
+        guard segment.runs.count > 1 else {
+            return abandon(segment, because: JournalError(refusal, outcome: .unknown))
+        }
+        for run in segment.runs.reversed() { sendAgain(Sent(segment: self.segment([run]), isRepeated: true)) }
+        return []
+    }
+
+    /// The connection was lost. What was on the wire is sent again as it was; `sent` false: it never left.
+    mutating func connectionLost(_ id: Int, sent wasSent: Bool) {
+        guard let sent = takeOffTheWire(id) else { return }
+        if wasSent || sent.isRepeated {
+            sendAgain(Sent(segment: sent.segment, isRepeated: true))
+        } else {
+            tryAgain(sent.segment)
+        }
+    }
+
+    // MARK: Giving up
+
+    /// Gives up what is over its deadline: what was never sent is not written, what was sent may be.
+    ///
+    /// With it goes its whole segment, since that can only be sent again as it was. Returns which of those on the wire
+    /// went: their answers may come yet.
+    mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> (
+        resolutions: [Resolution], abandoned: [Segment]
+    ) {
+        func isOver(_ segment: Segment) -> Bool {
+            segment.runs.contains { $0.appends.contains { $0.deadline <= now } }
+        }
+        let abandoned = onTheWire.map(\.segment).filter(isOver)
+        onTheWire.removeAll { isOver($0.segment) }
+        let lost = unsettled.map(\.segment).filter(isOver)
+        unsettled.removeAll { isOver($0.segment) }
+        var resolutions = (abandoned + lost).flatMap { abandon($0, because: reason) }
+        resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
+        return (resolutions, abandoned)
+    }
+
+    /// Gives up everything.
+    mutating func close(because reason: JournalError) -> [Resolution] {
+        let segments = sent
+        onTheWire = []
+        unsettled = []
+        return segments.flatMap { abandon($0, because: reason) } + giveUpWaiting(because: reason) { _ in true }
+    }
+
+    private mutating func giveUpWaiting(
+        because reason: JournalError,
+        where isOver: (Append) -> Bool
+    ) -> [Resolution] {
+        var error = reason
+        error.outcome = .notWritten
+        var given: [Append] = []
+        for lane in lanes.indices where lanes[lane].waiting.contains(where: isOver) {
+            given += lanes[lane].waiting.filter(isOver)
+            lanes[lane].waiting.removeAll(where: isOver)
+        }
+        waitingCount -= given.count
+        ready.removeAll { lanes[$0].waiting.isEmpty }
+        return given.sorted { $0.id < $1.id }.map { Resolution(id: $0.id, result: .failure(error)) }
+    }
+
+    private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
+        segment.runs.flatMap { run in
+            release(run.stream)
+            return unknown(run, because: reason)
+        }
+    }
+
+    private func unknown(_ run: Segment.Run, because reason: JournalError) -> [Resolution] {
+        var offset = 0
+        return run.appends.map { append in
+            var error = reason
+            error.outcome = .unknown
+            error.receipt = run.receipt(offset: offset)
+            offset += append.events.count
+            return Resolution(id: append.id, result: .failure(error))
+        }
+    }
+}
