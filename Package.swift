@@ -96,5 +96,5 @@ let package = Package(
 
 // libFuzzer brings the program's beginning: built only where there is one, by Scripts/fuzz.
 if Context.environment["DURABLE_STREAMS_FUZZ"] != nil {
-    package.targets.append(.executableTarget(name: "event-fuzzer", dependencies: ["StreamFuzz"], path: "Fuzz"))
+    package.targets.append(.executableTarget(name: "event-fuzzer", dependencies: ["StreamFuzz"]))
 }
