@@ -22,7 +22,7 @@ struct AppenderState {
         /// By when the tails are to be told, if no segment takes it along.
         var announceBy: ContinuousClock.Instant?
 
-        var isFree: Bool { session != nil && underWay.count < depth && pausedUntil == nil }
+        var isOpen: Bool { session != nil && pausedUntil == nil }
 
         /// It takes nothing now, and nobody knows for how long.
         func isStuck(at now: ContinuousClock.Instant) -> Bool {
@@ -129,10 +129,10 @@ struct AppenderState {
     /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
     /// the others, and the segment behind this one, find something to do.
     mutating func depart(_ line: Int) {
-        guard lines[line].isFree, let session = lines[line].session else { return }
+        guard isFree(line), let session = lines[line].session else { return }
         let now = ContinuousClock.now
         guard isNeeded(line, at: now) else { return }
-        let places = lines.indices.reduce(0) { $0 + (isNeeded($1, at: now) ? lines[$1].depth : 0) }
+        let places = lines.indices.reduce(0) { $0 + (isNeeded($1, at: now) ? depth(of: $1) : 0) }
         guard let segment = queue.nextSegment(atMost: max(Self.leastShare, queue.count / places + 1)) else { return }
         lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: now))
         effects.departures.append(
@@ -144,6 +144,10 @@ struct AppenderState {
             )
         )
     }
+
+    private func depth(of line: Int) -> Int { gathering.isSlow ? 1 : lines[line].depth }
+
+    private func isFree(_ line: Int) -> Bool { lines[line].isOpen && lines[line].underWay.count < depth(of: line) }
 
     /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
     /// smaller ones; another is for more than a segment can hold, or for when those before it do not answer: they may
@@ -157,9 +161,11 @@ struct AppenderState {
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
         let now = ContinuousClock.now
-        if let line = lines.indices.first(where: { lines[$0].isFree && isNeeded($0, at: now) }) { return depart(line) }
+        if let line = lines.indices.first(where: { isFree($0) && isNeeded($0, at: now) }) { return depart(line) }
         let isConnecting = lines.contains { $0.isStarted && $0.session == nil }
-        guard !isConnecting, let line = lines.firstIndex(where: { !$0.isStarted || $0.isFree }) else { return }
+        guard !isConnecting, let line = lines.indices.first(where: { !lines[$0].isStarted || isFree($0) }) else {
+            return
+        }
         if !lines[line].isStarted, isNeeded(line, at: now) {
             lines[line].isStarted = true
             effects.starting.append(line)
@@ -189,7 +195,7 @@ struct AppenderState {
             gathering.stop(line)
             depart(line)
         }
-        if lines[line].isFree, gathering.answered(effects.told.count, on: line, after: duration, at: now) {
+        if isFree(line), gathering.answered(effects.told.count, on: line, after: duration, at: now) {
             setTimer(of: line)
         } else {
             depart(line)

@@ -23,6 +23,12 @@ struct Gathering {
     private static let leastPatience = 1.0 / 64
     private static let longest: Duration = .milliseconds(5)
 
+    /// Whether what takes the time is a flush, a standby or the network, and not work: a second segment behind the first
+    /// would only halve both.
+    var isSlow: Bool { roundTrip > Self.slow }
+
+    private static let slow = Duration.microseconds(2500)
+
     /// Whether what comes now is waited with.
     var isActive: Bool { !waits.isEmpty }
 

@@ -44,6 +44,6 @@ struct AppenderStateTests {
         state.pause(0)
         #expect(state.takeEffects().timers == [0])
         #expect(state.nextTime(of: 0) == state.lines[0].pausedUntil)
-        #expect(!state.lines[0].isFree)
+        #expect(!state.lines[0].isOpen)
     }
 }

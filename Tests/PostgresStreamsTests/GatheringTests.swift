@@ -31,6 +31,17 @@ struct GatheringTests {
         #expect(!gathering.isActive)
     }
 
+    @Test("segments that take long are slow, those that take little are not, and it is the average that counts")
+    func slow() {
+        var gathering = Gathering()
+        #expect(!gathering.isSlow)
+        _ = gathering.answered(2, on: 0, after: .milliseconds(1), at: time(0))
+        _ = gathering.answered(2, on: 0, after: .milliseconds(5), at: time(5))
+        #expect(!gathering.isSlow)
+        for n in 0..<10 { _ = gathering.answered(2, on: 0, after: .milliseconds(5), at: time(Double(10 + 5 * n))) }
+        #expect(gathering.isSlow)
+    }
+
     @Test("who comes back is counted for the line that has waited longest")
     func twoLines() {
         var gathering = Gathering()
