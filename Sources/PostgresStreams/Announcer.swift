@@ -104,8 +104,9 @@ final class Announcer: Sendable {
         let digests: [UInt64] = state.withLock { state in
             guard state.isReady(at: now) else { return [] }
             var digests = streams.map(\.digest)
-            for digest in digests where !state.waiting.isEmpty && state.isWaiting.remove(digest) != nil {
-                state.waiting.removeAll { $0 == digest }
+            if !state.waiting.isEmpty {
+                state.isWaiting.subtract(digests)
+                state.waiting.removeAll { !state.isWaiting.contains($0) }
             }
             digests += state.take(atMost: max(0, HintPayload.capacity - digests.count))
             return state.depart(digests, at: now)

@@ -147,8 +147,8 @@ extension TailHub {
     }
 
     /// Where many streams move at once, each read brings one or two events of each and costs the server, where their
-    /// writers are at work, about the same as one that brings ten. So such reads get a tenth of its time, and the events come
-    /// some milliseconds later. Nil: what there is, is read at once. So it is for who has fallen behind, and for few.
+    /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of nine times what
+    /// it took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for who has fallen behind, and for few.
     private static func pause(
         after pages: [[EventRow]],
         limit: Int,

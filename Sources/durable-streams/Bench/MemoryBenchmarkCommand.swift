@@ -19,8 +19,9 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
             its own, which it creates and drops.
 
             With --json a line per reading: \
-            {"seconds","memoryBytes","threads","appended","failed","delivered","reconnects"}. The last line compares the second quarter of the readings with the last. Exits 0, or 70 where the last quarter's \
-            average is more than a tenth and 4 MiB above the second's.
+            {"seconds","memoryBytes","threads","appended","failed","delivered","reconnects"}. The last line compares the \
+            second quarter of the readings with the last. Exits 0, or 70 where the last quarter's average is \
+            more than a tenth and 4 MiB above the second's.
             """
     )
 
