@@ -7,8 +7,9 @@ import Synchronization
 ///
 /// In a transaction of its own, since in the append's a NOTIFY would hold a lock of the whole cluster until the commit is
 /// flushed. That transaction goes behind an append's on the same connection, where it wakes nobody and nobody waits for
-/// its answer. Only where it is slow, because others hold that lock, and would keep the next append waiting, it goes over a
-/// connection of its own for a while.
+/// its answer. It goes over a connection of its own where it would keep the next append waiting: where many streams move,
+/// since then the connection that appends is what all wait for, and for a while where it was slow, because others hold that
+/// lock.
 ///
 /// One is under way at a time; what moves meanwhile is in the next. After one of many streams the next waits a little, so
 /// that the cost does not grow with the appends'.
@@ -64,6 +65,8 @@ final class Announcer: Sendable {
     private let logger: Logger
     private let failures = Counter(label: "durable_streams_notify_failures")
 
+    /// Of so many streams a notification is worth a connection's while.
+    private static let many = 8
     /// Behind an append's answer it takes a fraction of a millisecond.
     private static let slow = Duration.milliseconds(5)
     private static let apart = Duration.seconds(10)
@@ -85,21 +88,24 @@ final class Announcer: Sendable {
         send()
     }
 
-    /// The same; it goes with the next batch that an appender asks for, which it soon does.
+    /// The same; few go with the next batch that an appender asks for, which it soon does.
     func note(_ streams: some Sequence<StreamName>) {
-        let isApart = state.withLock { state in
+        let isDue = state.withLock { state in
             for stream in streams { state.wait(for: stream.digest) }
-            return state.apartUntil > .now
+            let now = ContinuousClock.now
+            return state.apartUntil > now
+                || (state.waiting.count >= Self.many && !state.isUnderWay && state.notBefore <= now)
         }
-        if isApart { send() }
+        if isDue { send() }
     }
 
     var hasWaiting: Bool { state.withLock { !$0.waiting.isEmpty } }
 
     // MARK: Behind appends
 
-    /// To be sent right behind an append to these streams; nil where it is not the time for one.
+    /// To be sent right behind an append to these streams; nil where it is not the time for one, or they are many.
     func batch(behindAppendTo streams: some Collection<StreamName>) -> Batch? {
+        guard streams.count < Self.many else { return nil }
         let now = ContinuousClock.now
         let digests: [UInt64] = state.withLock { state in
             guard state.isReady(at: now) else { return [] }

@@ -98,6 +98,8 @@ struct AppenderState {
     // MARK: Sending
 
     mutating func accept(_ entries: [AppendInbox.Entry]) {
+        var accepted: [Append] = []
+        accepted.reserveCapacity(entries.count)
         for entry in entries {
             guard !isClosed else {
                 tell(entry.caller, .failure(.closedUnsent))
@@ -109,18 +111,19 @@ struct AppenderState {
                 continue
             }
             callers[lastID] = entry.caller
-            var append = entry.append
-            append.id = lastID
-            add(append)
+            accepted.append(entry.append)
+            accepted[accepted.count - 1].id = lastID
         }
+        add(accepted)
     }
 
-    /// Takes an append, and sends it on its way unless others are waited for.
-    mutating func add(_ append: Append) {
-        queue.add(append)
-        if deadlineTimer == nil { setDeadlineTimer(at: append.deadline) }
+    /// Takes appends, and sends them on their way, together, unless others are waited for.
+    mutating func add(_ appends: [Append]) {
+        guard let first = appends.first else { return }
+        for append in appends { queue.add(append) }
+        if deadlineTimer == nil { setDeadlineTimer(at: first.deadline) }
         if gathering.isActive {
-            if let line = gathering.added() { depart(line) }
+            for line in gathering.added(appends.count) { depart(line) }
         } else {
             departWherePossible()
         }
@@ -195,7 +198,13 @@ struct AppenderState {
             gathering.stop(line)
             depart(line)
         }
-        if isFree(line), gathering.answered(effects.told.count, on: line, after: duration, at: now) {
+        if isFree(line), gathering.answered(
+                effects.told.count,
+                on: line,
+                after: duration,
+                isLast: lines[line].underWay.isEmpty,
+                at: now
+            ) {
             setTimer(of: line)
         } else {
             depart(line)

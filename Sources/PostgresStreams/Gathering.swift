@@ -2,8 +2,8 @@
 ///
 /// Writers that append again as soon as they are answered come back together. A segment that left at the first of them
 /// would hold one append, and the others wait a whole commit longer; a moment later it holds them all. The moment is a
-/// part of what a commit takes, at most a quarter, and ends as soon as all are back. Where they do not come back it
-/// shrinks to nothing.
+/// part of what a commit takes, at most a quarter, or half where the server has another segment to work on meanwhile, and
+/// ends as soon as all are back. Where they do not come back it shrinks to nothing.
 struct Gathering {
     private struct Wait {
         var line: Int
@@ -36,28 +36,37 @@ struct Gathering {
     func end(of line: Int) -> ContinuousClock.Instant? { waits.first { $0.line == line }?.until }
 
     /// `count` callers of this line are about to be told that they are answered. Whether it waits for them.
+    ///
+    /// - Parameter isLast: nothing else is on the line's wire.
     mutating func answered(
         _ count: Int,
         on line: Int,
         after duration: Duration,
+        isLast: Bool,
         at now: ContinuousClock.Instant
     ) -> Bool {
         roundTrip = roundTrip == .zero ? duration : (roundTrip * 7 + duration) / 8
         stop(line)
         // One alone needs nobody, and sends by itself when it comes back.
         guard count > 1 else { return false }
-        let moment = min(Self.longest, roundTrip / 4) * patience
+        let moment = min(Self.longest, roundTrip / (isLast ? 4 : 2)) * patience
         waits.append(Wait(line: line, until: now + moment, missing: count, expected: count))
         return true
     }
 
-    /// An append came. The line that waited and now need not any more.
-    mutating func added() -> Int? {
-        guard !waits.isEmpty else { return nil }
-        waits[0].missing -= 1
-        guard waits[0].missing <= 0 else { return nil }
-        patience = min(1, patience * 2)
-        return waits.removeFirst().line
+    /// So many appends came. The lines that waited and now need not any more.
+    mutating func added(_ count: Int) -> [Int] {
+        var count = count
+        var lines: [Int] = []
+        while count > 0, !waits.isEmpty {
+            let part = min(count, waits[0].missing)
+            waits[0].missing -= part
+            count -= part
+            guard waits[0].missing == 0 else { break }
+            patience = min(1, patience * 2)
+            lines.append(waits.removeFirst().line)
+        }
+        return lines
     }
 
     /// The line waits no longer: it is gone, or has something else to do.

@@ -21,20 +21,20 @@ struct AppenderStateTests {
     func deadlines() {
         var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 3)
         let deadline = ContinuousClock.now + .seconds(30)
-        state.add(append(1, deadline: deadline))
+        state.add([append(1, deadline: deadline)])
         #expect(state.takeEffects().timers == [0, 1, 2])
         for line in 0..<3 { #expect(state.nextTime(of: line) == deadline) }
         // Not set anew at each append.
-        state.add(append(2, deadline: deadline + .seconds(1)))
+        state.add([append(2, deadline: deadline + .seconds(1))])
         #expect(state.takeEffects().timers == [])
     }
 
     @Test("with no connection the first is made, and another not before that one stands")
     func connecting() {
         var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 2)
-        state.add(append(1, deadline: .now))
+        state.add([append(1, deadline: .now)])
         #expect(state.takeEffects().starting == [0])
-        state.add(append(2, deadline: .now))
+        state.add([append(2, deadline: .now)])
         #expect(state.takeEffects().starting == [])
     }
 
