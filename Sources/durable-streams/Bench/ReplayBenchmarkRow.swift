@@ -17,20 +17,21 @@ struct ReplayBenchmarkRow: Sendable {
     static let header = pad("", 44) + ["ms", "events/s", "cpu µs", "ratio", "MB"].map { pad($0, -11) }.joined() + "\n"
 
     var line: String {
+        func text(_ value: Double?, _ digits: Int) -> String? { value.map { String(format: "%.\(digits)f", $0) } }
         let figures = [
-            milliseconds.map { String(format: "%.2f", $0) }, eventsPerSecond.map { String(format: "%.0f", $0) },
-            cpu.map { String(format: "%.2f", $0) }, ratio.map { String(format: "%.2f", $0) }, memory.map { String(format: "%.1f", Double($0) / 1e6) },
+            text(milliseconds, 2), text(eventsPerSecond, 0), text(cpu, 2), text(ratio, 2),
+            text(memory.map { Double($0) / 1e6 }, 1),
         ]
         return Self.pad(name, 44) + figures.map { Self.pad($0 ?? "", -11) }.joined() + "\n"
     }
 
     var json: String {
-        func optional(_ value: Double?, _ format: String) -> String {
-            value.map { String(format: format, $0) } ?? "null"
+        func text(_ value: Double?, _ digits: Int) -> String {
+            value.map { String(format: "%.\(digits)f", $0) } ?? "null"
         }
         return """
-            {"name":"\(name)","milliseconds":\(optional(milliseconds, "%.3f")),\
-            "eventsPerSecond":\(optional(eventsPerSecond, "%.0f")),"cpu":\(optional(cpu, "%.2f")),"ratio":\(optional(ratio, "%.4f")),"memoryBytes":\(memory.map(String.init) ?? "null")}
+            {"name":"\(name)","milliseconds":\(text(milliseconds, 3)),\
+            "eventsPerSecond":\(text(eventsPerSecond, 0)),"cpu":\(text(cpu, 2)),"ratio":\(text(ratio, 4)),"memoryBytes":\(memory.map(String.init) ?? "null")}
 
             """
     }
