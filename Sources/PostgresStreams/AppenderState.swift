@@ -198,13 +198,15 @@ struct AppenderState {
             gathering.stop(line)
             depart(line)
         }
-        if isFree(line), gathering.answered(
+        if isFree(line),
+            gathering.answered(
                 effects.told.count,
                 on: line,
                 after: duration,
                 isLast: lines[line].underWay.isEmpty,
                 at: now
-            ) {
+            )
+        {
             setTimer(of: line)
         } else {
             depart(line)

@@ -23,7 +23,7 @@ import TisynStreams
 /// does so from a journal of its own.
 public final class StreamReplayIndex: Sendable {
     private struct State {
-        var cursors: [CoroutineID: ReplayCursor] = [:]
+        var cursors = ReplayCursors()
         /// The stream's end was asked for since this replay began.
         var knowsEnd = false
         /// The index tells it of what is appended.
@@ -61,11 +61,11 @@ public final class StreamReplayIndex: Sendable {
 
     /// `consumeYield`: the coroutine's cursor moves one on, past the end too.
     public func consumeYield(_ id: CoroutineID) {
-        state.withLock { $0.cursors[id, default: ReplayCursor()].ordinal += 1 }
+        state.withLock { $0.cursors.consume(id) }
     }
 
     /// `getCursor`: 0 for an unknown coroutine.
-    public func cursor(of id: CoroutineID) -> Int { state.withLock { $0.cursors[id]?.ordinal ?? 0 } }
+    public func cursor(of id: CoroutineID) -> Int { state.withLock { $0.cursors.ordinal(of: id) } }
 
     /// `hasClose`: whether the coroutine closed. Reads nothing of the stream.
     ///
@@ -135,12 +135,12 @@ public final class StreamReplayIndex: Sendable {
             let match = try Matching.match(
                 current,
                 in: id,
-                at: state.cursors[id]?.ordinal ?? 0,
+                at: state.cursors.ordinal(of: id),
                 entry: entry,
                 isClosed: isClosed,
                 rule: rule
             )
-            if case .replay = match { state.cursors[id, default: ReplayCursor()].ordinal += 1 }
+            if case .replay = match { state.cursors.consume(id) }
             return match
         }
     }
@@ -177,7 +177,8 @@ public final class StreamReplayIndex: Sendable {
     private func place(of id: CoroutineID) throws -> StreamIndex.Place? {
         let found: (StreamIndex.Place, [StreamIndex.Request])? = try state.withLock { state in
             guard state.knowsEnd else { return nil }
-            return try index.place(ofYieldAt: &state.cursors[id, default: ReplayCursor()], of: id)
+            let cursor = state.cursors.index(adding: id)
+            return try index.place(ofYieldAt: &state.cursors.values[cursor], of: id)
         }
         guard let (place, requests) = found else { return nil }
         if case .nowhere = place { becomeLive() }
@@ -208,7 +209,8 @@ public final class StreamReplayIndex: Sendable {
                 let (head, end) = try await index.lookUp(id, withClose: false, learningEnd: false)
                 guard let last = head.lastYield, last >= position else {
                     state.withLock { state in
-                        index.foundNothing(at: &state.cursors[id, default: ReplayCursor()], before: end)
+                        let cursor = state.cursors.index(adding: id)
+                        index.foundNothing(at: &state.cursors.values[cursor], before: end)
                     }
                     becomeLive()
                     return nil
@@ -230,7 +232,8 @@ public final class StreamReplayIndex: Sendable {
     func appended(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
         state.withLock { state in
             for (event, position) in zip(events, first...) where event.kind == .yield {
-                state.cursors[event.coroutineID]?.appended(at: position)
+                guard let cursor = state.cursors.find(event.coroutineID) else { continue }
+                state.cursors.values[cursor].appended(at: position)
             }
         }
     }

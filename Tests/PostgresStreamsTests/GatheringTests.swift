@@ -38,7 +38,9 @@ struct GatheringTests {
         _ = gathering.answered(2, on: 0, after: .milliseconds(1), isLast: true, at: time(0))
         _ = gathering.answered(2, on: 0, after: .milliseconds(5), isLast: true, at: time(5))
         #expect(!gathering.isSlow)
-        for n in 0..<10 { _ = gathering.answered(2, on: 0, after: .milliseconds(5), isLast: true, at: time(Double(10 + 5 * n))) }
+        for n in 0..<10 {
+            _ = gathering.answered(2, on: 0, after: .milliseconds(5), isLast: true, at: time(Double(10 + 5 * n)))
+        }
         #expect(gathering.isSlow)
     }
 

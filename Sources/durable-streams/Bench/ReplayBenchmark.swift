@@ -10,12 +10,21 @@ struct ReplayBenchmark {
 
     // MARK: Floors
 
-    func copyFloor() async throws -> ReplayBenchmarkRow {
-        try row("floor: COPY … (FORMAT binary)", await onThread { [query] url in floor_copy(url, query) })
+    func copyFloor() async throws -> BenchmarkFigures {
+        try await figures { [query, url = configuration.databaseURL] in
+            try await events(Floor.run { floor_copy(url, query) })
+        }
     }
 
-    func singleRowFloor() async throws -> ReplayBenchmarkRow {
-        try row("floor: single-row mode", await onThread { [query] url in floor_single_rows(url, query) })
+    func singleRowFloor() async throws -> BenchmarkFigures {
+        try await figures { [query, url = configuration.databaseURL] in
+            try await events(Floor.run { floor_single_rows(url, query) })
+        }
+    }
+
+    private func events(_ reading: floor_reading) throws -> (count: Int, seconds: Double) {
+        try Floor.check(reading.error)
+        return (reading.rows, reading.seconds)
     }
 
     /// The columns that the index reads, in the stream's order.
@@ -27,21 +36,6 @@ struct ReplayBenchmark {
             where e.stream_id = (select s.id from \(schema).streams s where s.name = E'\(name.replacing("\\", with: "\\\\"))') \
             order by e.position
             """
-    }
-
-    /// The floors block for as long as they measure: not on the cooperative pool.
-    private func onThread(_ body: @escaping @Sendable (String) -> floor_reading) async -> floor_reading {
-        let url = configuration.databaseURL
-        return await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: body(url)) }
-        }
-    }
-
-    private func row(_ name: String, _ reading: floor_reading) throws -> ReplayBenchmarkRow {
-        var reading = reading
-        let error = withUnsafeBytes(of: &reading.error) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        guard error.isEmpty else { throw BenchmarkError(description: "\(name): \(error)") }
-        return ReplayBenchmarkRow(name: name, milliseconds: reading.seconds * 1000, events: reading.rows)
     }
 
     // MARK: Single questions
@@ -84,49 +78,70 @@ struct ReplayBenchmark {
 
     // MARK: Whole streams
 
-    func wholeIndex(_ journal: Journal, floor: ReplayBenchmarkRow) async throws -> ReplayBenchmarkRow {
+    /// Floors and ours in turn; the ratios are to COPY.
+    func wholeStream(_ journal: Journal, of ids: [CoroutineID], rounds: Int) async throws -> [ReplayBenchmarkRow] {
+        let turns = [
+            BenchmarkTurn("floor: COPY … (FORMAT binary)") { try await copyFloor() },
+            BenchmarkTurn("floor: single-row mode", against: 0) { try await singleRowFloor() },
+            BenchmarkTurn("whole index, entries not parsed", against: 0) { try await wholeIndex(journal) },
+            BenchmarkTurn("every entry, its result decoded", against: 0) { try await everyEntry(journal, of: ids) },
+        ]
+        return try await BenchmarkTurn.rows(turns, rounds: rounds).map(ReplayBenchmarkRow.init)
+    }
+
+    /// What the whole index takes at most beyond what the process occupied before: in a process that has read nothing.
+    func memory(_ journal: Journal) async throws -> ReplayBenchmarkRow {
         ProcessMemory.forgetPeak()
         let idle = ProcessMemory.peak
-        let index = journal.stream(stream).replayIndex()
-        let time = try await time { try await index.read() }
-        return compared(
-            ReplayBenchmarkRow(
-                name: "whole index, entries not parsed",
-                milliseconds: time,
-                events: index.progress.read,
-                memory: ProcessMemory.peak - idle
-            ),
-            floor
+        let time = try await time { _ = try await wholeIndex(journal) }
+        return ReplayBenchmarkRow(
+            name: "whole index, the first time",
+            milliseconds: time,
+            memory: ProcessMemory.peak - idle
         )
     }
 
-    /// Asks the coroutines in turn, as a replay of them would: each entry is asked for, its result decoded.
-    func everyEntry(_ journal: Journal, of ids: [CoroutineID], floor: ReplayBenchmarkRow) async throws
-        -> ReplayBenchmarkRow
-    {
+    private func wholeIndex(_ journal: Journal) async throws -> BenchmarkFigures {
         let index = journal.stream(stream).replayIndex()
-        let time = try await time {
-            var open = ids
-            while !open.isEmpty {
-                var next: [CoroutineID] = []
-                next.reserveCapacity(open.count)
-                for id in open {
-                    guard let entry = try await index.peekYield(id) else { continue }
-                    if case .ok(let value?) = entry.result { _ = try value.value() }
-                    index.consumeYield(id)
-                    next.append(id)
-                }
-                open = next
-            }
+        return try await figures {
+            let seconds = try await time { try await index.read() } / 1000
+            return (index.progress.read, seconds)
         }
-        let name = "every entry, its result decoded"
-        return compared(ReplayBenchmarkRow(name: name, milliseconds: time, events: index.progress.known), floor)
     }
 
-    private func compared(_ row: ReplayBenchmarkRow, _ floor: ReplayBenchmarkRow) -> ReplayBenchmarkRow {
-        var row = row
-        if let ours = row.eventsPerSecond, let theirs = floor.eventsPerSecond { row.ratio = ours / theirs }
-        return row
+    /// Asks the coroutines in turn, as a replay of them would: each entry is asked for, its result decoded.
+    private func everyEntry(_ journal: Journal, of ids: [CoroutineID]) async throws -> BenchmarkFigures {
+        let index = journal.stream(stream).replayIndex()
+        return try await figures {
+            let seconds = try await time { try await replay(ids, from: index) } / 1000
+            return (index.progress.known, seconds)
+        }
+    }
+
+    private func replay(_ ids: [CoroutineID], from index: StreamReplayIndex) async throws {
+        var open = ids
+        while !open.isEmpty {
+            var next: [CoroutineID] = []
+            next.reserveCapacity(open.count)
+            for id in open {
+                guard let entry = try await index.peekYield(id) else { continue }
+                if case .ok(let value?) = entry.result { _ = try value.value() }
+                index.consumeYield(id)
+                next.append(id)
+            }
+            open = next
+        }
+    }
+
+    private func figures(
+        _ body: () async throws -> (count: Int, seconds: Double)
+    ) async throws -> BenchmarkFigures {
+        let cpu = BenchmarkFigures.processorTime()
+        let (count, seconds) = try await body()
+        return BenchmarkFigures(
+            perSecond: Double(count) / seconds,
+            cpu: (BenchmarkFigures.processorTime() - cpu) / Double(max(1, count))
+        )
     }
 
     // MARK: Time, in milliseconds

@@ -11,7 +11,9 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
         abstract: "Measure replay.",
         discussion: """
             Floors, over bare libpq, of the columns that the index reads: COPY in binary format into nothing, and single-row \
-            mode. Ours: the first answer from a new index, the whole index, every entry parsed; the ratios are to COPY.
+            mode. Ours: the first answer from a new index, the whole index, every entry parsed. What reads the whole stream \
+            is measured in turn with the floors, --rounds times; medians count, and the ratios, to COPY, are those within a \
+            round.
 
               durable-streams bench replay --events 1000000 --coroutines 100
               durable-streams bench replay --stream orders/17
@@ -19,8 +21,9 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
             Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
             its own, which it creates and drops; with --stream it reads that stream and writes nothing.
 
-            With --json a line per row: {"name","milliseconds","events","eventsPerSecond","ratio","memoryBytes"}; the \
-            memory is what the process occupied at most beyond what it did before the row.
+            With --json a line per row: {"name","milliseconds","eventsPerSecond","cpu","ratio","memoryBytes"}; cpu in \
+            microseconds of this process per event; the memory is what the process occupied at most beyond what it did \
+            before the row.
             """
     )
 
@@ -31,6 +34,9 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Over how many coroutines they are spread.", valueName: "n"))
     var coroutines = 100
+
+    @Option(help: ArgumentHelp("How often the stream is read for each row; medians count.", valueName: "n"))
+    var rounds = 5
 
     @Option(
         help: ArgumentHelp("A stream to read instead.", valueName: "name"),
@@ -45,6 +51,7 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
         guard (1...100_000_000).contains(events), (1...1_000_000).contains(coroutines) else {
             throw ValidationError("--events takes 1 to 100,000,000, --coroutines 1 to 1,000,000")
         }
+        guard (1...100).contains(rounds) else { throw ValidationError("--rounds takes 1 to 100") }
     }
 
     func run() async throws {
@@ -83,21 +90,17 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
             // First what must be fast in a process that has just begun.
             try await show(await benchmark.firstYield(journal))
             try await show(await benchmark.roundTrip(journal))
-            let copy = try await show(try await benchmark.copyFloor())
-            try await show(try await benchmark.singleRowFloor())
-            try await show(await benchmark.wholeIndex(journal, floor: copy))
+            try await show(await benchmark.memory(journal))
             let ids = try await journal.stream(benchmark.stream).replayIndex().coroutineIDs()
             guard !ids.isEmpty else { throw ToolError(.usage, "stream \(benchmark.stream) has no events") }
-            try await show(await benchmark.everyEntry(journal, of: ids, floor: copy))
+            for row in try await benchmark.wholeStream(journal, of: ids, rounds: rounds) { try await show(row) }
             try await show(await benchmark.hasClose(journal, of: ids))
             if isOurs { try await show(await benchmark.smallStream(journal)) }
         }
     }
 
-    @discardableResult
-    private func show(_ row: ReplayBenchmarkRow) async throws -> ReplayBenchmarkRow {
+    private func show(_ row: ReplayBenchmarkRow) async throws {
         try await Output.standard.write(Array((json ? row.json : row.line).utf8))
-        return row
     }
 
     // MARK: The stream

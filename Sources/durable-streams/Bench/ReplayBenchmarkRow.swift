@@ -3,34 +3,35 @@ import Foundation
 /// One measured row of `bench replay`.
 struct ReplayBenchmarkRow: Sendable {
     var name: String
-    /// Of what was measured; of several the median.
-    var milliseconds: Double
-    var events: Int?
+    /// Of a single question, the median of several.
+    var milliseconds: Double?
+    /// Of a whole stream.
+    var eventsPerSecond: Double?
+    /// What this process spent on one event, in microseconds of processor time.
+    var cpu: Double?
     /// Events per second ÷ those of COPY.
     var ratio: Double?
     /// How much more memory the process occupied at most than before, in bytes.
     var memory: Int?
 
-    var eventsPerSecond: Double? { events.map { Double($0) / milliseconds * 1000 } }
-
-    static let header = pad("", 52) + ["ms", "events/s", "ratio", "MB"].map { pad($0, -12) }.joined() + "\n"
+    static let header = pad("", 44) + ["ms", "events/s", "cpu µs", "ratio", "MB"].map { pad($0, -11) }.joined() + "\n"
 
     var line: String {
+        func text(_ value: Double?, _ digits: Int) -> String? { value.map { String(format: "%.\(digits)f", $0) } }
         let figures = [
-            String(format: "%.2f", milliseconds), eventsPerSecond.map { String(format: "%.0f", $0) },
-            ratio.map { String(format: "%.2f", $0) }, memory.map { String(format: "%.1f", Double($0) / 1e6) },
+            text(milliseconds, 2), text(eventsPerSecond, 0), text(cpu, 2), text(ratio, 2),
+            text(memory.map { Double($0) / 1e6 }, 1),
         ]
-        return Self.pad(name, 52) + figures.map { Self.pad($0 ?? "", -12) }.joined() + "\n"
+        return Self.pad(name, 44) + figures.map { Self.pad($0 ?? "", -11) }.joined() + "\n"
     }
 
     var json: String {
-        func optional(_ value: Double?, _ format: String) -> String {
-            value.map { String(format: format, $0) } ?? "null"
+        func text(_ value: Double?, _ digits: Int) -> String {
+            value.map { String(format: "%.\(digits)f", $0) } ?? "null"
         }
         return """
-            {"name":"\(name)","milliseconds":\(String(format: "%.3f", milliseconds)),\
-            "events":\(events.map(String.init) ?? "null"),"eventsPerSecond":\(optional(eventsPerSecond, "%.0f")),\
-            "ratio":\(optional(ratio, "%.4f")),"memoryBytes":\(memory.map(String.init) ?? "null")}
+            {"name":"\(name)","milliseconds":\(text(milliseconds, 3)),\
+            "eventsPerSecond":\(text(eventsPerSecond, 0)),"cpu":\(text(cpu, 2)),"ratio":\(text(ratio, 4)),"memoryBytes":\(memory.map(String.init) ?? "null")}
 
             """
     }
@@ -39,5 +40,11 @@ struct ReplayBenchmarkRow: Sendable {
     private static func pad(_ text: String, _ width: Int) -> String {
         let spaces = String(repeating: " ", count: max(0, abs(width) - text.count))
         return width < 0 ? spaces + text : text + spaces
+    }
+}
+
+extension ReplayBenchmarkRow {
+    init(_ row: BenchmarkRow) {
+        self.init(name: row.name, eventsPerSecond: row.figures.perSecond, cpu: row.figures.cpu, ratio: row.ratio)
     }
 }
