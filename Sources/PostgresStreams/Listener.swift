@@ -125,6 +125,28 @@ final class Listener: Sendable {
         }
     }
 
+    /// Asks on the connection that listens, where what is asked must be answered within the read deadline: otherwise it is
+    /// given up, and `completion` told that it was lost.
+    func ask(
+        _ statement: Statement,
+        _ parameters: Parameters = Parameters(),
+        over session: Session,
+        completion: @escaping Batch.Completion
+    ) {
+        let isSooner = state.withLock { state in
+            let before = state.machine.deadline
+            state.machine.asked(until: .now + readDeadline)
+            return state.machine.deadline != before
+        }
+        if isSooner { setTimer() }
+        session.submit([
+            Batch([(statement, parameters)]) { [weak self] outcome in
+                self?.state.withLock { $0.machine.answered() }
+                completion(outcome)
+            }
+        ])
+    }
+
     // MARK: What it does just now
 
     var current: ListeningState { state.withLock { $0.listening } }
@@ -250,21 +272,19 @@ final class Listener: Sendable {
     /// idle. Nothing more can be done about one that it does not.
     private func unlisten(over session: Session) {
         let statement = Statement(name: "unlisten", sql: "unlisten \(quotedChannel)")
-        session.submit([Batch([(statement, Parameters())]) { _ in }])
+        ask(statement, over: session) { _ in }
     }
 
     private func listen(over session: Session) {
         let statement = Statement(name: "listen", sql: "listen \(quotedChannel)")
-        session.submit([
-            Batch([(statement, Parameters())]) { [weak self] outcome in
-                switch outcome {
-                case .success: self?.act { $0.listened(at: .now) }
-                case .failure(.refused(let message)):
-                    self?.act { $0.listenRefused(sqlState: message.sqlState, at: .now) }
-                case .failure(.connectionLost): break
-                }
+        ask(statement, over: session) { [weak self] outcome in
+            switch outcome {
+            case .success: self?.act { $0.listened(at: .now) }
+            case .failure(.refused(let message)):
+                self?.act { $0.listenRefused(sqlState: message.sqlState, at: .now) }
+            case .failure(.connectionLost): break
             }
-        ])
+        }
     }
 
     /// From another connection than the one that is to hear it; one to a primary.

@@ -56,6 +56,8 @@ struct ListenerMachine {
     /// Why it is no use on the connection there is.
     private var obstacle: ListeningState.Reason?
     private var probe: Probe?
+    /// Until when what was asked on the connection itself must be answered, in the order it was asked.
+    private var questions: [Instant] = []
     private var nextProbe: Instant?
     private var nextListen: Instant?
     private var nextLook: Instant?
@@ -141,6 +143,7 @@ struct ListenerMachine {
         hasHeard = false
         obstacle = nil
         probe = nil
+        questions = []
         nextProbe = nil
         nextListen = nil
         let reason = resetReason ?? .connectionLost(message)
@@ -208,6 +211,15 @@ struct ListenerMachine {
         return tick(at: now)
     }
 
+    // MARK: Questions
+
+    /// Something was asked on the connection itself. A connection may carry what the server says and not what we say: all
+    /// probes are heard on it, and what is asked is never answered.
+    mutating func asked(until time: Instant) { questions.append(time) }
+
+    /// The first that was asked is answered.
+    mutating func answered() { if !questions.isEmpty { questions.removeFirst() } }
+
     // MARK: Time
 
     /// When to call `tick` next.
@@ -218,7 +230,7 @@ struct ListenerMachine {
                 ?? (probe.isOverdue ? nil : probe.sentAt + options.probeTimeout)
         }
         let quiet = isQuiet ? nil : options.idleAfter.map { lastActivity + $0 }
-        return [nextLook, nextProbe, nextListen, overdue, quiet].compactMap { $0 }.min()
+        return [nextLook, nextProbe, nextListen, overdue, questions.first, quiet].compactMap { $0 }.min()
     }
 
     mutating func tick(at now: Instant) -> [Action] {
@@ -232,11 +244,10 @@ struct ListenerMachine {
                 shown = .polling(.pooler)
                 actions.append(.unlisten)
             } else {
-                shown = .polling(.heartbeatMissed)
-                resetReason = .heartbeatMissed
-                misses += 1
-                actions.append(.reconnect)
+                actions.append(giveUp(at: now))
             }
+        } else if let time = questions.first, time <= now {
+            actions.append(giveUp(at: now))
         } else if let probe, probe.takenAt == nil, !probe.isOverdue, probe.sentAt + options.probeTimeout <= now {
             // It is the other connection that does not answer; it has its own deadline.
             self.probe?.isOverdue = true
@@ -258,6 +269,16 @@ struct ListenerMachine {
             actions.append(.look)
         }
         return actions
+    }
+
+    /// The connection is not what it seems.
+    private mutating func giveUp(at now: Instant) -> Action {
+        questions = []
+        nextLook = now
+        shown = .polling(.heartbeatMissed)
+        resetReason = .heartbeatMissed
+        misses += 1
+        return .reconnect
     }
 
     /// Goes to sleep, or wakes up.

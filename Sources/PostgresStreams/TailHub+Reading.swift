@@ -61,11 +61,9 @@ extension TailHub {
         let statement = queries.count == 1 ? statements.page : statements.tailPages
         switch route {
         case .listener(let number, let session):
-            session.submit([
-                Batch([(statement, parameters)]) { [weak self] outcome in
-                    self?.answered(queries, limit, since: begin, by: route, self?.result(of: outcome, over: number))
-                }
-            ])
+            listener.ask(statement, parameters, over: session) { [weak self] outcome in
+                self?.answered(queries, limit, since: begin, by: route, self?.result(of: outcome, over: number))
+            }
         case .reader:
             reader.send(statement, parameters, deadline: .now + patience) { [weak self] in
                 self?.answered(queries, limit, since: begin, by: route, $0)
@@ -148,7 +146,8 @@ extension TailHub {
 
     /// Where many streams move at once, each read brings one or two events of each and costs the server, where their
     /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of nine times what
-    /// it took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for who has fallen behind, and for few.
+    /// it took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for
+    /// who has fallen behind, and for few.
     private static func pause(
         after pages: [[EventRow]],
         limit: Int,

@@ -38,6 +38,22 @@ struct ListenerMachineTests {
         #expect(log.machine.shown == .listening)
     }
 
+    @Test(
+        "what is asked on the connection and not answered in time: it polls at once and connects anew, whatever it hears"
+    )
+    func unheard() {
+        var log = ListenerTranscript.listening()
+        log.ask(within: 12)
+        log.ask(within: 13)
+        log.answer()
+        #expect(log.wait() == "10.0: look")
+        #expect(log.wait() == "3.0: reconnect look")
+        #expect(log.machine.shown == .polling(.heartbeatMissed))
+        #expect(log.lost("closed") == "0.0: look")
+        #expect(log.machine.shown == .reconnecting(.heartbeatMissed))
+        #expect(log.wait() == "0.65: look", "nothing is asked on a connection that is gone")
+    }
+
     @Test("deaf again and again, it leaves more and more time before it connects anew")
     func deafForGood() {
         var log = ListenerTranscript.listening()
@@ -240,6 +256,10 @@ private struct ListenerTranscript {
     mutating func taken() { machine.probeTaken(token, at: now) }
 
     mutating func probeFailed(_ state: String?) -> String { text(machine.probeFailed(token, sqlState: state, at: now)) }
+
+    mutating func ask(within seconds: Int) { machine.asked(until: now + .seconds(seconds)) }
+
+    mutating func answer() { machine.answered() }
 
     mutating func tick() -> String { text(machine.tick(at: now)) }
 

@@ -110,7 +110,8 @@ struct ListeningTests {
 
     /// Through a proxy that takes the listener's bytes from some time on, and tells nobody.
     private func withSwallowedListener(
-        _ change: @escaping (inout ListeningOptions) -> Void,
+        _ directions: Set<WireProxy.Direction> = [.toServer, .toClient],
+        _ change: @escaping (inout JournalConfiguration) -> Void,
         _ body: (_ states: inout AsyncStream<ListeningState>.Iterator) async throws -> Void
     ) async throws {
         let server = try await TestServer.shared.server()
@@ -123,14 +124,14 @@ struct ListeningTests {
                 configuration.listenURL =
                     "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(name ?? "")"
                     + "?sslmode=disable&gssencmode=disable"
-                change(&configuration.listening)
+                change(&configuration)
             }
         ) { journal, stream, next in
             await until(journal) { $0 == .listening }
             try await append(0..<1, stream)
             #expect(try await next() == 0)
             var states = journal.listeningStates().makeAsyncIterator()
-            proxy.swallow { $0.contains("listen ") }
+            proxy.swallow(directions) { $0.contains("listen ") }
             try await body(&states)
             try await append(1..<3, stream)
             #expect(try await next() == 1)
@@ -145,16 +146,29 @@ struct ListeningTests {
     )
     func swallowed() async throws {
         try await withSwallowedListener {
-            $0.probeInterval = .milliseconds(100)
-            $0.probeTimeout = .milliseconds(500)
-            $0.checkInterval = .seconds(3600)
-            $0.pollInterval = .milliseconds(20)
+            $0.listening.probeInterval = .milliseconds(100)
+            $0.listening.probeTimeout = .milliseconds(500)
+            $0.listening.checkInterval = .seconds(3600)
+            $0.listening.pollInterval = .milliseconds(20)
         } _: { states in
             while let state = await states.next() {
                 // Only the latest is kept for who is slow: the one before may go unseen.
                 if case .reconnecting = state { break }
                 if state == .polling(.heartbeatMissed) { break }
             }
+        }
+    }
+
+    @Test(
+        "a listener that hears and is not heard is found out when it is asked, and listens again on a new connection",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func unheard() async throws {
+        try await withSwallowedListener([.toServer]) {
+            $0.readDeadline = .seconds(2)
+            $0.listening.probeInterval = .milliseconds(100)
+            $0.listening.checkInterval = .seconds(3600)
+        } _: { _ in
         }
     }
 

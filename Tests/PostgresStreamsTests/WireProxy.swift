@@ -131,10 +131,10 @@ final class WireProxy: Sendable {
         for connection in state.withLock({ $0.connections }) { connection.release() }
     }
 
-    /// From here on nothing goes through on the connections whose statements match, and nobody is told.
-    func swallow(where matches: (_ statements: String) -> Bool) {
+    /// From here on nothing goes through on the connections whose statements match, in these directions, and nobody is told.
+    func swallow(_ directions: Set<Direction> = [.toServer, .toClient], where matches: (_ statements: String) -> Bool) {
         for connection in state.withLock({ $0.connections }) where matches(connection.statements) {
-            connection.swallow()
+            connection.swallow(directions)
         }
     }
 
@@ -249,7 +249,7 @@ private final class WireConnection: Sendable {
         }
     }
 
-    func swallow() { state.withLock { $0.isSwallowing = [.toServer, .toClient] } }
+    func swallow(_ directions: Set<WireProxy.Direction>) { state.withLock { $0.isSwallowing = directions } }
 
     private func pump(_ direction: WireProxy.Direction, from source: LocalSocket, to target: LocalSocket) {
         var framing = MessageFraming(hasStartup: direction == .toServer)
@@ -258,7 +258,7 @@ private final class WireConnection: Sendable {
             for message in framing.take(bytes) {
                 if isGreeting, message.letter == "P" {
                     isGreeting = false
-                    if proxy()?.mutes() == true { swallow() }
+                    if proxy()?.mutes() == true { swallow([.toServer, .toClient]) }
                 }
                 if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
                 if direction == .toClient, state.withLock({ $0.isHolding }) { gate.wait() }
