@@ -12,12 +12,6 @@ final class AppendGate: Sendable {
 
     private typealias Waiter = CheckedContinuation<Result<Int, JournalError>, Never>
 
-    private struct Flusher {
-        var lastID: Int
-        var remaining: Int
-        var done: CheckedContinuation<Void, Never>
-    }
-
     private struct State {
         var queue: AdmissionQueue
         var isClosed = false
@@ -25,7 +19,7 @@ final class AppendGate: Sendable {
         /// Those that came and have neither left nor failed here.
         private var count = 0
         private var lastID = 0
-        private var flushers: [Flusher] = []
+        private var flushers = Flushers()
         /// To be resumed outside the lock.
         private var told: [(Waiter, Result<Int, JournalError>)] = []
         private var flushed: [CheckedContinuation<Void, Never>] = []
@@ -52,16 +46,13 @@ final class AppendGate: Sendable {
 
         mutating func left(_ id: Int) {
             count -= 1
-            guard !flushers.isEmpty else { return }
-            for index in flushers.indices where id <= flushers[index].lastID { flushers[index].remaining -= 1 }
-            flushed += flushers.filter { $0.remaining == 0 }.map(\.done)
-            flushers.removeAll { $0.remaining == 0 }
+            flushed += flushers.through(id)
         }
 
         /// False where there is nobody to wait for.
         mutating func flush(_ done: CheckedContinuation<Void, Never>) -> Bool {
             guard count > 0 else { return false }
-            flushers.append(Flusher(lastID: lastID, remaining: count, done: done))
+            flushers.wait(for: count, upTo: lastID, done)
             return true
         }
 

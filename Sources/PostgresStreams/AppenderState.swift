@@ -41,13 +41,6 @@ struct AppenderState {
     /// Longer than a commit takes, of a standby's too, unless something is in its way.
     fileprivate static let patience = Duration.milliseconds(20)
 
-    /// Waits until what was accepted before it has been answered.
-    struct Flusher {
-        var lastID: Int
-        var remaining: Int
-        var done: CheckedContinuation<Void, Never>
-    }
-
     /// A segment that a connection has been given, to be put on its wire outside the lock.
     struct Departure {
         var line: Int
@@ -75,7 +68,7 @@ struct AppenderState {
     var lines: [Line]
     var isClosed = false
     var lastError: JournalError?
-    var flushers: [Flusher] = []
+    private var flushers = Flushers()
     /// When the first append's deadline is looked at. Not set anew at each append, only when it has rung.
     private(set) var deadlineTimer: ContinuousClock.Instant?
     /// When it is looked whether connections are stuck, and another is needed.
@@ -231,7 +224,7 @@ struct AppenderState {
     mutating func resolve(_ resolutions: [AppendQueue.Resolution]) {
         for resolution in resolutions {
             if let caller = callers.removeValue(forKey: resolution.id) { tell(caller, resolution.result) }
-            if !flushers.isEmpty { count(resolution.id) }
+            count(resolution.id)
         }
     }
 
@@ -241,15 +234,13 @@ struct AppenderState {
         if remaining == 0 {
             effects.flushed.append(done)
         } else {
-            flushers.append(Flusher(lastID: lastID, remaining: remaining, done: done))
+            flushers.wait(for: remaining, upTo: lastID, done)
         }
     }
 
     /// One append less to wait for.
     mutating func count(_ id: Int) {
-        for index in flushers.indices where id <= flushers[index].lastID { flushers[index].remaining -= 1 }
-        effects.flushed += flushers.filter { $0.remaining <= 0 }.map(\.done)
-        flushers.removeAll { $0.remaining <= 0 }
+        effects.flushed += flushers.through(id)
     }
 
     // MARK: Time
