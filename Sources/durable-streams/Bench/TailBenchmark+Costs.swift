@@ -74,10 +74,7 @@ extension TailBenchmark {
                 )
             )
         }
-        let floor = TailBenchmarkRow.median(floors)
-        var our = TailBenchmarkRow.median(ours)
-        our.figures.append(("ratio", our["eventsPerSecond"] / floor["eventsPerSecond"]))
-        return [floor, our]
+        return TailBenchmarkRow.medians(floors, ours, ratiosOf: ["eventsPerSecond"])
     }
 
     private func fill(_ name: String, count: Int) async throws {
