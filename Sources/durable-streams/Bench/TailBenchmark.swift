@@ -24,7 +24,7 @@ struct TailBenchmark: Sendable {
     func paced(_ journal: Journal, tails: Int, rate: Double) async throws -> [TailBenchmarkRow] {
         let prefix = prefix()
         // One for all rounds: what a process does when it has just begun is not measured.
-        let (reader, _) = try await start(journal, prefix: prefix, tails: tails, watchesMemory: false)
+        let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
         defer { reader.kill() }
         let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
         var floors: [TailBenchmarkRow] = []
@@ -117,7 +117,7 @@ struct TailBenchmark: Sendable {
         tails: Int,
         sample: Int = 1,
         polls: Bool = false,
-        watchesMemory: Bool = true
+        watchesMemory: Bool = false
     ) async throws -> (TailBenchmarkReader, memory: (base: Int, ready: Int)) {
         let event = try DurableEvent(AppendBenchmark.eventText)
         try await each(tails) { try await journal.stream("\(prefix)\($0)").append(event) }
@@ -171,7 +171,13 @@ struct TailBenchmark: Sendable {
     func fullSpeed(_ journal: Journal, writers: Int) async throws -> TailBenchmarkRow {
         let sample = 16
         let prefix = prefix()
-        let (reader, memory) = try await start(journal, prefix: prefix, tails: writers, sample: sample)
+        let (reader, memory) = try await start(
+            journal,
+            prefix: prefix,
+            tails: writers,
+            sample: sample,
+            watchesMemory: true
+        )
         defer { reader.kill() }
         let event = try DurableEvent(AppendBenchmark.eventText)
         let streams = try (0..<writers).map { try journal.stream("\(prefix)\($0)") }

@@ -18,7 +18,7 @@ final class TailBenchmarkReader: Sendable {
         tails: Int,
         sample: Int = 1,
         polls: Bool = false,
-        watchesMemory: Bool = true
+        watchesMemory: Bool = false
     ) throws {
         let arguments = [
             "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
