@@ -18,6 +18,7 @@ struct Statements: Sendable {
     let claim: Statement
     let resolve: Statement
     let page: Statement
+    let tailNext: Statement
     let tailPages: Statement
     let tailLook: Statement
     let discover: Statement
@@ -127,6 +128,18 @@ struct Statements: Sendable {
             sql: """
                 select \(EventRow.columns) from \(quoted).events e
                 where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
+                order by e.position
+                """,
+            parameterTypes: [.text, .int8, .int8]
+        )
+
+        // For a tail at the end of its stream: so few that no large one among them has to end the page. That look, and the
+        // second for the stream, take as long as all the rest.
+        tailNext = Statement(
+            name: "tail_next",
+            sql: """
+                select \(EventRow.columns) from \(quoted).events e
+                where e.stream_id = \(stream) and e.position >= $2 and e.position < $2 + $3 and e.kind <> 'r'
                 order by e.position
                 """,
             parameterTypes: [.text, .int8, .int8]

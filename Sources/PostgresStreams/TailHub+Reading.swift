@@ -47,18 +47,21 @@ extension TailHub {
         var parameters = Parameters()
         // One more than a page: whether it comes says whether there is more.
         let limit: Int
+        let statement: Statement
         if queries.count == 1 {
-            limit = (queries[0].isLong ? 4 * pageSize : pageSize) + 1
-            parameters.append(queries[0].stream.text)
-            parameters.append(queries[0].position)
+            let query = queries[0]
+            limit = (query.isSparse ? 1 : query.isLong ? 4 * pageSize : pageSize) + 1
+            statement = query.isSparse ? statements.tailNext : statements.page
+            parameters.append(query.stream.text)
+            parameters.append(query.position)
         } else {
+            statement = statements.tailPages
             limit = min(pageSize, max(8, Self.eventsPerQuery / queries.count)) + 1
             parameters.append(array: queries.lazy.map(\.stream.text))
             parameters.append(array: queries.lazy.map(\.position))
         }
         parameters.append(limit)
         let begin = ContinuousClock.now
-        let statement = queries.count == 1 ? statements.page : statements.tailPages
         switch route {
         case .listener(let number, let session):
             listener.ask(statement, parameters, over: session) { [weak self] outcome in

@@ -18,6 +18,8 @@ struct TailRegistry {
         var isCompared: Bool
         /// It catches up over small events: a larger page costs no more memory than one of large events.
         var isLong = false
+        /// Its events come one by one: no page is to be expected.
+        var isSparse = false
     }
 
     private struct Source {
@@ -32,6 +34,8 @@ struct TailRegistry {
         var mayHaveMore = true
         /// Its last page was full, of small events.
         var isCatchingUp = false
+        /// When last read it had one event, or none, and no more.
+        var isSparse = false
         var place = Place.nowhere
     }
 
@@ -210,7 +214,8 @@ struct TailRegistry {
                     stream: source.stream,
                     position: isCompared ? source.cursor - 1 : source.cursor,
                     isCompared: isCompared,
-                    isLong: source.isCatchingUp
+                    isLong: source.isCatchingUp,
+                    isSparse: source.isSparse && !isCompared
                 )
             )
         }
@@ -256,6 +261,7 @@ struct TailRegistry {
         source.mayHaveMore = source.mayHaveMore || isFull
         source.isCatchingUp =
             isFull && rows.reduce(0) { $0 + $1.event.json.utf8Count } <= rows.count * Self.smallEventByteCount
+        source.isSparse = !isFull && rows.count <= 1
         // Unknown until the next read finds nothing, but a hint would tell: rows that came are rows that were hinted at.
         if let last = rows.last {
             source.cursor = last.position + 1

@@ -82,14 +82,20 @@ struct DoctorTests {
     }
 
     @Test(
-        "through a pooler it says so, does not listen, and finds the rest well",
+        "through a pooler in transaction mode it says so, hears nothing, and finds the rest well",
         .enabled(if: Pooler.program != nil, "there is no pgbouncer in PATH or /usr/sbin")
     )
     func pooler() async throws {
         try await withPooler { pooled, direct in
-            let diagnosis = try await examine(pooled)
-            #expect(diagnosis["pooler"]?.verdict == .warning)
+            let diagnosis = try await examine(pooled, .with { $0.listening.probeTimeout = .milliseconds(300) })
+            #expect(diagnosis["pooler"]?.meaning != nil)
             #expect(diagnosis["listening"]?.verdict == .warning)
+            #expect(diagnosis["listening"]?.advice?.contains("listenURL") == true)
+            // Nor is anything left behind, as what a client listened for stays with the pooler's connection.
+            try await withJournal(.quiet(pooled)) { journal in
+                let channels = try await journal.transaction { try await $0.query("select pg_listening_channels()") }
+                #expect(channels.isEmpty)
+            }
             #expect(diagnosis["schema"]?.verdict == .ok)
             #expect(diagnosis["commit"] != nil)
             try await withSQL(direct) { sql in
@@ -103,8 +109,19 @@ struct DoctorTests {
             }
             try await until { try await examine(pooled)["isolation"]?.verdict == .problem }
             let past = try await examine(pooled, .with { $0.listenURL = direct })
-            #expect(past["pooler"]?.verdict == .ok)
             #expect(past["listening"]?.verdict == .ok, "\(past.findings)")
+        }
+    }
+
+    @Test(
+        "through a pooler in session mode it hears, as tails do",
+        .enabled(if: Pooler.program != nil, "there is no pgbouncer in PATH or /usr/sbin")
+    )
+    func sessionPooler() async throws {
+        try await withPooler(.session) { pooled, _ in
+            let diagnosis = try await examine(pooled, .with { $0.listening.probeTimeout = .seconds(60) })
+            #expect(diagnosis["pooler"]?.meaning != nil)
+            #expect(diagnosis["listening"]?.verdict == .ok, "\(diagnosis.findings)")
         }
     }
 

@@ -23,6 +23,7 @@ struct PlanTests {
 
     private static let statements: [Named] = [
         ("page", { $0.page.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
+        ("tail_next", { $0.tailNext.sql }, "text, bigint, bigint", "'s17', 4, 2"),
         (
             "tail_pages", { $0.tailPages.sql }, "text[], bigint[], bigint",
             "array['s3', 's4', 'nowhere'], array[19, 5, 0], 100"

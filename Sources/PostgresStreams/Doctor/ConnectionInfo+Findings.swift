@@ -37,21 +37,17 @@ extension ConnectionInfo {
         )
     }
 
+    /// Whether notifications come through one, only listening tells; see `HearingTest`.
+    ///
     /// - Parameter runningPID: of the process that ran our statement.
-    func poolerFinding(runningPID: Int?, hasListenURL: Bool) -> Finding {
+    func poolerFinding(runningPID: Int?) -> Finding {
         guard let runningPID, runningPID != backendPID else {
             return .ok("pooler", "none, or one that keeps a connection for each client")
         }
-        let found = "one that runs statements on connections of its own choice"
-        if hasListenURL {
-            return .ok("pooler", found, means: "appends and reads work through it; tails listen past it")
-        }
-        return .warning(
+        return .ok(
             "pooler",
-            found,
-            means: "appends, claims and reads work, without prepared statements; notifications do not come through, "
-                + "so that tails poll",
-            advice: "a way round it for the one connection that listens: listenURL, or tail --listen-url"
+            "one that runs statements on connections of its own choice",
+            means: "appends, claims and reads work through it, without prepared statements"
         )
     }
 }

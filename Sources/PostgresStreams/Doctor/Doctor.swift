@@ -55,8 +55,7 @@ public struct Doctor: Sendable {
         var finder = FactFinder(conversation, schema)
         try await finder.find()
         let facts = finder.facts
-        let hasListenURL = configuration.listenURL != nil
-        let pooler = conversation.info.poolerFinding(runningPID: facts.backendPID, hasListenURL: hasListenURL)
+        let pooler = conversation.info.poolerFinding(runningPID: facts.backendPID)
         findings += [conversation.info.tlsFinding, pooler, facts.serverFinding, facts.primaryFinding]
         findings.append(try await schemaFinding(conversation, facts))
         findings += [facts.roleFinding, facts.guardFinding, facts.connectionsFinding].compactMap(\.self)
@@ -178,25 +177,21 @@ public struct Doctor: Sendable {
             options: options(configuration.listenURL ?? configuration.databaseURL),
             schema: schema,
             speaker: conversation,
-            timeout: configuration.openTimeout
+            timeout: configuration.openTimeout,
+            patience: configuration.listening.probeTimeout
         )
         switch await test.run() {
         case .heard(let time): return .ok(check, "a notification arrives in \(time.shortText)")
-        case .pooler:
-            return .warning(
-                check,
-                "not tried: a pooler is in between",
-                means: polls,
-                advice: "a way round it: listenURL, or --listen-url"
-            )
         case .standby:
             return .warning(check, "not possible on a standby", means: polls, advice: "listenURL must name the primary")
-        case .deaf:
+        case .deaf(let isBehindPooler):
             return .warning(
                 check,
-                "a notification did not arrive in time",
+                "a notification did not arrive within \(configuration.listening.probeTimeout.shortText)",
                 means: polls,
-                advice: "look for what is between: a proxy that does not pass on what nobody asked for"
+                advice: isBehindPooler
+                    ? "a way round the pooler for the one connection that listens: listenURL, or tail --listen-url"
+                    : "look for what is between: a proxy that does not pass on what nobody asked for"
             )
         case .failed(let error):
             return .warning(

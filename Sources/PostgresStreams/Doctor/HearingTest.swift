@@ -7,21 +7,20 @@ struct HearingTest {
     /// The connection that notifies.
     let speaker: Conversation
     let timeout: Duration
+    /// How long a notification may take, once the server has taken it.
+    let patience: Duration
 
     enum Outcome {
         /// The median of the times from sending to hearing.
         case heard(Duration)
-        /// A pooler is in between: nothing was listened for, as it would leave that behind on a connection of its own.
-        case pooler
         case standby
-        case deaf
+        case deaf(isBehindPooler: Bool)
         case failed(JournalError)
     }
 
     private static let sampleCount = 9
     /// As a listener's own probe begins: tails of this journal know that it is none of theirs, and pay no attention to it.
     private static let probePrefix = "probe:"
-    private static let patience = Duration.seconds(5)
 
     func run() async -> Outcome {
         do {
@@ -41,28 +40,45 @@ struct HearingTest {
         listener.limit(to: FactFinder.patience)
         let who = try await listener.run("select pg_backend_pid(), pg_is_in_recovery()").last
         guard who?.bool(row: 0, column: 1) != true else { return .standby }
-        guard who?.integer(row: 0, column: 0) == listener.info.backendPID else { return .pooler }
+        let isBehindPooler = who?.integer(row: 0, column: 0) != listener.info.backendPID
         try await listener.run("listen \(schema.quoted)")
         var times: [Duration] = []
         var payloads = heard.makeAsyncIterator()
         for _ in 0..<Self.sampleCount {
             let probe = Self.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
-            var parameters = Parameters()
-            parameters.append(schema.text)
-            parameters.append(probe)
-            listener.limit(to: Self.patience)
+            listener.limit(to: nil)
             let start = ContinuousClock.now
-            speaker.limit(to: Self.patience)
-            defer { speaker.limit(to: nil) }
-            try await speaker.run(
-                (Statement(name: "", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text]), parameters)
-            )
+            try await send(probe)
+            listener.limit(to: patience)
             var payload = await payloads.next()
             while let other = payload, other != probe { payload = await payloads.next() }
             // The time was up, and the session with it.
-            guard payload != nil else { return .deaf }
+            guard payload != nil else {
+                if isBehindPooler { try? await unlisten() }
+                return .deaf(isBehindPooler: isBehindPooler)
+            }
             times.append(ContinuousClock.now - start)
         }
         return .heard(times.sorted()[Self.sampleCount / 2])
+    }
+
+    private func send(_ probe: String) async throws(JournalError) {
+        var parameters = Parameters()
+        parameters.append(schema.text)
+        parameters.append(probe)
+        speaker.limit(to: FactFinder.patience)
+        defer { speaker.limit(to: nil) }
+        try await speaker.run(
+            (Statement(name: "", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text]), parameters)
+        )
+    }
+
+    /// A pooler in transaction mode keeps what was listened for on a connection of its own: most likely the one that it
+    /// gives out next.
+    private func unlisten() async throws(JournalError) {
+        let next = try await Conversation.open(options, within: timeout)
+        defer { next.close() }
+        next.limit(to: FactFinder.patience)
+        try await next.run("unlisten \(schema.quoted)")
     }
 }

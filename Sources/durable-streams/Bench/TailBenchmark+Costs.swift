@@ -58,7 +58,7 @@ extension TailBenchmark {
                     figures: [("eventsPerSecond", Double(figures.rows) / figures.seconds)]
                 )
             )
-            let reader = try TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1)
+            let reader = try TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1, watchesMemory: true)
             let report = try await reader.report()
             let times = report.delivered[0] ?? [:]
             guard report.count == count, let first = times[0], let last = times[count - 1] else {
@@ -74,10 +74,7 @@ extension TailBenchmark {
                 )
             )
         }
-        let floor = TailBenchmarkRow.median(floors)
-        var our = TailBenchmarkRow.median(ours)
-        our.figures.append(("ratio", our["eventsPerSecond"] / floor["eventsPerSecond"]))
-        return [floor, our]
+        return TailBenchmarkRow.medians(floors, ours, ratiosOf: ["eventsPerSecond"])
     }
 
     private func fill(_ name: String, count: Int) async throws {

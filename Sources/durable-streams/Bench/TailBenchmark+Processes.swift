@@ -20,10 +20,8 @@ extension TailBenchmark {
             ours.append(try await whileTailing(count, prefix))
             try await untilGone(before)
         }
-        let floor = TailBenchmarkRow.median(floors)
-        var our = TailBenchmarkRow.median(ours)
-        our.figures.append(("ratio", our["notifiesPerSecond"] / floor["notifiesPerSecond"]))
-        return [alone, sessions, floor, our]
+        return [alone, sessions]
+            + TailBenchmarkRow.medians(floors, ours, ratiosOf: ["notifiesPerSecond"])
     }
 
     private func whileListening(_ count: Int) async throws -> TailBenchmarkRow {

@@ -1,3 +1,4 @@
+import Foundation
 import LibPQFloor
 import PostgresStreams
 import Synchronization
@@ -21,16 +22,25 @@ struct TailBenchmark: Sendable {
 
     /// `rate` appends a second in turn over `tails` streams: from the append's start, and from its answer, to delivery.
     func paced(_ journal: Journal, tails: Int, rate: Double) async throws -> [TailBenchmarkRow] {
+        let prefix = prefix()
+        // One for all rounds: what a process does when it has just begun is not measured.
+        let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
+        defer { reader.kill() }
+        let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
         var floors: [TailBenchmarkRow] = []
-        var ours: [TailBenchmarkRow] = []
-        for _ in 0..<rounds {
-            floors.append(try await pacedFloor(tails: tails, rate: rate))
-            ours.append(try await pacedOurs(journal, tails: tails, rate: rate))
+        var slices: [[Written]] = []
+        for round in 0..<rounds {
+            // Forward and backward by turns.
+            let isForward = round.isMultiple(of: 2)
+            if isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
+            slices.append(try await append(to: streams, rate: rate))
+            if !isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
         }
-        let floor = TailBenchmarkRow.median(floors)
-        var our = TailBenchmarkRow.median(ours)
-        our.figures += floor.figures.prefix(4).map { ($0.name + "Ratio", our[$0.name] / $0.value) }
-        return [floor, our]
+        let report = try await finish(streams, reader)
+        let ours = try slices.map { written in
+            try row("\(tails) tails, \(Int(rate)) appends/s", written.dropFirst(written.count / 5), report)
+        }
+        return TailBenchmarkRow.medians(floors, ours, ratiosOf: floors[0].figures.map(\.name))
     }
 
     private func latencies(_ name: String, _ start: [Double], _ acknowledged: [Double]) -> TailBenchmarkRow {
@@ -71,30 +81,33 @@ struct TailBenchmark: Sendable {
         var acknowledged: Int
     }
 
-    private func pacedOurs(_ journal: Journal, tails: Int, rate: Double) async throws -> TailBenchmarkRow {
-        let prefix = prefix()
-        let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
-        defer { reader.kill() }
+    private func append(to streams: [PostgresStream], rate: Double) async throws -> [Written] {
         let event = try DurableEvent(AppendBenchmark.eventText)
-        let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
-        let clock = ContinuousClock()
-        let begin = clock.now
         var written: [Written] = []
-        for number in 0..<Int(rate * seconds) {
-            try await clock.sleep(until: begin + .seconds(Double(number) / rate), tolerance: .zero)
+        for await number in Self.ticks(Int(rate * seconds), perSecond: rate) {
+            let stream = number % streams.count
             let start = MonotonicTime.now.nanoseconds
-            let position = try await streams[number % tails].append(event)
-            written.append(
-                Written(
-                    stream: number % tails,
-                    position: position,
-                    start: start,
-                    acknowledged: MonotonicTime.now.nanoseconds
-                )
-            )
+            let position = try await streams[stream].append(event)
+            let now = MonotonicTime.now.nanoseconds
+            written.append(Written(stream: stream, position: position, start: start, acknowledged: now))
         }
-        let report = try await finish(streams, reader)
-        return try row("\(tails) tails, \(Int(rate)) appends/s", written.dropFirst(written.count / 5), report)
+        return written
+    }
+
+    /// When each append is due. Told by a thread that sleeps, as the floor's does: a task that sets itself a timer after each
+    /// append would take the processor just when the event is on its way.
+    private static func ticks(_ count: Int, perSecond rate: Double) -> AsyncStream<Int> {
+        AsyncStream { continuation in
+            Thread.detachNewThread {
+                let begin = MonotonicTime.now.nanoseconds
+                for number in 0..<count {
+                    let rest = begin + Int(Double(number) / rate * 1e9) - MonotonicTime.now.nanoseconds
+                    if rest > 0 { Thread.sleep(forTimeInterval: Double(rest) / 1e9) }
+                    if case .terminated = continuation.yield(number) { return }
+                }
+                continuation.finish()
+            }
+        }
     }
 
     /// Starts a reader with a first event in each stream.
@@ -103,11 +116,19 @@ struct TailBenchmark: Sendable {
         prefix: String,
         tails: Int,
         sample: Int = 1,
-        polls: Bool = false
+        polls: Bool = false,
+        watchesMemory: Bool = false
     ) async throws -> (TailBenchmarkReader, memory: (base: Int, ready: Int)) {
         let event = try DurableEvent(AppendBenchmark.eventText)
         try await each(tails) { try await journal.stream("\(prefix)\($0)").append(event) }
-        let reader = try TailBenchmarkReader(self, prefix: prefix, tails: tails, sample: sample, polls: polls)
+        let reader = try TailBenchmarkReader(
+            self,
+            prefix: prefix,
+            tails: tails,
+            sample: sample,
+            polls: polls,
+            watchesMemory: watchesMemory
+        )
         return (reader, try await reader.ready())
     }
 
@@ -150,7 +171,13 @@ struct TailBenchmark: Sendable {
     func fullSpeed(_ journal: Journal, writers: Int) async throws -> TailBenchmarkRow {
         let sample = 16
         let prefix = prefix()
-        let (reader, memory) = try await start(journal, prefix: prefix, tails: writers, sample: sample)
+        let (reader, memory) = try await start(
+            journal,
+            prefix: prefix,
+            tails: writers,
+            sample: sample,
+            watchesMemory: true
+        )
         defer { reader.kill() }
         let event = try DurableEvent(AppendBenchmark.eventText)
         let streams = try (0..<writers).map { try journal.stream("\(prefix)\($0)") }

@@ -12,13 +12,21 @@ final class TailBenchmarkReader: Sendable {
 
     private let process: ChildProcess
 
-    init(_ benchmark: TailBenchmark, prefix: String, tails: Int, sample: Int = 1, polls: Bool = false) throws {
+    init(
+        _ benchmark: TailBenchmark,
+        prefix: String,
+        tails: Int,
+        sample: Int = 1,
+        polls: Bool = false,
+        watchesMemory: Bool = false
+    ) throws {
         let arguments = [
             "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
             "\(tails)",
             "--sample", "\(sample)",
         ]
-        process = try ChildProcess(arguments + (polls ? ["--polling"] : []), databaseURL: benchmark.databaseURL)
+        let flags = (polls ? ["--polling"] : []) + (watchesMemory ? ["--watches-memory"] : [])
+        process = try ChildProcess(arguments + flags, databaseURL: benchmark.databaseURL)
     }
 
     /// Waits until every tail has had its first event and hears.

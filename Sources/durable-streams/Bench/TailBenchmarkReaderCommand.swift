@@ -6,7 +6,7 @@ import PostgresStreams
 /// Hidden: only `bench tail` starts it.
 ///
 /// Its lines: `base` and `ready` with the memory in KiB before the tails were opened, and once each has had its first
-/// event; `memory` each second after that; at the end `event stream position nanoseconds` for each that was noted, and
+/// event; `memory` each second after that, where it is watched; at the end `event stream position nanoseconds` for each that was noted, and
 /// `done count`.
 struct TailBenchmarkReaderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,6 +25,9 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
     @Option var sample = 1
 
     @Flag var polling = false
+
+    /// To look at it takes the processor for a while.
+    @Flag var watchesMemory = false
 
     private struct Noted: Sendable {
         var position: Int32
@@ -87,7 +90,7 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
             if state == .listening || state == .polling(.turnedOff) { break }
         }
         try await say("ready \(Self.memory())")
-        while !Task.isCancelled {
+        while watchesMemory, !Task.isCancelled {
             try await Task.sleep(for: .seconds(1))
             try await say("memory \(Self.memory())")
         }

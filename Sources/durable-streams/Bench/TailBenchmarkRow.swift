@@ -17,6 +17,20 @@ struct TailBenchmarkRow: Sendable, BenchmarkOutput {
         return row
     }
 
+    /// A floor's row and ours, each of medians; ours with the medians of the ratios within a round.
+    static func medians(
+        _ floors: [TailBenchmarkRow],
+        _ ours: [TailBenchmarkRow],
+        ratiosOf names: [String]
+    ) -> [TailBenchmarkRow] {
+        var our = median(ours)
+        our.figures += names.map { name in
+            let ratios = zip(ours, floors).map { $0[name] / $1[name] }.sorted()
+            return (name + "Ratio", ratios[ratios.count / 2])
+        }
+        return [median(floors), our]
+    }
+
     var line: String {
         let figures = figures.map { "\($0.name) \(Self.text($0.value))" }.joined(separator: "  ")
         return name + "\n    " + figures + "\n"
