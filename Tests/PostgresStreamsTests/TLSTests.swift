@@ -9,6 +9,7 @@ import Testing
     .serialized,
     .timeLimit(.minutes(5)),
     .enabled(if: TestServer.isPrivate, "needs a server of its own"),
+    .enabled("needs a server that was built with TLS") { try await TestServer.shared.hasTLS() },
     .enabled(if: CertificateAuthority.program != nil, "there is no openssl")
 )
 struct TLSTests {

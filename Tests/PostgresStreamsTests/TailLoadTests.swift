@@ -68,7 +68,7 @@ struct TailLoadTests {
                 }
                 group.addTask {
                     try await withSQL(url) { killer in
-                        while ContinuousClock.now < end {
+                        repeat {
                             try await killer.run(
                                 """
                                 select pg_sleep(0.3 * random()), pg_terminate_backend(pid) from (
@@ -78,7 +78,7 @@ struct TailLoadTests {
                                 """
                             )
                             account.kills.add(1, ordering: .relaxed)
-                        }
+                        } while ContinuousClock.now < end
                     }
                 }
                 try await group.waitForAll()

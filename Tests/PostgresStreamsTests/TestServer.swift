@@ -28,6 +28,12 @@ actor TestServer {
         let description = "DATABASE_URL names the server, and this test needs one of its own"
     }
 
+    /// Whether the private server was built with TLS.
+    func hasTLS() async throws -> Bool {
+        guard Self.isPrivate else { return false }
+        return try await !server().psql("show ssl_library").isEmpty
+    }
+
     /// The private server, for tests that look into it.
     func server() async throws -> PrivatePostgres {
         guard Self.isPrivate else { throw NotOurs() }
