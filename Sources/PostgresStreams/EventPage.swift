@@ -75,15 +75,12 @@ final class EventPage: Sendable {
         guard let event = event(at: position, of: id, .yield) else { return nil }
         let row = position - start
         // Parsed under the page's own lock, so that it is parsed once; whoever asks for another page does not wait.
-        let parsed: Result<YieldEntry?, EventError> = entries.withLock { entries in
+        return try entries.withLock { entries throws(EventError) in
             if entries.isEmpty { entries = Array(repeating: nil, count: count) }
-            if let entry = entries[row] { return .success(entry) }
-            return Result { () throws(EventError) in
-                let entry = try event.yieldEntry()
-                entries[row] = entry
-                return entry
-            }
+            if let entry = entries[row] { return entry }
+            let entry = try event.yieldEntry()
+            entries[row] = entry
+            return entry
         }
-        return try parsed.get()
     }
 }

@@ -175,6 +175,11 @@ extension JSONScanner {
     func content(_ token: Token) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: bytes[token.start..<token.end])
     }
+
+    /// What was passed since the cursor was at `start`.
+    func bytes(from start: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
+    }
 }
 
 extension UInt8 {

@@ -1,44 +1,40 @@
-/// Builds a ``JSONValue`` while the scanner passes over its text: for ``JSONText/value()``.
+/// Builds a ``JSONValue`` from its text, in one pass and without recursion: for ``JSONText/value()``.
 ///
 /// What is complete waits on one stack until the container around it ends, and then moves into it: each container is
 /// allocated once, at its size, and nothing is copied.
-struct JSONTree: JSONRecorder, ~Copyable {
-    /// An array or object whose end is still to come.
-    private struct Container {
-        let isObject: Bool
-        /// How many values were on the stack when it began.
-        let start: Int
-        /// Its own, as a member of the object around it.
+struct JSONTree: ~Copyable {
+    /// A value: complete, or an array or object whose end is still to come and whose values are above it.
+    private struct Slot {
+        /// Its own, as a member of the object around it; empty where it is no member.
         let name: JSONString
+        /// Until the end of a container: an empty one of its kind.
+        var value: JSONValue
+        /// Of a container, until its end: where the one around it is.
+        let outer: Int
     }
 
-    /// The text that is scanned; used only while it is.
-    private let bytes: UnsafeRawBufferPointer
-    /// Owned: `count` elements are initialized, `deinit` ends them and frees the memory. Elements of arrays have no name.
-    private var stack: UnsafeMutablePointer<JSONValue.Member>
+    private var scanner: JSONScanner
+    /// Owned: `count` elements are initialized, `deinit` ends them and frees the memory.
+    private var stack: UnsafeMutablePointer<Slot>
     private var capacity = 16
     private var count = 0
-    private var containers: ContiguousArray<Container> = []
-    /// That of the value to come, in an object.
-    private var name = JSONTree.none
-
-    private static var none: JSONString { JSONString(encoded: "") }
+    /// Where the innermost container is whose end is still to come; -1: there is none.
+    private var open = -1
+    private var level = 0
 
     /// - Parameter limit: the levels allowed, as for ``JSONScanner``.
     static func value(_ bytes: UnsafeRawBufferPointer, limit: Int) throws(JSONError) -> JSONValue {
-        var tree = JSONTree(bytes: bytes)
-        var scanner = JSONScanner(bytes, limit: limit)
-        try scanner.beginText()
-        try scanner.scanValue(level: 0, into: &tree)
-        try scanner.endText()
-        tree.count -= 1
-        return (tree.stack + tree.count).move().value
+        var tree = JSONTree(scanner: JSONScanner(bytes, limit: limit))
+        try tree.scanner.beginText()
+        try tree.build()
+        try tree.scanner.endText()
+        tree.count = 0
+        return tree.stack.move().value
     }
 
-    private init(bytes: UnsafeRawBufferPointer) {
-        self.bytes = bytes
+    private init(scanner: JSONScanner) {
+        self.scanner = scanner
         stack = .allocate(capacity: capacity)
-        containers.reserveCapacity(8)
     }
 
     deinit {
@@ -46,64 +42,90 @@ struct JSONTree: JSONRecorder, ~Copyable {
         stack.deallocate()
     }
 
-    mutating func begin(_ kind: JSONText.Kind, at offset: Int) {
-        containers.append(Container(isObject: kind == .object, start: count, name: name))
-        name = Self.none
+    private mutating func build() throws(JSONError) {
+        var name: JSONScanner.Token?
+        while true {
+            if try scanned(name) {
+                // A container with something in it: that comes next.
+                (open, level) = (count &- 1, level &+ 1)
+                name = isInObject ? try scanner.scanName(first: true) : nil
+                continue
+            }
+            while true {
+                guard open >= 0 else { return }
+                if try scanner.another(closing: isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) { break }
+                end()
+            }
+            name = isInObject ? try scanner.scanName(first: false) : nil
+        }
     }
 
-    mutating func end(at offset: Int) {
-        let container = containers.removeLast()
-        let first = stack + container.start
-        let number = count - container.start
-        count = container.start
+    private var isInObject: Bool {
+        if case .object = stack[open].value { true } else { false }
+    }
+
+    /// Pushes the value at the cursor: of a container the empty one. Whether something stands in it.
+    private mutating func scanned(_ name: JSONScanner.Token?) throws(JSONError) -> Bool {
         let value: JSONValue
-        if container.isObject {
+        var hasContents = false
+        guard let byte = scanner.peek() else { throw scanner.unexpected(.value) }
+        switch byte {
+        case UInt8(ascii: "\""):
+            value = .string(scanner.string(try scanner.scanString()))
+        case UInt8(ascii: "{"):
+            hasContents = try scanner.open(closing: UInt8(ascii: "}"), level: level)
+            value = .object([])
+        case UInt8(ascii: "["):
+            hasContents = try scanner.open(closing: UInt8(ascii: "]"), level: level)
+            value = .array([])
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+            let start = scanner.offset
+            try scanner.scanNumber()
+            value = .number(String(checkedUTF8: scanner.bytes(from: start)))
+        case UInt8(ascii: "t"):
+            try scanner.scanLiteral("true")
+            value = .bool(true)
+        case UInt8(ascii: "f"):
+            try scanner.scanLiteral("false")
+            value = .bool(false)
+        case UInt8(ascii: "n"):
+            try scanner.scanLiteral("null")
+            value = .null
+        default:
+            throw scanner.unexpected(.value)
+        }
+        if count == capacity { grow() }
+        let name = name.map(scanner.string) ?? JSONString(encoded: "")
+        (stack + count).initialize(to: Slot(name: name, value: value, outer: open))
+        count &+= 1
+        return hasContents
+    }
+
+    /// The innermost container is complete: what is above it moves into it.
+    private mutating func end() {
+        let first = open &+ 1
+        if isInObject {
             var members: [JSONValue.Member] = []
-            members.reserveCapacity(number)
-            for index in 0..<number { members.append((first + index).move()) }
-            value = .object(members)
+            members.reserveCapacity(count &- first)
+            for index in first..<count {
+                let slot = (stack + index).move()
+                members.append(JSONValue.Member(name: slot.name, value: slot.value))
+            }
+            stack[open].value = .object(members)
         } else {
             var elements: [JSONValue] = []
-            elements.reserveCapacity(number)
-            for index in 0..<number { elements.append((first + index).move().value) }
-            value = .array(elements)
+            elements.reserveCapacity(count &- first)
+            for index in first..<count { elements.append((stack + index).move().value) }
+            stack[open].value = .array(elements)
         }
-        name = container.name
-        push(value)
-    }
-
-    mutating func name(_ token: JSONScanner.Token) { name = string(of: token) }
-
-    mutating func string(_ token: JSONScanner.Token) { push(.string(string(of: token))) }
-
-    mutating func scalar(_ kind: JSONText.Kind, from start: Int, to end: Int) {
-        let content = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-        switch kind {
-        case .bool: push(.bool(content.first == UInt8(ascii: "t")))
-        case .number: push(.number(String(checkedUTF8: content)))
-        case .null, .string, .array, .object: push(.null)
-        }
-    }
-
-    private mutating func push(_ value: consuming JSONValue) {
-        if count == capacity { grow() }
-        (stack + count).initialize(to: JSONValue.Member(name: name, value: value))
-        count += 1
-        name = Self.none
+        (count, open, level) = (first, stack[open].outer, level &- 1)
     }
 
     private mutating func grow() {
-        let larger = UnsafeMutablePointer<JSONValue.Member>.allocate(capacity: capacity * 2)
+        let larger = UnsafeMutablePointer<Slot>.allocate(capacity: capacity * 2)
         larger.moveInitialize(from: stack, count: count)
         stack.deallocate()
         stack = larger
         capacity *= 2
-    }
-
-    private func string(of token: JSONScanner.Token) -> JSONString {
-        JSONString(
-            content: UnsafeRawBufferPointer(rebasing: bytes[token.start..<token.end]),
-            isPlain: token.isPlain
-        )
     }
 }
