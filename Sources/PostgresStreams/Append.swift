@@ -14,6 +14,9 @@ struct Append: Sendable {
     var deadline: ContinuousClock.Instant
     /// It shared a transaction that the server refused: from now on it goes alone, so that it fails nobody else.
     var goesAlone = false
+    /// Its caller was cancelled while it was on the wire, and has a receipt that knows it by its token: so it is sent again
+    /// as it was, and never under another.
+    var isGivenUp = false
 
     /// What an event costs beside its text: row, array element, coroutine id.
     private static let overhead = 100

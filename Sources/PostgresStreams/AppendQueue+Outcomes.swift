@@ -8,14 +8,23 @@ extension AppendQueue {
         return onTheWire.remove(at: index)
     }
 
-    /// The stream is free again. `again`: what is to be tried anew, before what came later.
-    private mutating func release(_ stream: StreamName, again: [Append] = [], first: Bool = false) {
+    /// The stream is free again. `again`: what was not written and is to be tried anew, before what came later.
+    ///
+    /// That is under another token, by which no receipt knows it. So what was given up is not tried anew: it is not
+    /// written, as its receipt will say.
+    ///
+    /// - Returns: those that are not.
+    private mutating func release(_ stream: StreamName, again: [Append] = [], first: Bool = false) -> [Resolution] {
         let lane = lane(of: stream)
+        let kept = again.filter { !$0.isGivenUp }
         lanes[lane].isBusy = false
-        lanes[lane].waiting.prepend(contentsOf: again)
-        waitingCount += again.count
-        guard !lanes[lane].waiting.isEmpty else { return }
-        if first { ready.prepend(lane) } else { ready.append(lane) }
+        lanes[lane].waiting.prepend(contentsOf: kept)
+        waitingCount += kept.count
+        if !lanes[lane].waiting.isEmpty {
+            if first { ready.prepend(lane) } else { ready.append(lane) }
+        }
+        guard kept.count < again.count else { return [] }
+        return again.filter(\.isGivenUp).map { Resolution(id: $0.id, result: .failure(.cancelledUnsent)) }
     }
 
     /// The server committed, and answered each run of the segment.
@@ -39,7 +48,7 @@ extension AppendQueue {
                 let error = JournalError.fenced(run, answer)
                 resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
             }
-            release(run.stream, again: again)
+            resolutions += release(run.stream, again: again)
         }
         return resolutions
     }
@@ -116,21 +125,22 @@ extension AppendQueue {
         let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
         if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
         if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
-            release(append.stream)
+            _ = release(append.stream)
             return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
         }
         // Each stream of it holds a lock, and the server's table of locks may be full: one alone needs the least.
-        tryAgain(segment, alone: !passes || refusal.sqlState == SQLState.outOfMemory)
-        return []
+        return tryAgain(segment, alone: !passes || refusal.sqlState == SQLState.outOfMemory)
     }
 
     /// Nothing of it was written: its appends go back to where they were.
-    private mutating func tryAgain(_ segment: Segment, alone: Bool = false) {
+    private mutating func tryAgain(_ segment: Segment, alone: Bool = false) -> [Resolution] {
+        var resolutions: [Resolution] = []
         for run in segment.runs.reversed() {
             var appends = run.appends
             if alone { for index in appends.indices { appends[index].goesAlone = true } }
-            release(run.stream, again: appends, first: true)
+            resolutions += release(run.stream, again: appends, first: true)
         }
+        return resolutions
     }
 
     /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
@@ -148,13 +158,12 @@ extension AppendQueue {
     }
 
     /// The connection was lost. What was on the wire is sent again as it was; `sent` false: it never left.
-    mutating func connectionLost(_ id: Int, sent wasSent: Bool) {
-        guard let sent = takeOffTheWire(id) else { return }
-        if wasSent || sent.isRepeated {
-            sendAgain(Sent(segment: sent.segment, isRepeated: true))
-        } else {
-            tryAgain(sent.segment)
-        }
+    @discardableResult
+    mutating func connectionLost(_ id: Int, sent wasSent: Bool) -> [Resolution] {
+        guard let sent = takeOffTheWire(id) else { return [] }
+        guard wasSent || sent.isRepeated else { return tryAgain(sent.segment) }
+        sendAgain(Sent(segment: sent.segment, isRepeated: true))
+        return []
     }
 
     // MARK: Giving up
@@ -204,7 +213,7 @@ extension AppendQueue {
 
     private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
         segment.runs.flatMap { run in
-            release(run.stream)
+            _ = release(run.stream)
             return unknown(run, because: reason)
         }
     }

@@ -123,14 +123,13 @@ struct AppendQueue {
         return true
     }
 
-    /// What `Journal.resolve` needs to find an append that is on the wire.
-    func receipt(of id: Int) -> AppendReceipt? {
-        for run in sent.lazy.flatMap(\.runs) {
-            var offset = 0
-            for append in run.appends {
-                if append.id == id { return run.receipt(offset: offset) }
-                offset += append.events.count
-            }
+    /// Its caller no longer waits for an append that is on the wire: what `Journal.resolve` needs to find it.
+    mutating func giveUp(_ id: Int) -> AppendReceipt? {
+        for index in onTheWire.indices {
+            if let receipt = onTheWire[index].segment.giveUp(id) { return receipt }
+        }
+        for index in unsettled.indices {
+            if let receipt = unsettled[index].segment.giveUp(id) { return receipt }
         }
         return nil
     }

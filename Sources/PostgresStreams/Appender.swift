@@ -104,7 +104,7 @@ final class Appender: Sendable {
             } else {
                 // Awaited on the wire, though not by the caller.
                 error.outcome = .unknown
-                error.receipt = state.queue.receipt(of: id)
+                error.receipt = state.queue.giveUp(id)
             }
             state.callers[id] = nil
             state.tell(caller, .failure(error))
@@ -197,7 +197,7 @@ final class Appender: Sendable {
                 state.lastError = JournalError(message, outcome: nil)
                 if SQLState.isPoolerMixUp(message.sqlState) {
                     session.usePreparedStatements(false)
-                    state.queue.connectionLost(segment.id, sent: false)
+                    resolutions = state.queue.connectionLost(segment.id, sent: false)
                 } else {
                     needsReconnect = SQLState.needsReconnect(message.sqlState)
                     resolutions = state.queue.refused(segment.id, message)
@@ -206,7 +206,7 @@ final class Appender: Sendable {
                     if SQLState.isWorthRetrying(message.sqlState), !hasCollided { state.pause(line) }
                 }
             case .failure(.connectionLost(_, let sent)):
-                state.queue.connectionLost(segment.id, sent: sent)
+                resolutions = state.queue.connectionLost(segment.id, sent: sent)
                 needsReconnect = true
             }
             if needsReconnect, state.lines[line].session === session { state.lines[line].session = nil }

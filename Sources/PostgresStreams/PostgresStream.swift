@@ -18,7 +18,8 @@ public struct PostgresStream: DurableStream {
     /// It is tried over lost connections for the configuration's `appendDeadline`, and is then there exactly once.
     ///
     /// - Throws: `JournalError`, whose `outcome` says whether the event is in the log. Cancelling the task withdraws an
-    ///   append that was not sent; one that was is still carried out, and the error's outcome is `unknown`.
+    ///   append that was not sent; one that was is still carried out, unless the server refuses it, and the error's outcome
+    ///   is `unknown`.
     @discardableResult
     public func append(_ event: DurableEvent) async throws -> Int {
         try await append(contentsOf: [event], expecting: nil).lowerBound

@@ -51,6 +51,21 @@ struct Segment: Sendable {
     /// The same, tokens and positions included, by `append_batch`: whatever happened to it, that knows.
     mutating func unchain() { isChained = false }
 
+    /// Nil where it does not hold the append.
+    mutating func giveUp(_ id: Int) -> AppendReceipt? {
+        for run in runs.indices {
+            var offset = 0
+            for append in runs[run].appends.indices {
+                if runs[run].appends[append].id == id {
+                    runs[run].appends[append].isGivenUp = true
+                    return runs[run].receipt(offset: offset)
+                }
+                offset += runs[run].appends[append].events.count
+            }
+        }
+        return nil
+    }
+
     var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
 
     var eventCount: Int { runs.reduce(0) { $0 + $1.eventCount } }

@@ -199,25 +199,68 @@ struct AppendQueueLossTests {
         log.add(1, "a", events: 2)
         log.add(2, "a")
         log.add(3, "b", expecting: 8)
-        #expect(log.queue.receipt(of: 1) == nil)
+        let found1 = log.giveUp(1)
+        #expect(found1 == nil)
         log.send()
         log.add(4, "a")
         let runs = try #require(log.segment?.runs)
         for _ in 0..<2 {
-            let second = try #require(log.queue.receipt(of: 2))
+            let receipt = log.giveUp(2)
+            let second = try #require(receipt)
             #expect(second.stream == runs[0].stream)
             #expect(second.position == 0)
             #expect(second.offset == 2)
             #expect(second.token == runs[0].token)
-            #expect(log.queue.receipt(of: 3)?.position == 8)
-            #expect(log.queue.receipt(of: 3)?.offset == 0)
-            #expect(log.queue.receipt(of: 4) == nil)
+            let found2 = log.giveUp(3)
+            #expect(found2?.position == 8)
+            let found3 = log.giveUp(3)
+            #expect(found3?.offset == 0)
+            let found4 = log.giveUp(4)
+            #expect(found4 == nil)
             // The same while it waits to be sent again.
             log.lose()
         }
         log.send()
         log.answer(.written(0), .written(8))
-        #expect(log.queue.receipt(of: 2) == nil)
+        let found5 = log.giveUp(2)
+        #expect(found5 == nil)
+    }
+
+    @Test("what has a receipt is never tried anew under another token: refused, it is not written")
+    func givenUp() {
+        for refuse in [
+            { (log: inout AppendQueueTranscript) in log.refuse("55P03") },
+            { log in log.refuse("22P02") },
+            { log in log.answer(.behind(5000)) },
+            { log in log.lose(sent: false) },
+        ] {
+            var log = AppendQueueTranscript()
+            log.add(1, "a")
+            log.add(2, "a")
+            log.send()
+            let found6 = log.giveUp(2)
+            #expect(found6 != nil)
+            #expect(refuse(&log) == "2 cancelled notWritten")
+            let position = log.segment?.runs.first?.position
+            log.send()
+            #expect(log.segment?.runs.first?.appends.map(\.id) == [1])
+            #expect(log.answer(.written(position ?? 0)).hasPrefix("1 at"))
+            #expect(log.queue.isEmpty)
+        }
+    }
+
+    @Test("what has a receipt and was lost is sent again as it was")
+    func givenUpAndLost() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.send()
+        let receipt = log.giveUp(1)
+        log.lose()
+        #expect(log.send() == "a@0: 1")
+        #expect(log.refuse("55P03") == "")
+        #expect(log.send() == "a@0: 1")
+        #expect(log.segment?.runs.first?.token == receipt?.token)
+        #expect(log.answer(.written(0)) == "1 at 0")
     }
 
     @Test("closing gives up all: what was sent may have been written, the rest was not")

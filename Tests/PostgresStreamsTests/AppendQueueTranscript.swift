@@ -76,7 +76,12 @@ struct AppendQueueTranscript {
     /// So many runs of a chained segment were written.
     mutating func answerPartly(_ count: Int) { queue.partlyWritten(segment?.id ?? 0, count) }
 
-    mutating func lose(sent: Bool = true) { queue.connectionLost(segment?.id ?? 0, sent: sent) }
+    @discardableResult
+    mutating func lose(sent: Bool = true) -> String {
+        Self.text(queue.connectionLost(segment?.id ?? 0, sent: sent))
+    }
+
+    mutating func giveUp(_ id: Int) -> AppendReceipt? { queue.giveUp(id) }
 
     mutating func expire(after seconds: Int) -> String {
         let expired = queue.expire(at: Self.start + .seconds(seconds), because: JournalError(.unreachable, "gone"))
