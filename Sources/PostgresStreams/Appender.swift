@@ -234,7 +234,7 @@ final class Appender: Sendable {
                 state.lines[line].underWay = []
                 state.lines[line].depth = greeting.isBehindPooler ? 1 : AppenderState.depth
                 state.lastError = nil
-                state.depart(line)
+                state.departOrLet(line)
                 state.setTimer(of: line)
             }
             return true
@@ -244,7 +244,7 @@ final class Appender: Sendable {
                 state.lastError = error
                 // What it had under way can go with another.
                 state.gathering.stop(line)
-                for other in state.lines.indices { state.depart(other) }
+                for other in state.lines.indices { state.departOrLet(other) }
             }
             expire(line)
             announcer.send()
@@ -261,7 +261,7 @@ final class Appender: Sendable {
                 let now = ContinuousClock.now
                 state.gathering.expire(line, at: now)
                 if let until = state.lines[line].pausedUntil, until <= now { state.lines[line].pausedUntil = nil }
-                if state.gathering.end(of: line) == nil { state.depart(line) }
+                if state.gathering.end(of: line) == nil { state.departOrLet(line) }
                 state.lookAgain(at: now)
                 isAnnouncing = state.isAnnouncingDue(on: line, at: now)
                 state.setTimer(of: line)

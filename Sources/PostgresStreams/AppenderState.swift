@@ -116,20 +116,29 @@ struct AppenderState {
         for append in appends { queue.add(append) }
         if deadlineTimer == nil { setDeadlineTimer(at: first.deadline) }
         if gathering.isActive {
-            for line in gathering.added(appends.count) { depart(line) }
+            for line in gathering.added(appends.count) { departOrLet(line) }
         } else {
             departWherePossible()
         }
     }
 
+    /// It is this connection's turn. Where it is not needed any more, since those before it answer again, what there is
+    /// must not wait for it.
+    mutating func departOrLet(_ line: Int) {
+        if !depart(line), !gathering.isActive { departWherePossible() }
+    }
+
     /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
     /// the others, and the segment behind this one, find something to do.
-    mutating func depart(_ line: Int) {
-        guard isFree(line), let session = lines[line].session else { return }
+    @discardableResult
+    private mutating func depart(_ line: Int) -> Bool {
+        guard isFree(line), let session = lines[line].session else { return false }
         let now = ContinuousClock.now
-        guard isNeeded(line, at: now) else { return }
+        guard isNeeded(line, at: now) else { return false }
         let places = lines.indices.reduce(0) { $0 + (isNeeded($1, at: now) ? depth(of: $1) : 0) }
-        guard let segment = queue.nextSegment(atMost: max(Self.leastShare, queue.count / places + 1)) else { return }
+        guard let segment = queue.nextSegment(atMost: max(Self.leastShare, queue.count / places + 1)) else {
+            return false
+        }
         lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: now))
         effects.departures.append(
             Departure(
@@ -139,6 +148,7 @@ struct AppenderState {
                 isPrepared: lines[line].isPrepared
             )
         )
+        return true
     }
 
     private func depth(of line: Int) -> Int { gathering.isSlow ? 1 : lines[line].depth }
@@ -157,7 +167,10 @@ struct AppenderState {
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
         let now = ContinuousClock.now
-        if let line = lines.indices.first(where: { isFree($0) && isNeeded($0, at: now) }) { return depart(line) }
+        if let line = lines.indices.first(where: { isFree($0) && isNeeded($0, at: now) }) {
+            depart(line)
+            return
+        }
         let isConnecting = lines.contains { $0.isStarted && $0.session == nil }
         guard !isConnecting, let line = lines.indices.first(where: { !lines[$0].isStarted || isFree($0) }) else {
             return
@@ -189,7 +202,7 @@ struct AppenderState {
         if gathering.end(of: line) != nil {
             // Those who were answered before have had their moment.
             gathering.stop(line)
-            depart(line)
+            departOrLet(line)
         }
         if isFree(line),
             gathering.answered(
@@ -202,7 +215,7 @@ struct AppenderState {
         {
             setTimer(of: line)
         } else {
-            depart(line)
+            departOrLet(line)
         }
     }
 

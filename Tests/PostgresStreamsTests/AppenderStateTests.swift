@@ -46,4 +46,28 @@ struct AppenderStateTests {
         #expect(state.nextTime(of: 0) == state.lines[0].pausedUntil)
         #expect(!state.lines[0].isOpen)
     }
+
+    @Test("what waits for a connection that is not needed any more goes over the one before it")
+    func notNeeded() throws {
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 4)), lineCount: 2)
+        // The first connection is away, so the second takes the stream's first append; its next waits for the answer.
+        // Nothing is sent over this one: it stands for one that is open.
+        state.lines[1].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
+        let session = try #require(state.lines[1].session)
+        defer { session.close() }
+        let deadline = ContinuousClock.now + .seconds(30)
+        state.add([append(1, deadline: deadline)])
+        let departure = try #require(state.takeEffects().departures.first)
+        #expect(departure.line == 1)
+        state.add([append(2, deadline: deadline)])
+        #expect(state.takeEffects().departures.isEmpty)
+        // The first is back.
+        state.lines[0].session = session
+        _ = state.takeOffTheWire(departure.segment.id, of: 1)
+        state.resolve(state.queue.answered(departure.segment.id, [.written(0)]))
+        state.goOn(1, after: .milliseconds(1), at: .now)
+        let next = try #require(state.takeEffects().departures.first)
+        #expect(next.line == 0)
+        #expect(next.segment.runs.first?.appends.map(\.id) == [2])
+    }
 }
