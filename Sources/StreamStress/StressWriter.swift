@@ -26,12 +26,13 @@ struct StressWriter {
 
     mutating func run(until end: ContinuousClock.Instant) async throws {
         let stream = try journal.stream(StressPlan.name(streamNumber))
-        while ContinuousClock.now < end {
+        // Once at least, also where the time is over before the machine has come to it.
+        repeat {
             try await pause(average: Double(plan.writers) / Double(plan.rate))
             if plan.isContested(streamNumber), claim == nil { await claim(stream) }
             guard claim != nil || !plan.isContested(streamNumber) else { continue }
             await append(to: claim?.stream ?? stream)
-        }
+        } while ContinuousClock.now < end
     }
 
     private mutating func pause(average: Double) async throws {
