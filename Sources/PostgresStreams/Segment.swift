@@ -51,7 +51,7 @@ struct Segment: Sendable {
     /// The same, tokens and positions included, by `append_batch`: whatever happened to it, that knows.
     mutating func unchain() { isChained = false }
 
-    /// Nil where it does not hold the append.
+    /// The append is marked as given up. What finds it again; nil where the segment does not hold it.
     mutating func giveUp(_ id: Int) -> AppendReceipt? {
         for run in runs.indices {
             var offset = 0

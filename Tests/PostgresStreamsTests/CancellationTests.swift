@@ -7,7 +7,10 @@ import TisynStreams
 @Suite("Cancelling and closing", .serialized, .timeLimit(.minutes(5)))
 struct CancellationTests {
     /// A journal with one connection that appends, stopped at the lock of the events, of which stream `s` has one.
+    ///
+    /// - Parameter isPatient: appends wait for that lock however long it takes; otherwise as long as they ever do.
     private func withHeldStream(
+        isPatient: Bool = true,
         _ body: (_ journal: Journal, _ stream: PostgresStream, _ holder: SQLSession, _ observer: SQLSession)
             async throws -> Void
     ) async throws {
@@ -25,7 +28,7 @@ struct CancellationTests {
             }
             try await withSQL(url) { holder in
                 try await withSQL(url) { observer in
-                    try await holder.run(Self.waitForLocks)
+                    if isPatient { try await holder.run(Self.waitForLocks) }
                     try await holder.run("begin")
                     try await holder.run(Self.lock)
                     try await body(journal, stream, holder, observer)
@@ -102,32 +105,21 @@ struct CancellationTests {
 
     @Test("one that was given up on the wire and then refused is not written behind its receipt's back")
     func givenUpAndRefused() async throws {
-        try await withTestJournal { journal in
-            let stream = try journal.stream("s")
-            try await stream.append(.close("before", .cancelled))
-            try await withSQL(journal.configuration.databaseURL) { holder in
-                try await withSQL(journal.configuration.databaseURL) { observer in
-                    try await holder.run("begin")
-                    try await holder.run(Self.lock)
-                    let first = Task { await thrown { try await stream.append(.close("first", .cancelled)) } }
-                    try await untilBlocked(observer)
-                    first.cancel()
-                    let receipt = try #require(await first.value?.receipt)
-                    // The server's patience with locks ends, and the append is rolled back.
-                    try await until {
-                        try await observer.integer(
-                            """
-                            select count(*) from pg_stat_activity where datname = current_database()
-                                and wait_event_type = 'Lock'
-                            """
-                        ) == 0
-                    }
-                    try await holder.run("commit")
-                    await journal.flush()
-                    #expect(try await journal.resolve(receipt) == .notWrittenYet)
-                    #expect(try await stream.readAll().map(\.coroutineID) == ["before"])
-                }
+        try await withHeldStream(isPatient: false) { journal, stream, holder, observer in
+            let first = Task { await thrown { try await stream.append(.close("first", .cancelled)) } }
+            try await untilBlocked(observer)
+            first.cancel()
+            let receipt = try #require(await first.value?.receipt)
+            // The server's patience with locks ends, and the append is rolled back.
+            try await until {
+                try await observer.integer(
+                    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+                ) == 0
             }
+            try await holder.run("commit")
+            await journal.flush()
+            #expect(try await journal.resolve(receipt) == .notWrittenYet)
+            #expect(try await stream.readAll().map(\.coroutineID) == ["before"])
         }
     }
 

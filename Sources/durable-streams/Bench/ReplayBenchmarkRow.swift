@@ -31,7 +31,8 @@ struct ReplayBenchmarkRow: Sendable {
         }
         return """
             {"name":"\(name)","milliseconds":\(text(milliseconds, 3)),\
-            "eventsPerSecond":\(text(eventsPerSecond, 0)),"cpu":\(text(cpu, 2)),"ratio":\(text(ratio, 4)),"memoryBytes":\(memory.map(String.init) ?? "null")}
+            "eventsPerSecond":\(text(eventsPerSecond, 0)),"cpu":\(text(cpu, 2)),"ratio":\(text(ratio, 4)),\
+            "memoryBytes":\(memory.map(String.init) ?? "null")}
 
             """
     }

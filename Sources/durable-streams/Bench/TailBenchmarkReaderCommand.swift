@@ -6,8 +6,8 @@ import PostgresStreams
 /// Hidden: only `bench tail` starts it.
 ///
 /// Its lines: `base` and `ready` with the memory in KiB before the tails were opened, and once each has had its first
-/// event; `memory` each second after that, where it is watched; at the end `event stream position nanoseconds` for each that was noted, and
-/// `done count`.
+/// event; `memory` each second after that, where it is watched; at the end `event stream position nanoseconds` for each
+/// that was noted, and `done count`.
 struct TailBenchmarkReaderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail-reader",
