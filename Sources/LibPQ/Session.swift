@@ -130,8 +130,10 @@ package final class Session: Sendable {
         var failure = waitToStart(until: start)
         if failure == nil { failure = connect() }
         while failure == nil {
-            let (socket, isFlushing) = state.withLock { ($0.connection?.socket ?? -1, $0.isFlushing) }
-            wait(on: socket, forWriting: isFlushing, for: nil)
+            let (socket, isFlushing, timer) = state.withLock { state in
+                (state.connection?.socket ?? -1, state.isFlushing, state.timer)
+            }
+            wait(on: socket, forWriting: isFlushing, until: timer, for: nil)
             failure = serve()
         }
         end(failure ?? ConnectionFailure(.closed, "the session was closed"))
@@ -147,10 +149,22 @@ package final class Session: Sendable {
 
     /// Waits for the socket, for another thread's wake-up or for the timer, and rings the timer.
     private func wait(on socket: Int32, forWriting: Bool, for patience: Duration?) {
-        let timer = state.withLock { $0.timer }.map { max(.zero, $0 - .now) }
-        let shorter = [patience, timer].compactMap { $0 }.min()
-        let isWoken = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: shorter)
+        wait(on: socket, forWriting: forWriting, until: state.withLock { $0.timer }, for: patience)
+    }
+
+    /// The same, where it is known what the timer is set to.
+    private func wait(
+        on socket: Int32,
+        forWriting: Bool,
+        until timer: ContinuousClock.Instant?,
+        for patience: Duration?
+    ) {
+        var duration = timer.map { max(.zero, $0 - .now) }
+        if let patience, duration.map({ patience < $0 }) ?? true { duration = patience }
+        let isWoken = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: duration)
         if isWoken { wakePipe.drain() }
+        // Whoever set it to an earlier time meanwhile has woken us.
+        guard isWoken || timer.map({ $0 <= .now }) ?? false else { return }
         let rings: Bool = state.withLock { state in
             guard let timer = state.timer, timer <= .now else { return false }
             state.timer = nil
@@ -194,7 +208,7 @@ package final class Session: Sendable {
             let isAlive = state.connection?.consumeInput() ?? false
             Self.collect(state: &state, into: &finished)
             while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
-            events += state.notices.take().map(Event.notice)
+            for notice in state.notices.take() { events.append(.notice(notice)) }
             if isAlive, state.isFlushing { Self.flush(state: &state) }
             return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
         }

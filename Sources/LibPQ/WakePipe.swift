@@ -47,25 +47,30 @@ struct WakePipe: ~Copyable {
 /// Waits for the first descriptor (negative: none) to become readable, or writable if asked, for the second to become
 /// readable, or for the time to pass (nil: for ever). Returns whether the second has.
 func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for duration: Duration?) -> Bool {
-    var descriptors = [
-        pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0),
-        pollfd(fd: socket, events: Int16(POLLIN | (forWriting ? POLLOUT : 0)), revents: 0),
-    ]
-    let count: nfds_t = socket >= 0 ? 2 : 1
+    // On the stack: this is done for every answer.
+    withUnsafeTemporaryAllocation(of: pollfd.self, capacity: 2) { descriptors in
+        descriptors.initializeElement(at: 0, to: pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0))
+        let events = Int16(POLLIN | (forWriting ? POLLOUT : 0))
+        descriptors.initializeElement(at: 1, to: pollfd(fd: socket, events: events, revents: 0))
+        wait(descriptors.baseAddress, socket >= 0 ? 2 : 1, duration)
+        return descriptors[0].revents != 0
+    }
+}
+
+private func wait(_ descriptors: UnsafeMutablePointer<pollfd>?, _ count: nfds_t, _ duration: Duration?) {
     #if os(Linux)
         guard let duration else {
-            _ = ppoll(&descriptors, count, nil, nil)
-            return descriptors[0].revents != 0
+            _ = ppoll(descriptors, count, nil, nil)
+            return
         }
         let (seconds, attoseconds) = max(.zero, duration).components
         var time = timespec(tv_sec: Int(min(seconds, 1_000_000)), tv_nsec: Int(attoseconds / 1_000_000_000))
-        _ = ppoll(&descriptors, count, &time, nil)
+        _ = ppoll(descriptors, count, &time, nil)
     #else
         // Rounded up: a poll that returns a little early would be called again and again for the last millisecond.
         let milliseconds = duration.map { Int32(clamping: max(0, $0.milliseconds.rounded(.up))) } ?? -1
-        _ = poll(&descriptors, count, milliseconds)
+        _ = poll(descriptors, count, milliseconds)
     #endif
-    return descriptors[0].revents != 0
 }
 
 extension Int32 {

@@ -26,7 +26,7 @@ extension TailHub {
 
     func read() {
         let work: ([TailRegistry.Query], Route)? = state.withLock { state in
-            guard !state.isReading, !state.isPausing, !state.isClosed else { return nil }
+            guard state.registry.hasReady, !state.isReading, !state.isPausing, !state.isClosed else { return nil }
             let route = route(unless: state.lostRoute)
             let queries = state.registry.takeQueries(limit: Self.sourcesPerQuery, connection: route.connection)
             state.isReading = !queries.isEmpty
@@ -50,8 +50,12 @@ extension TailHub {
         let statement: Statement
         if queries.count == 1 {
             let query = queries[0]
-            limit = (query.isSparse ? 1 : query.isLong ? 4 * pageSize : pageSize) + 1
-            statement = query.isSparse ? statements.tailNext : statements.page
+            switch query.expected {
+            case .one: limit = 2
+            case .page: limit = pageSize + 1
+            case .pages: limit = 4 * pageSize + 1
+            }
+            statement = query.expected == .one ? statements.tailNext : statements.page
             parameters.append(query.stream.text)
             parameters.append(query.position)
         } else {

@@ -136,11 +136,11 @@ final class TailHub: Sendable {
         switch hint {
         case .streams(let payload):
             let digests = HintPayload(payload)
-            let (isUnknown, discoveries) = state.withLock { state in
-                (state.registry.hint(digests), Array(state.discoveries.values))
+            let discoveries = state.withLock { state in
+                state.registry.hint(digests) ? Array(state.discoveries.values) : []
             }
             read()
-            if isUnknown { for discovery in discoveries { discovery.scan(for: digests) } }
+            for discovery in discoveries { discovery.scan(for: digests) }
         case .everything:
             look()
             for discovery in state.withLock({ Array($0.discoveries.values) }) { discovery.scan() }

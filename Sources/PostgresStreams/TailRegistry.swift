@@ -16,10 +16,16 @@ struct TailRegistry {
         /// From where; the event before the cursor is asked for too, where it must be compared.
         var position: Int
         var isCompared: Bool
+        var expected = Expected.page
+    }
+
+    /// How much there may be to read of a source.
+    enum Expected: Sendable {
+        /// Its events come one by one.
+        case one
+        case page
         /// It catches up over small events: a larger page costs no more memory than one of large events.
-        var isLong = false
-        /// Its events come one by one: no page is to be expected.
-        var isSparse = false
+        case pages
     }
 
     private struct Source {
@@ -32,10 +38,8 @@ struct TailRegistry {
         /// The reader's connection it was last compared on. Another one may be another server.
         var comparedOn = -1
         var mayHaveMore = true
-        /// Its last page was full, of small events.
-        var isCatchingUp = false
-        /// When last read it had one event, or none, and no more.
-        var isSparse = false
+        /// By what the last read found.
+        var expected = Expected.page
         var place = Place.nowhere
     }
 
@@ -194,6 +198,9 @@ struct TailRegistry {
 
     // MARK: Reading
 
+    /// Whether there may be something to read for somebody who waits.
+    var hasReady: Bool { !ready.isEmpty }
+
     /// What to read now, at most `limit` sources.
     mutating func takeQueries(limit: Int, connection: Int) -> [Query] {
         var queries: [Query] = []
@@ -214,8 +221,7 @@ struct TailRegistry {
                     stream: source.stream,
                     position: isCompared ? source.cursor - 1 : source.cursor,
                     isCompared: isCompared,
-                    isLong: source.isCatchingUp,
-                    isSparse: source.isSparse && !isCompared
+                    expected: isCompared && source.expected == .one ? .page : source.expected
                 )
             )
         }
@@ -259,9 +265,12 @@ struct TailRegistry {
         source.comparedOn = connection
         source.place = .nowhere
         source.mayHaveMore = source.mayHaveMore || isFull
-        source.isCatchingUp =
-            isFull && rows.reduce(0) { $0 + $1.event.json.utf8Count } <= rows.count * Self.smallEventByteCount
-        source.isSparse = !isFull && rows.count <= 1
+        if isFull {
+            let byteCount = rows.reduce(0) { $0 + $1.event.json.utf8Count }
+            source.expected = byteCount <= rows.count * Self.smallEventByteCount ? .pages : .page
+        } else {
+            source.expected = rows.count <= 1 ? .one : .page
+        }
         // Unknown until the next read finds nothing, but a hint would tell: rows that came are rows that were hinted at.
         if let last = rows.last {
             source.cursor = last.position + 1
