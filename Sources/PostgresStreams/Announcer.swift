@@ -88,15 +88,16 @@ final class Announcer: Sendable {
         send()
     }
 
-    /// The same; few go with the next batch that an appender asks for, which it soon does.
-    func note(_ streams: some Sequence<StreamName>) {
-        let isDue = state.withLock { state in
+    /// The same, but nothing is sent yet: few go with the next batch that an appender asks for, which it soon does.
+    ///
+    /// - Returns: whether they are to be sent now.
+    func note(_ streams: some Sequence<StreamName>) -> Bool {
+        state.withLock { state in
             for stream in streams { state.wait(for: stream.digest) }
             let now = ContinuousClock.now
             return state.apartUntil > now
                 || (state.waiting.count >= Self.many && !state.isUnderWay && state.notBefore <= now)
         }
-        if isDue { send() }
     }
 
     var hasWaiting: Bool { state.withLock { !$0.waiting.isEmpty } }

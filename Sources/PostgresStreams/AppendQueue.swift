@@ -89,7 +89,10 @@ struct AppendQueue {
     var hasMoreThanASegment: Bool { ready.count > limits.runs }
 
     /// How many appends are here, on the wire or not.
-    var count: Int { sent.reduce(waitingCount) { $0 + $1.appendCount } }
+    var count: Int {
+        let underWay = onTheWire.reduce(waitingCount) { $0 + $1.segment.appendCount }
+        return unsettled.reduce(underWay) { $0 + $1.segment.appendCount }
+    }
 
     /// When the first of all appends here has to be given up.
     var firstDeadline: ContinuousClock.Instant? {

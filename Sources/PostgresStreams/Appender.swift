@@ -169,15 +169,16 @@ final class Appender: Sendable {
         let now = ContinuousClock.now
         var needsReconnect = false
         var isIdle = false
+        var isAnnouncingDue = false
         if case .success = outcome {
             if isAnnounced {
                 announcer.appendIsAnswered(at: now)
             } else {
-                announcer.note(segment.runs.lazy.map(\.stream))
+                isAnnouncingDue = announcer.note(segment.runs.lazy.map(\.stream))
             }
         }
         perform { state in
-            let sentAt = state.takeOffTheWire(segment.id, of: line)
+            let place = state.takeOffTheWire(segment.id, of: line)
             var resolutions: [AppendQueue.Resolution] = []
             switch outcome {
             case .success(let results):
@@ -211,9 +212,11 @@ final class Appender: Sendable {
             }
             if needsReconnect, state.lines[line].session === session { state.lines[line].session = nil }
             state.resolve(resolutions)
-            state.goOn(line, after: now - (sentAt ?? now), at: now)
+            state.goOn(line, after: place, at: now)
             isIdle = state.isIdle(line)
         }
+        // First those who wait for their answer, then the tails.
+        if isAnnouncingDue { announcer.send() }
         if needsReconnect { return session.close() }
         if isIdle, let announcement = announcer.batch() { session.submit([announcement]) }
         if announcer.hasWaiting {

@@ -34,6 +34,8 @@ struct AppenderState {
     struct UnderWay {
         var segmentID: Int
         var sentAt: ContinuousClock.Instant
+        /// How many segments were on the wire then, itself included.
+        var sharedBy: Int
     }
 
     /// Segments on the wire of a connection that is ours alone.
@@ -75,8 +77,9 @@ struct AppenderState {
     private var lookAgainAt: ContinuousClock.Instant?
     private var effects = Effects()
 
-    /// Below so many streams a share is not worth a commit of its own.
-    private static let leastShare = 8
+    /// Below so many streams a share is not worth a commit of its own: a transaction costs the server about as much as 32
+    /// events in one do.
+    private static let leastShare = 32
 
     init(queue: AppendQueue, lineCount: Int) {
         self.queue = queue
@@ -115,11 +118,9 @@ struct AppenderState {
         guard let first = appends.first else { return }
         for append in appends { queue.add(append) }
         if deadlineTimer == nil { setDeadlineTimer(at: first.deadline) }
-        if gathering.isActive {
-            for line in gathering.added(appends.count) { departOrLet(line) }
-        } else {
-            departWherePossible()
-        }
+        let isHeldUp = gathering.isActive
+        for line in gathering.added(appends.count, at: .now) { departOrLet(line) }
+        if !isHeldUp { departWherePossible() }
     }
 
     /// It is this connection's turn. Where it is not needed any more, since those before it answer again, what there is
@@ -139,7 +140,8 @@ struct AppenderState {
         guard let segment = queue.nextSegment(atMost: max(Self.leastShare, queue.count / places + 1)) else {
             return false
         }
-        lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: now))
+        let shared = lines[line].underWay.count + 1
+        lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: now, sharedBy: shared))
         effects.departures.append(
             Departure(
                 line: line,
@@ -153,13 +155,14 @@ struct AppenderState {
 
     private func depth(of line: Int) -> Int { gathering.isSlow ? 1 : lines[line].depth }
 
-    private func isFree(_ line: Int) -> Bool { lines[line].isOpen && lines[line].underWay.count < depth(of: line) }
+    private func isFree(_ line: Int) -> Bool { lines[line].underWay.count < depth(of: line) && lines[line].isOpen }
 
     /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
     /// smaller ones; another is for more than a segment can hold, or for when those before it do not answer: they may
     /// wait for a lock that somebody holds.
     private func isNeeded(_ line: Int, at now: ContinuousClock.Instant) -> Bool {
-        queue.hasMoreThanASegment || lines[..<line].allSatisfy { $0.isStuck(at: now) }
+        // By index, here and below: a line is too large to be copied for every append.
+        queue.hasMoreThanASegment || (0..<line).allSatisfy { lines[$0].isStuck(at: now) }
     }
 
     /// The first connection that is free and needed takes what there is. Where there is none, another one is made, now or
@@ -171,7 +174,7 @@ struct AppenderState {
             depart(line)
             return
         }
-        let isConnecting = lines.contains { $0.isStarted && $0.session == nil }
+        let isConnecting = lines.indices.contains { lines[$0].isStarted && lines[$0].session == nil }
         guard !isConnecting, let line = lines.indices.first(where: { !lines[$0].isStarted || isFree($0) }) else {
             return
         }
@@ -191,25 +194,25 @@ struct AppenderState {
         departWherePossible()
     }
 
-    /// The segment is answered, or lost: its place on the wire is free. Since when it was on it, if it was.
-    mutating func takeOffTheWire(_ segmentID: Int, of line: Int) -> ContinuousClock.Instant? {
+    /// The segment is answered, or lost: its place on the wire is free. Nil where it had none any more.
+    mutating func takeOffTheWire(_ segmentID: Int, of line: Int) -> UnderWay? {
         guard let index = lines[line].underWay.firstIndex(where: { $0.segmentID == segmentID }) else { return nil }
-        return lines[line].underWay.remove(at: index).sentAt
+        return lines[line].underWay.remove(at: index)
     }
 
-    /// After an answer that took so long: the next segment leaves, or waits a moment for those who are about to be told.
-    mutating func goOn(_ line: Int, after duration: Duration, at now: ContinuousClock.Instant) {
+    /// After the answer to `segment`: the next one leaves, or waits a moment for those who are about to be told.
+    mutating func goOn(_ line: Int, after segment: UnderWay?, at now: ContinuousClock.Instant) {
         if gathering.end(of: line) != nil {
             // Those who were answered before have had their moment.
             gathering.stop(line)
             departOrLet(line)
         }
-        if isFree(line),
+        if isFree(line), let segment,
             gathering.answered(
                 effects.told.count,
                 on: line,
-                after: duration,
-                isLast: lines[line].underWay.isEmpty,
+                after: now - segment.sentAt,
+                sharedBy: segment.sharedBy,
                 at: now
             )
         {

@@ -2,22 +2,35 @@
 ///
 /// Writers that append again as soon as they are answered come back together. A segment that left at the first of them
 /// would hold one append, and the others wait a whole commit longer; a moment later it holds them all. The moment is a
-/// part of what a commit takes, at most a quarter, or half where the server has another segment to work on meanwhile, and
-/// ends as soon as all are back. Where they do not come back it shrinks to nothing.
+/// part of what a commit takes, at most half, and ends as soon as all are back. Where most of them take longer than that to
+/// come back it shrinks to nothing; whether they do is seen without waiting, so that it grows again when they are quicker.
 struct Gathering {
+    /// Those of one segment who were answered and are not all back.
     private struct Wait {
         var line: Int
+        var since: ContinuousClock.Instant
         var until: ContinuousClock.Instant
-        /// How many of those answered are not back.
-        var missing: Int
+        /// The longest that it would pay to wait.
+        var limit: Duration
         var expected: Int
+        /// How many of them are not back.
+        var missing: Int
+        /// Nothing is held up for them any more; it is still seen when they come.
+        var isOver = false
+        var isJudged = false
+
+        var areMostBack: Bool { (expected - missing) * 4 >= expected * 3 }
     }
 
-    /// The lines that wait, the longest waiting first.
+    /// The longest waiting first; of each line one at most.
     private var waits: [Wait] = []
+    /// How many of them hold something up.
+    private var activeCount = 0
     /// Of one segment, from sending to answer, averaged over the last few.
     private var roundTrip: Duration = .zero
-    /// Which part of a quarter round trip is waited: halved when few came back, doubled when they did.
+    /// The same divided by how many segments shared the wire: about what each takes.
+    private var turn: Duration = .zero
+    /// Which part of the longest moment is waited: halved when they came back later than that, doubled when earlier.
     private var patience = 1.0
 
     private static let leastPatience = 1.0 / 64
@@ -25,58 +38,94 @@ struct Gathering {
 
     /// Whether what takes the time is a flush, a standby or the network, and not work: a second segment behind the first
     /// would only halve both.
-    var isSlow: Bool { roundTrip > Self.slow }
+    var isSlow: Bool { turn > Self.slow }
 
-    private static let slow = Duration.microseconds(2500)
+    private static let slow = Duration.microseconds(1500)
 
     /// Whether what comes now is waited with.
-    var isActive: Bool { !waits.isEmpty }
+    var isActive: Bool { activeCount > 0 }
 
     /// Until when this line waits.
-    func end(of line: Int) -> ContinuousClock.Instant? { waits.first { $0.line == line }?.until }
+    func end(of line: Int) -> ContinuousClock.Instant? {
+        activeCount == 0 ? nil : waits.first { $0.line == line && !$0.isOver }?.until
+    }
 
     /// `count` callers of this line are about to be told that they are answered. Whether it waits for them.
     ///
-    /// - Parameter isLast: nothing else is on the line's wire.
+    /// - Parameters:
+    ///   - duration: from sending to answer.
+    ///   - shared: how many segments were on the line's wire when it was sent, itself included.
     mutating func answered(
         _ count: Int,
         on line: Int,
         after duration: Duration,
-        isLast: Bool,
+        sharedBy shared: Int,
         at now: ContinuousClock.Instant
     ) -> Bool {
-        roundTrip = roundTrip == .zero ? duration : (roundTrip * 7 + duration) / 8
+        roundTrip = Self.average(roundTrip, duration)
+        turn = Self.average(turn, duration / shared)
+        if let before = waits.first(where: { $0.line == line }), !before.isJudged, now - before.since > before.limit {
+            judge(inTime: false)
+        }
         stop(line)
         // One alone needs nobody, and sends by itself when it comes back.
         guard count > 1 else { return false }
-        let moment = min(Self.longest, roundTrip / (isLast ? 4 : 2)) * patience
-        waits.append(Wait(line: line, until: now + moment, missing: count, expected: count))
+        let limit = min(Self.longest, roundTrip / 2)
+        let wait = Wait(
+            line: line,
+            since: now,
+            until: now + limit * patience,
+            limit: limit,
+            expected: count,
+            missing: count
+        )
+        waits.append(wait)
+        activeCount += 1
         return true
     }
 
+    private static func average(_ before: Duration, _ next: Duration) -> Duration {
+        before == .zero ? next : (before * 7 + next) / 8
+    }
+
+    private mutating func judge(inTime: Bool) {
+        patience = inTime ? min(1, patience * 2) : max(Self.leastPatience, patience / 2)
+    }
+
     /// So many appends came. The lines that waited and now need not any more.
-    mutating func added(_ count: Int) -> [Int] {
+    mutating func added(_ count: Int, at now: @autoclosure () -> ContinuousClock.Instant) -> [Int] {
+        guard !waits.isEmpty else { return [] }
         var count = count
         var lines: [Int] = []
-        while count > 0, !waits.isEmpty {
-            let part = min(count, waits[0].missing)
-            waits[0].missing -= part
-            count -= part
-            guard waits[0].missing == 0 else { break }
-            patience = min(1, patience * 2)
-            lines.append(waits.removeFirst().line)
+        // Those first who are waited for.
+        for isOver in [false, true] {
+            for index in waits.indices where count > 0 && waits[index].isOver == isOver {
+                let part = min(count, waits[index].missing)
+                waits[index].missing -= part
+                count -= part
+                if !waits[index].isJudged, waits[index].areMostBack {
+                    waits[index].isJudged = true
+                    judge(inTime: now() - waits[index].since <= waits[index].limit)
+                }
+                if waits[index].missing == 0, !isOver { lines.append(waits[index].line) }
+            }
         }
+        activeCount -= lines.count
+        waits.removeAll { $0.missing == 0 }
         return lines
     }
 
     /// The line waits no longer: it is gone, or has something else to do.
-    mutating func stop(_ line: Int) { waits.removeAll { $0.line == line } }
+    mutating func stop(_ line: Int) {
+        guard let index = waits.firstIndex(where: { $0.line == line }) else { return }
+        if !waits[index].isOver { activeCount -= 1 }
+        waits.remove(at: index)
+    }
 
     /// Ends the waiting of this line if its time is over.
     mutating func expire(_ line: Int, at now: ContinuousClock.Instant) {
-        guard let index = waits.firstIndex(where: { $0.line == line && $0.until <= now }) else { return }
-        let wait = waits.remove(at: index)
-        let returned = wait.expected - wait.missing
-        patience = returned * 2 < wait.expected ? max(Self.leastPatience, patience / 2) : min(1, patience * 2)
+        guard let index = waits.firstIndex(where: { $0.line == line && !$0.isOver && $0.until <= now }) else { return }
+        waits[index].isOver = true
+        activeCount -= 1
     }
 }

@@ -63,9 +63,9 @@ struct AppenderStateTests {
         #expect(state.takeEffects().departures.isEmpty)
         // The first is back.
         state.lines[0].session = session
-        _ = state.takeOffTheWire(departure.segment.id, of: 1)
+        let place = state.takeOffTheWire(departure.segment.id, of: 1)
         state.resolve(state.queue.answered(departure.segment.id, [.written(0)]))
-        state.goOn(1, after: .milliseconds(1), at: .now)
+        state.goOn(1, after: place, at: .now)
         let next = try #require(state.takeEffects().departures.first)
         #expect(next.line == 0)
         #expect(next.segment.runs.first?.appends.map(\.id) == [2])

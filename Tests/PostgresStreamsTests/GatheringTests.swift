@@ -12,34 +12,46 @@ struct GatheringTests {
     @Test("one who was answered alone is not waited for")
     func alone() {
         var gathering = Gathering()
-        let waits = gathering.answered(1, on: 0, after: .milliseconds(4), isLast: true, at: time(0))
+        let waits = gathering.answered(1, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
         #expect(!waits)
         #expect(!gathering.isActive)
-        #expect(gathering.added(1).isEmpty)
+        #expect(gathering.added(1, at: time(0)).isEmpty)
     }
 
-    @Test("the line waits until all are back, and at most a quarter of what a segment takes")
+    @Test("the line waits until all are back, and at most half of what a segment takes")
     func several() {
         var gathering = Gathering()
-        let waits = gathering.answered(3, on: 1, after: .milliseconds(4), isLast: true, at: time(10))
+        let waits = gathering.answered(3, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(10))
         #expect(waits)
-        #expect(gathering.end(of: 1) == time(11))
+        #expect(gathering.end(of: 1) == time(12))
         #expect(gathering.end(of: 0) == nil)
-        #expect(gathering.added(1).isEmpty)
-        #expect(gathering.added(1).isEmpty)
-        #expect(gathering.added(1) == [1])
+        #expect(gathering.added(1, at: time(0)).isEmpty)
+        #expect(gathering.added(1, at: time(0)).isEmpty)
+        #expect(gathering.added(1, at: time(0)) == [1])
         #expect(!gathering.isActive)
+    }
+
+    @Test("two that share the wire take half of what each is on it")
+    func shared() {
+        var gathering = Gathering()
+        _ = gathering.answered(2, on: 0, after: .milliseconds(2), sharedBy: 2, at: time(0))
+        #expect(!gathering.isSlow)
+        // What is waited for those who were answered is a part of the whole round trip all the same.
+        #expect(gathering.end(of: 0) == time(1))
+        gathering = Gathering()
+        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 2, at: time(0))
+        #expect(gathering.isSlow)
     }
 
     @Test("segments that take long are slow, those that take little are not, and it is the average that counts")
     func slow() {
         var gathering = Gathering()
         #expect(!gathering.isSlow)
-        _ = gathering.answered(2, on: 0, after: .milliseconds(1), isLast: true, at: time(0))
-        _ = gathering.answered(2, on: 0, after: .milliseconds(5), isLast: true, at: time(5))
+        _ = gathering.answered(2, on: 0, after: .milliseconds(1), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, on: 0, after: .milliseconds(5), sharedBy: 1, at: time(5))
         #expect(!gathering.isSlow)
         for n in 0..<10 {
-            _ = gathering.answered(2, on: 0, after: .milliseconds(5), isLast: true, at: time(Double(10 + 5 * n)))
+            _ = gathering.answered(2, on: 0, after: .milliseconds(5), sharedBy: 1, at: time(Double(10 + 5 * n)))
         }
         #expect(gathering.isSlow)
     }
@@ -47,72 +59,91 @@ struct GatheringTests {
     @Test("who comes back is counted for the line that has waited longest")
     func twoLines() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), isLast: true, at: time(0))
-        _ = gathering.answered(2, on: 1, after: .milliseconds(4), isLast: true, at: time(0.5))
-        #expect((0..<4).map { _ in gathering.added(1) } == [[], [0], [], [1]])
+        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(0.5))
+        #expect((0..<4).map { _ in gathering.added(1, at: time(0)) } == [[], [0], [], [1]])
     }
 
     @Test("many that come at once are counted for as many lines as they are enough for")
     func together() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), isLast: true, at: time(0))
-        _ = gathering.answered(3, on: 1, after: .milliseconds(4), isLast: true, at: time(0))
-        #expect(gathering.added(3) == [0])
-        #expect(gathering.added(9) == [1])
-        #expect(gathering.added(1).isEmpty)
-    }
-
-    @Test("while the server has another segment of the line to work on, there is twice the time")
-    func notLast() {
-        var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), isLast: false, at: time(0))
-        #expect(gathering.end(of: 0) == time(2))
+        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        _ = gathering.answered(3, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        #expect(gathering.added(3, at: time(0)) == [0])
+        #expect(gathering.added(9, at: time(0)) == [1])
+        #expect(gathering.added(1, at: time(0)).isEmpty)
     }
 
     @Test("a line that is gone waits no longer, and the others do")
     func gone() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), isLast: true, at: time(0))
-        _ = gathering.answered(2, on: 1, after: .milliseconds(4), isLast: true, at: time(0))
+        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(0))
         gathering.stop(0)
-        #expect((0..<2).map { _ in gathering.added(1) } == [[], [1]])
+        #expect((0..<2).map { _ in gathering.added(1, at: time(0)) } == [[], [1]])
+    }
+
+    /// How long it waits after an answer at `begin`, and then `count` of the four who were answered come back.
+    private func moment(_ gathering: inout Gathering, at begin: Double, back count: Int, after delay: Double)
+        -> Duration
+    {
+        _ = gathering.answered(4, on: 0, after: .milliseconds(8), sharedBy: 1, at: time(begin))
+        let moment = (gathering.end(of: 0) ?? time(0)) - time(begin)
+        if moment < .milliseconds(delay) { gathering.expire(0, at: time(begin + delay)) }
+        _ = gathering.added(count, at: time(begin + delay))
+        return moment
     }
 
     @Test("where they do not come back the moment shrinks, and grows again when they do")
     func patience() {
         var gathering = Gathering()
-        var moments: [Duration] = []
-        for _ in 0..<4 {
-            _ = gathering.answered(4, on: 0, after: .milliseconds(8), isLast: true, at: time(0))
-            moments.append((gathering.end(of: 0) ?? time(0)) - time(0))
-            gathering.expire(0, at: time(100))
-            #expect(!gathering.isActive)
-        }
-        #expect(moments == [2, 1, 0.5, 0.25].map { .milliseconds($0) })
-        for _ in 0..<2 {
-            _ = gathering.answered(2, on: 0, after: .milliseconds(8), isLast: true, at: time(0))
-            _ = gathering.added(1)
-            #expect(gathering.added(1) == [0])
-        }
-        _ = gathering.answered(2, on: 0, after: .milliseconds(8), isLast: true, at: time(0))
-        #expect(gathering.end(of: 0) == time(0.5))
+        let gone = (0..<4).map { moment(&gathering, at: 10 * Double($0), back: 1, after: 9) }
+        #expect(gone == [4, 2, 1, 0.5].map { .milliseconds($0) })
+        let back = (4..<8).map { moment(&gathering, at: 10 * Double($0), back: 4, after: 0.1) }
+        #expect(back == [0.25, 0.5, 1, 2].map { .milliseconds($0) })
+    }
+
+    @Test("whether they come back in time is seen though they are not waited for so long")
+    func recovery() {
+        var gathering = Gathering()
+        for n in 0..<20 { _ = moment(&gathering, at: 10 * Double(n), back: 0, after: 9) }
+        #expect(moment(&gathering, at: 200, back: 4, after: 1) == .milliseconds(4) / 64)
+        let later = (21..<26).map { moment(&gathering, at: 10 * Double($0), back: 4, after: 1) }
+        #expect(later.last == .milliseconds(2))
+        // Three of four are enough, two are not, and too late is too late.
+        #expect(moment(&gathering, at: 260, back: 3, after: 1.5) == .milliseconds(4))
+        #expect(moment(&gathering, at: 270, back: 2, after: 1.5) == .milliseconds(4))
+        #expect(moment(&gathering, at: 280, back: 4, after: 1.5) == .milliseconds(2))
+        #expect(moment(&gathering, at: 290, back: 4, after: 4.5) == .milliseconds(4))
+        #expect(moment(&gathering, at: 300, back: 4, after: 1) == .milliseconds(2))
+    }
+
+    @Test("those who come are counted first for the line that waits for them")
+    func overCountsLast() {
+        var gathering = Gathering()
+        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        gathering.expire(0, at: time(2))
+        _ = gathering.answered(2, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(2))
+        #expect(gathering.added(2, at: time(2.5)) == [1])
+        #expect(!gathering.isActive)
+        #expect(gathering.added(2, at: time(2.6)).isEmpty)
     }
 
     @Test("its time is not over before it is, nor another line's")
     func expiry() {
         var gathering = Gathering()
-        _ = gathering.answered(4, on: 0, after: .milliseconds(8), isLast: true, at: time(0))
-        gathering.expire(0, at: time(1))
+        _ = gathering.answered(4, on: 0, after: .milliseconds(8), sharedBy: 1, at: time(0))
+        gathering.expire(0, at: time(3))
         gathering.expire(1, at: time(100))
         #expect(gathering.isActive)
-        gathering.expire(0, at: time(2))
+        gathering.expire(0, at: time(4))
         #expect(!gathering.isActive)
     }
 
     @Test("a slow server makes nobody wait longer than 5 ms")
     func bound() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .seconds(3), isLast: true, at: time(0))
+        _ = gathering.answered(2, on: 0, after: .seconds(3), sharedBy: 1, at: time(0))
         #expect(gathering.end(of: 0) == time(5))
     }
 }
