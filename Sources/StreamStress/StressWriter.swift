@@ -61,11 +61,10 @@ struct StressWriter {
         let append = ledger.record {
             $0.begin(first, count: count, to: streamNumber, epoch: stream.epoch ?? 0, expecting: expecting)
         }
-        let isCancelled = random.once(in: 50)
-        let patience = Duration.microseconds(Int.random(in: 0...2000, using: &random))
+        let patience = patience()
         let start = ContinuousClock.now
         do {
-            let positions = try await Self.call(cancellingAfter: isCancelled ? patience : nil) {
+            let positions = try await Self.call(cancellingAfter: patience) {
                 try await stream.append(contentsOf: events, expecting: expecting)
             }
             ledger.acknowledge(append, at: positions.lowerBound, count: count, after: .now - start)
@@ -82,6 +81,14 @@ struct StressWriter {
             ledger.note("an append threw \(error)")
             ledger.record { $0.fail(append, nil) }
         }
+    }
+
+    /// After which time the append is cancelled; nil: it is not. Some in the middle of what an append takes; some only where
+    /// it is held up.
+    private mutating func patience() -> Duration? {
+        if random.once(in: 50) { return .microseconds(Int.random(in: 0...2000, using: &random)) }
+        if random.once(in: 5) { return .milliseconds(Int.random(in: 2...500, using: &random)) }
+        return nil
     }
 
     /// Calls, and cancels the call after a while where it is to be.

@@ -192,6 +192,15 @@ struct FaultScene {
                     "begin; lock table durable_streams.events in access exclusive mode; select pg_sleep(\(time)); commit"
                 )
             },
+            .init("the tables locked for a while, and who waits is cancelled by the server") { random in
+                let time = Double.random(in: 0.1...0.8, using: &random)
+                try await server.psql(
+                    """
+                    begin; lock table durable_streams.events in access exclusive mode; select pg_sleep(\(time));
+                    select pg_cancel_backend(pid) \(Self.victims) and wait_event_type = 'Lock'; commit
+                    """
+                )
+            },
             .init("the streams' locks held for a while") { random in
                 let time = Double.random(in: 0.1...1.5, using: &random)
                 try await server.psql(
