@@ -115,7 +115,9 @@ private struct WallClock: Sendable {
     }
 
     var environment: [String: String] {
-        ["LD_PRELOAD": "\(folder)/clock.so", "WALL_CLOCK_OFFSET": "\(folder)/offset"]
+        // Before what is preloaded already, by Scripts/tsan.
+        let preloaded = ["\(folder)/clock.so", ProcessInfo.processInfo.environment["LD_PRELOAD"]].compactMap(\.self)
+        return ["LD_PRELOAD": preloaded.joined(separator: ":"), "WALL_CLOCK_OFFSET": "\(folder)/offset"]
     }
 
     func jump(to offset: Int) throws {

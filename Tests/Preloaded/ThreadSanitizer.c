@@ -15,9 +15,11 @@ extern void __tsan_acquire(void *address);
 extern void __tsan_release(void *address);
 
 typedef SWIFT void Locking(uint32_t thread, CONTEXT void *mutex);
+typedef SWIFT _Bool TryingToLock(CONTEXT void *mutex);
 typedef SWIFT void Unlocking(CONTEXT void *mutex);
 
 static const char lock_name[] = "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF";
+static const char try_lock_name[] = "$s15Synchronization12_MutexHandleV12_tryLockSlowSbyF";
 static const char unlock_name[] = "$s15Synchronization12_MutexHandleV11_unlockSlowyyF";
 
 // Synchronization._MutexHandle._lockSlow(Swift.UInt32) -> ()
@@ -25,6 +27,14 @@ SWIFT void lock_slow(uint32_t thread, CONTEXT void *mutex) __asm__("$s15Synchron
 SWIFT void lock_slow(uint32_t thread, CONTEXT void *mutex) {
     ((Locking *)dlsym(RTLD_NEXT, lock_name))(thread, mutex);
     __tsan_acquire(mutex);
+}
+
+// Synchronization._MutexHandle._tryLockSlow() -> Swift.Bool
+SWIFT _Bool try_lock_slow(CONTEXT void *mutex) __asm__("$s15Synchronization12_MutexHandleV12_tryLockSlowSbyF");
+SWIFT _Bool try_lock_slow(CONTEXT void *mutex) {
+    _Bool locked = ((TryingToLock *)dlsym(RTLD_NEXT, try_lock_name))(mutex);
+    if (locked) __tsan_acquire(mutex);
+    return locked;
 }
 
 // Synchronization._MutexHandle._unlockSlow() -> ()
