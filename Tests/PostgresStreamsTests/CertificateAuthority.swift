@@ -51,6 +51,8 @@ final class CertificateAuthority: Sendable {
         let words = arguments.split(separator: " ").map(String.init)
         let files: Set = ["ca.key", "ca.crt", "server.key", "server.csr", "server.crt", "extensions"]
         var command = Command(executable: Self.program ?? "openssl")
+        // Where it names another libpq, there may be another OpenSSL beside it.
+        command.environment["LD_LIBRARY_PATH"] = nil
         command.arguments = words.map { files.contains($0) ? folder.appendingPathComponent($0).path : $0 }
         guard let outcome = command.run(), outcome.status == 0 else {
             throw Failed(description: "openssl \(arguments) failed")
