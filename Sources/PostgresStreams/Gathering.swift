@@ -24,8 +24,6 @@ struct Gathering {
 
     /// The longest waiting first; of each line one at most.
     private var waits: [Wait] = []
-    /// How many of them hold something up.
-    private var activeCount = 0
     /// Of one segment, from sending to answer, averaged over the last few.
     private var roundTrip: Duration = .zero
     /// The same divided by how many segments shared the wire: about what each takes.
@@ -43,12 +41,10 @@ struct Gathering {
     private static let slow = Duration.microseconds(1500)
 
     /// Whether what comes now is waited with.
-    var isActive: Bool { activeCount > 0 }
+    var isActive: Bool { waits.contains { !$0.isOver } }
 
     /// Until when this line waits.
-    func end(of line: Int) -> ContinuousClock.Instant? {
-        activeCount == 0 ? nil : waits.first { $0.line == line && !$0.isOver }?.until
-    }
+    func end(of line: Int) -> ContinuousClock.Instant? { waits.first { $0.line == line && !$0.isOver }?.until }
 
     /// `count` callers of this line are about to be told that they are answered. Whether it waits for them.
     ///
@@ -80,7 +76,6 @@ struct Gathering {
             missing: count
         )
         waits.append(wait)
-        activeCount += 1
         return true
     }
 
@@ -110,22 +105,16 @@ struct Gathering {
                 if waits[index].missing == 0, !isOver { lines.append(waits[index].line) }
             }
         }
-        activeCount -= lines.count
         waits.removeAll { $0.missing == 0 }
         return lines
     }
 
     /// The line waits no longer: it is gone, or has something else to do.
-    mutating func stop(_ line: Int) {
-        guard let index = waits.firstIndex(where: { $0.line == line }) else { return }
-        if !waits[index].isOver { activeCount -= 1 }
-        waits.remove(at: index)
-    }
+    mutating func stop(_ line: Int) { waits.removeAll { $0.line == line } }
 
     /// Ends the waiting of this line if its time is over.
     mutating func expire(_ line: Int, at now: ContinuousClock.Instant) {
         guard let index = waits.firstIndex(where: { $0.line == line && !$0.isOver && $0.until <= now }) else { return }
         waits[index].isOver = true
-        activeCount -= 1
     }
 }
