@@ -232,6 +232,7 @@ final class Appender: Sendable {
         case .ready(let session, let greeting):
             if !greeting.isBehindPooler { prepare(session, of: line) }
             perform { state in
+                if let way = greeting.way { state.pace.way = way }
                 state.lines[line].session = session
                 state.lines[line].isPrepared = false
                 state.lines[line].underWay = []

@@ -13,8 +13,8 @@ struct AppenderState {
         var isStarted = false
         /// The segments on its wire, in the order they were sent. The server works on the first.
         var underWay: [UnderWay] = []
-        /// How many there may be. With a second one the server has something to do while the answer to the first is on its
-        /// way and those who were answered append again.
+        /// How many there may be. With a second one, if it is worth it, the server has something to do while the answer to
+        /// the first is on its way and those who were answered append again.
         var depth = 1
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
@@ -33,6 +33,7 @@ struct AppenderState {
 
     struct UnderWay {
         var segmentID: Int
+        var runCount: Int
         var sentAt: ContinuousClock.Instant
         /// How many segments were on the wire then, itself included.
         var sharedBy: Int
@@ -63,6 +64,7 @@ struct AppenderState {
     }
 
     var queue: AppendQueue
+    var pace = Pace()
     var gathering = Gathering()
     /// Those who wait for an answer. Who was cancelled does not, though the append may be on the wire.
     var callers: [Int: Continuation] = [:]
@@ -77,9 +79,9 @@ struct AppenderState {
     private var lookAgainAt: ContinuousClock.Instant?
     private var effects = Effects()
 
-    /// Below so many streams a share is not worth a commit of its own: a transaction costs the server about as much as 32
-    /// events in one do.
-    private static let leastShare = 32
+    /// Of so many streams a segment is worth a commit of its own behind another: a transaction and its flush cost the server
+    /// about as much as 50 events in one do. With fewer, those who wait go with those who are being answered.
+    private static let leastShare = 24
 
     init(queue: AppendQueue, lineCount: Int) {
         self.queue = queue
@@ -123,25 +125,32 @@ struct AppenderState {
         if !isHeldUp { departWherePossible() }
     }
 
-    /// It is this connection's turn. Where it is not needed any more, since those before it answer again, what there is
-    /// must not wait for it.
+    /// It is this connection's turn. What it leaves, since it takes its share only, or is not needed any more as those
+    /// before it answer again, must not wait for it.
     mutating func departOrLet(_ line: Int) {
-        if !depart(line), !gathering.isActive { departWherePossible() }
+        depart(line)
+        if !gathering.isActive { departWherePossible() }
     }
 
     /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
-    /// the others, and the segment behind this one, find something to do.
+    /// the others, and the segment behind this one, find something to do, where a share is worth it.
     @discardableResult
     private mutating func depart(_ line: Int) -> Bool {
-        guard isFree(line), let session = lines[line].session else { return false }
+        guard isFree(line), isWorthIt(line), let session = lines[line].session else { return false }
         let now = ContinuousClock.now
         guard isNeeded(line, at: now) else { return false }
         let places = lines.indices.reduce(0) { $0 + (isNeeded($1, at: now) ? depth(of: $1) : 0) }
-        guard let segment = queue.nextSegment(atMost: max(Self.leastShare, queue.count / places + 1)) else {
-            return false
-        }
-        let shared = lines[line].underWay.count + 1
-        lines[line].underWay.append(UnderWay(segmentID: segment.id, sentAt: now, sharedBy: shared))
+        let count = queue.count
+        let shares = min(places, max(1, count / Self.leastShare))
+        guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares) else { return false }
+        lines[line].underWay.append(
+            UnderWay(
+                segmentID: segment.id,
+                runCount: segment.runs.count,
+                sentAt: now,
+                sharedBy: lines[line].underWay.count + 1
+            )
+        )
         effects.departures.append(
             Departure(
                 line: line,
@@ -153,9 +162,17 @@ struct AppenderState {
         return true
     }
 
-    private func depth(of line: Int) -> Int { gathering.isSlow ? 1 : lines[line].depth }
+    private func depth(of line: Int) -> Int { pace.isSlow ? 1 : lines[line].depth }
 
     private func isFree(_ line: Int) -> Bool { lines[line].underWay.count < depth(of: line) && lines[line].isOpen }
+
+    /// Whether what there is should go behind what is on this connection's wire. A small one would keep a commit to itself,
+    /// and its writers, answered apart from the others, would come back apart; it waits for the answer, as do the writers
+    /// who come back then.
+    private func isWorthIt(_ line: Int) -> Bool {
+        guard let ahead = lines[line].underWay.last, queue.unsettled.isEmpty, !pace.isFar else { return true }
+        return queue.ready.count >= max(Self.leastShare, ahead.runCount * 3 / 4)
+    }
 
     /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
     /// smaller ones; another is for more than a segment can hold, or for when those before it do not answer: they may
@@ -165,14 +182,13 @@ struct AppenderState {
         queue.hasMoreThanASegment || (0..<line).allSatisfy { lines[$0].isStuck(at: now) }
     }
 
-    /// The first connection that is free and needed takes what there is. Where there is none, another one is made, now or
-    /// when the others turn out to be stuck.
+    /// The first connection that is free and needed takes its share, then the next, while there is something that is worth
+    /// it. Where there is none, another one is made, now or when the others turn out to be stuck.
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
         let now = ContinuousClock.now
-        if let line = lines.indices.first(where: { isFree($0) && isNeeded($0, at: now) }) {
-            depart(line)
-            return
+        while let line = lines.indices.first(where: { isFree($0) && isWorthIt($0) && isNeeded($0, at: now) }) {
+            guard depart(line), queue.hasReady else { return }
         }
         let isConnecting = lines.indices.contains { lines[$0].isStarted && lines[$0].session == nil }
         guard !isConnecting, let line = lines.indices.first(where: { !lines[$0].isStarted || isFree($0) }) else {
@@ -207,19 +223,15 @@ struct AppenderState {
             gathering.stop(line)
             departOrLet(line)
         }
-        if isFree(line), let segment,
-            gathering.answered(
-                effects.told.count,
-                on: line,
-                after: now - segment.sentAt,
-                sharedBy: segment.sharedBy,
-                at: now
-            )
-        {
-            setTimer(of: line)
-        } else {
-            departOrLet(line)
+        if isFree(line), let segment {
+            pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
+            let others = queue.ready.count
+            let roundTrip = pace.roundTrip
+            if gathering.answered(effects.told.count, before: others, on: line, roundTrip: roundTrip, at: now) {
+                return setTimer(of: line)
+            }
         }
+        departOrLet(line)
     }
 
     /// Whether nothing is on its wire and nothing is about to be.

@@ -24,21 +24,11 @@ struct Gathering {
 
     /// The longest waiting first; of each line one at most.
     private var waits: [Wait] = []
-    /// Of one segment, from sending to answer, averaged over the last few.
-    private var roundTrip: Duration = .zero
-    /// The same divided by how many segments shared the wire: about what each takes.
-    private var turn: Duration = .zero
     /// Which part of the longest moment is waited: halved when they came back later than that, doubled when earlier.
     private var patience = 1.0
 
     private static let leastPatience = 1.0 / 64
     private static let longest: Duration = .milliseconds(5)
-
-    /// Whether what takes the time is a flush, a standby or the network, and not work: a second segment behind the first
-    /// would only halve both.
-    var isSlow: Bool { turn > Self.slow }
-
-    private static let slow = Duration.microseconds(1500)
 
     /// Whether what comes now is waited with.
     var isActive: Bool { waits.contains { !$0.isOver } }
@@ -49,23 +39,21 @@ struct Gathering {
     /// `count` callers of this line are about to be told that they are answered. Whether it waits for them.
     ///
     /// - Parameters:
-    ///   - duration: from sending to answer.
-    ///   - shared: how many segments were on the line's wire when it was sent, itself included.
+    ///   - others: how many wait to be sent already.
+    ///   - roundTrip: what a segment takes.
     mutating func answered(
         _ count: Int,
+        before others: Int,
         on line: Int,
-        after duration: Duration,
-        sharedBy shared: Int,
+        roundTrip: Duration,
         at now: ContinuousClock.Instant
     ) -> Bool {
-        roundTrip = Self.average(roundTrip, duration)
-        turn = Self.average(turn, duration / shared)
         if let before = waits.first(where: { $0.line == line }), !before.isJudged, now - before.since > before.limit {
             judge(inTime: false)
         }
         stop(line)
         // One alone needs nobody, and sends by itself when it comes back.
-        guard count > 1 else { return false }
+        guard count > 0, count + others > 1 else { return false }
         let limit = min(Self.longest, roundTrip / 2)
         let wait = Wait(
             line: line,
@@ -77,10 +65,6 @@ struct Gathering {
         )
         waits.append(wait)
         return true
-    }
-
-    private static func average(_ before: Duration, _ next: Duration) -> Duration {
-        before == .zero ? next : (before * 7 + next) / 8
     }
 
     private mutating func judge(inTime: Bool) {

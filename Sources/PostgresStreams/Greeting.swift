@@ -9,6 +9,9 @@ struct Greeting: Sendable {
     var isInRecovery: Bool
     /// The isolation that transactions have which ask for none.
     var isolation: String
+    /// The way to the server and back, where it was measured.
+    var way: Duration?
+
     /// Collects the answers; touched on the session's thread, but by closures that may be anywhere.
     final class Conversation: Sendable {
         private struct Answers {

@@ -80,6 +80,7 @@ public final class Journal: Sendable {
         let announcer = Announcer(writing)
         self.announcer = announcer
         gate = AppendGate(limit: configuration.maximumQueuedBytes, deadline: configuration.appendDeadline)
+        writing.measuresWay = true
         appender = Appender(writing, configuration, announcer: announcer)
         transactions = TransactionPool(options.session, limit: configuration.transactionConnections)
         tails = TailHub(configuration, schema, options, reader: reader, announcer: announcer)

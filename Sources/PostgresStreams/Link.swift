@@ -28,6 +28,8 @@ final class Link: Sendable {
         var schemaVersion: Int?
         /// Only a server that takes writes will do.
         var needsPrimary = false
+        /// Its owner wants to know how long the way there and back is; not behind a pooler. Costs that time once.
+        var measuresWay = false
         /// What else to run before the session is handed out.
         var opening: [Statement] = []
         var logger: Logger
@@ -188,35 +190,54 @@ final class Link: Sendable {
     }
 
     private func greeted(_ session: Session, _ greeting: Result<Greeting, JournalError>) {
-        state.withLock { $0.greetingDeadline = nil }
         switch greeting {
         case .failure(let error):
-            state.withLock { $0.backOff.lastError = error }
+            state.withLock { state in
+                state.greetingDeadline = nil
+                state.backOff.lastError = error
+            }
             session.close()
         case .success(let greeting):
-            if !greeting.isBehindPooler {
-                // Before anything of the owner's. A pooler would hand the setting on to others.
-                if greeting.isolation != "read committed" {
-                    session.submit([Batch([(options.statements.readCommitted, Parameters())]) { _ in }])
-                }
-                session.usePreparedStatements()
+            if greeting.isBehindPooler { return ready(session, greeting) }
+            // Before anything of the owner's. A pooler would hand the setting on to others.
+            if greeting.isolation != "read committed" {
+                session.submit([Batch([(options.statements.readCommitted, Parameters())]) { _ in }])
             }
-            let isWanted: Bool = state.withLock { state in
-                guard case .starting = state.phase else { return false }
-                state.phase = .ready(session)
-                state.backOff = BackOff()
-                return true
-            }
-            guard isWanted else { return session.close() }
-            options.logger.debug(
-                "connected",
-                metadata: [
-                    "purpose": "\(options.purpose)", "server": "\(greeting.info.place)",
-                    "version": "\(greeting.info.serverVersion)", "pooler": "\(greeting.isBehindPooler)",
-                ]
-            )
-            _ = owner(.ready(session, greeting))
+            session.usePreparedStatements()
+            if options.measuresWay { measureWay(of: session, greeting) } else { ready(session, greeting) }
         }
+    }
+
+    /// What a batch takes that is empty, before there are others to wait for.
+    private func measureWay(of session: Session, _ greeting: Greeting) {
+        let sentAt = ContinuousClock.now
+        session.submit([
+            Batch([]) { [self] outcome in
+                guard case .success = outcome else { return }
+                var greeting = greeting
+                greeting.way = .now - sentAt
+                ready(session, greeting)
+            }
+        ])
+    }
+
+    private func ready(_ session: Session, _ greeting: Greeting) {
+        let isWanted: Bool = state.withLock { state in
+            state.greetingDeadline = nil
+            guard case .starting = state.phase else { return false }
+            state.phase = .ready(session)
+            state.backOff = BackOff()
+            return true
+        }
+        guard isWanted else { return session.close() }
+        options.logger.debug(
+            "connected",
+            metadata: [
+                "purpose": "\(options.purpose)", "server": "\(greeting.info.place)",
+                "version": "\(greeting.info.serverVersion)", "pooler": "\(greeting.isBehindPooler)",
+            ]
+        )
+        _ = owner(.ready(session, greeting))
     }
 
     private func ended(_ error: JournalError) {

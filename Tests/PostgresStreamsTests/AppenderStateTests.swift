@@ -5,10 +5,10 @@ import TisynStreams
 
 @Suite("The appender's state")
 struct AppenderStateTests {
-    private func append(_ id: Int, deadline: ContinuousClock.Instant) -> Append {
+    private func append(_ id: Int, to stream: String = "s", deadline: ContinuousClock.Instant) -> Append {
         Append(
             id: id,
-            stream: StreamName(trusting: "s"),
+            stream: StreamName(trusting: stream),
             epoch: nil,
             expecting: nil,
             events: [.close("c", .cancelled)],
@@ -69,5 +69,73 @@ struct AppenderStateTests {
         let next = try #require(state.takeEffects().departures.first)
         #expect(next.line == 0)
         #expect(next.segment.runs.first?.appends.map(\.id) == [2])
+    }
+
+    /// A state with one open connection that two segments fit on.
+    private func open(_ body: (inout AppenderState) throws -> Void) throws {
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 2)), lineCount: 1)
+        // Nothing is sent over this one: it stands for one that is open.
+        state.lines[0].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
+        let session = try #require(state.lines[0].session)
+        defer { session.close() }
+        state.lines[0].depth = 2
+        try body(&state)
+    }
+
+    /// Appends to so many streams, named from `first` on, and the segments that leave.
+    private func add(_ count: Int, from first: Int, to state: inout AppenderState) -> [Segment] {
+        let deadline = ContinuousClock.now + .seconds(30)
+        state.add((first..<(first + count)).map { append($0, to: "s\($0)", deadline: deadline) })
+        return state.takeEffects().departures.map(\.segment)
+    }
+
+    private func answer(_ segment: Segment, _ state: inout AppenderState, after duration: Duration = .zero) -> [Segment]
+    {
+        let place = state.takeOffTheWire(segment.id, of: 0)
+        state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
+        state.goOn(0, after: place, at: .now + duration)
+        return state.takeEffects().departures.map(\.segment)
+    }
+
+    @Test("a few do not go behind a segment, they go when it is answered")
+    func few() throws {
+        try open { state in
+            let first = try #require(add(1, from: 0, to: &state).first)
+            #expect(add(23, from: 1, to: &state).isEmpty)
+            let next = try #require(answer(first, &state).first)
+            #expect(next.runs.count == 23)
+        }
+    }
+
+    @Test("many do, if they are not far fewer than those before them")
+    func many() throws {
+        try open { state in
+            #expect(add(40, from: 0, to: &state).map(\.runs.count) == [40])
+            #expect(add(29, from: 40, to: &state).isEmpty)
+            #expect(add(1, from: 69, to: &state).map(\.runs.count) == [30])
+            // The wire is full.
+            #expect(add(50, from: 70, to: &state).isEmpty)
+        }
+    }
+
+    @Test("so many that two segments are worth it are halved")
+    func halves() throws {
+        try open { state in
+            #expect(add(47, from: 0, to: &state).map(\.runs.count) == [47])
+        }
+        try open { state in
+            #expect(add(48, from: 0, to: &state).map(\.runs.count) == [24, 24])
+        }
+    }
+
+    @Test("where the way is most of what a segment takes, a few go at once: the server has nothing else to do")
+    func far() throws {
+        try open { state in
+            state.pace.way = .milliseconds(2)
+            let first = try #require(add(1, from: 0, to: &state).first)
+            #expect(add(1, from: 1, to: &state).count == 1)
+            #expect(add(1, from: 2, to: &state).isEmpty)
+            #expect(answer(first, &state, after: .milliseconds(2.1)).count == 1)
+        }
     }
 }

@@ -12,16 +12,28 @@ struct GatheringTests {
     @Test("one who was answered alone is not waited for")
     func alone() {
         var gathering = Gathering()
-        let waits = gathering.answered(1, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        let waits = gathering.answered(1, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
         #expect(!waits)
         #expect(!gathering.isActive)
         #expect(gathering.added(1, at: time(0)).isEmpty)
     }
 
+    @Test("one who was answered alone is waited for by others, so that they go together from then on")
+    func others() {
+        var gathering = Gathering()
+        let waits = gathering.answered(1, before: 1, on: 0, roundTrip: .milliseconds(4), at: time(0))
+        #expect(waits)
+        #expect(gathering.end(of: 0) == time(2))
+        #expect(gathering.added(1, at: time(1)) == [0])
+        // Where nobody was answered nobody can come back.
+        let waitsForNobody = gathering.answered(0, before: 9, on: 0, roundTrip: .milliseconds(4), at: time(2))
+        #expect(!waitsForNobody)
+    }
+
     @Test("the line waits until all are back, and at most half of what a segment takes")
     func several() {
         var gathering = Gathering()
-        let waits = gathering.answered(3, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(10))
+        let waits = gathering.answered(3, before: 0, on: 1, roundTrip: .milliseconds(4), at: time(10))
         #expect(waits)
         #expect(gathering.end(of: 1) == time(12))
         #expect(gathering.end(of: 0) == nil)
@@ -31,44 +43,19 @@ struct GatheringTests {
         #expect(!gathering.isActive)
     }
 
-    @Test("two that share the wire take half of what each is on it")
-    func shared() {
-        var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(2), sharedBy: 2, at: time(0))
-        #expect(!gathering.isSlow)
-        // What is waited for those who were answered is a part of the whole round trip all the same.
-        #expect(gathering.end(of: 0) == time(1))
-        gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 2, at: time(0))
-        #expect(gathering.isSlow)
-    }
-
-    @Test("segments that take long are slow, those that take little are not, and it is the average that counts")
-    func slow() {
-        var gathering = Gathering()
-        #expect(!gathering.isSlow)
-        _ = gathering.answered(2, on: 0, after: .milliseconds(1), sharedBy: 1, at: time(0))
-        _ = gathering.answered(2, on: 0, after: .milliseconds(5), sharedBy: 1, at: time(5))
-        #expect(!gathering.isSlow)
-        for n in 0..<10 {
-            _ = gathering.answered(2, on: 0, after: .milliseconds(5), sharedBy: 1, at: time(Double(10 + 5 * n)))
-        }
-        #expect(gathering.isSlow)
-    }
-
     @Test("who comes back is counted for the line that has waited longest")
     func twoLines() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
-        _ = gathering.answered(2, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(0.5))
+        _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
+        _ = gathering.answered(2, before: 0, on: 1, roundTrip: .milliseconds(4), at: time(0.5))
         #expect((0..<4).map { _ in gathering.added(1, at: time(0)) } == [[], [0], [], [1]])
     }
 
     @Test("many that come at once are counted for as many lines as they are enough for")
     func together() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
-        _ = gathering.answered(3, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
+        _ = gathering.answered(3, before: 0, on: 1, roundTrip: .milliseconds(4), at: time(0))
         #expect(gathering.added(3, at: time(0)) == [0])
         #expect(gathering.added(9, at: time(0)) == [1])
         #expect(gathering.added(1, at: time(0)).isEmpty)
@@ -77,8 +64,8 @@ struct GatheringTests {
     @Test("a line that is gone waits no longer, and the others do")
     func gone() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
-        _ = gathering.answered(2, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
+        _ = gathering.answered(2, before: 0, on: 1, roundTrip: .milliseconds(4), at: time(0))
         gathering.stop(0)
         #expect((0..<2).map { _ in gathering.added(1, at: time(0)) } == [[], [1]])
     }
@@ -87,7 +74,7 @@ struct GatheringTests {
     private func moment(_ gathering: inout Gathering, at begin: Double, back count: Int, after delay: Double)
         -> Duration
     {
-        _ = gathering.answered(4, on: 0, after: .milliseconds(8), sharedBy: 1, at: time(begin))
+        _ = gathering.answered(4, before: 0, on: 0, roundTrip: .milliseconds(8), at: time(begin))
         let moment = (gathering.end(of: 0) ?? time(0)) - time(begin)
         if moment < .milliseconds(delay) { gathering.expire(0, at: time(begin + delay)) }
         _ = gathering.added(count, at: time(begin + delay))
@@ -121,9 +108,9 @@ struct GatheringTests {
     @Test("those who come are counted first for the line that waits for them")
     func overCountsLast() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .milliseconds(4), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
         gathering.expire(0, at: time(2))
-        _ = gathering.answered(2, on: 1, after: .milliseconds(4), sharedBy: 1, at: time(2))
+        _ = gathering.answered(2, before: 0, on: 1, roundTrip: .milliseconds(4), at: time(2))
         #expect(gathering.added(2, at: time(2.5)) == [1])
         #expect(!gathering.isActive)
         #expect(gathering.added(2, at: time(2.6)).isEmpty)
@@ -132,7 +119,7 @@ struct GatheringTests {
     @Test("its time is not over before it is, nor another line's")
     func expiry() {
         var gathering = Gathering()
-        _ = gathering.answered(4, on: 0, after: .milliseconds(8), sharedBy: 1, at: time(0))
+        _ = gathering.answered(4, before: 0, on: 0, roundTrip: .milliseconds(8), at: time(0))
         gathering.expire(0, at: time(3))
         gathering.expire(1, at: time(100))
         #expect(gathering.isActive)
@@ -143,7 +130,7 @@ struct GatheringTests {
     @Test("a slow server makes nobody wait longer than 5 ms")
     func bound() {
         var gathering = Gathering()
-        _ = gathering.answered(2, on: 0, after: .seconds(3), sharedBy: 1, at: time(0))
+        _ = gathering.answered(2, before: 0, on: 0, roundTrip: .seconds(3), at: time(0))
         #expect(gathering.end(of: 0) == time(5))
     }
 }
