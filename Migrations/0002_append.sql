@@ -296,11 +296,12 @@ begin
 end
 $$;
 
--- Where the append with this token is, looking from p_position on: its first position, or null. next_position is the
--- stream's next as of the same moment: an append sent for an exact position below it, and not found, is not there and
--- never will be.
+-- Where the append with this token is, looking from p_position on: its first position, or null. next_position and epoch
+-- are the stream's as of the same moment: an append that is not found, and was sent for an exact position below it or with
+-- an earlier epoch, is not there and never will be.
 create function resolve(
-    p_stream text, p_token uuid, p_position bigint, out "position" bigint, out next_position bigint
+    p_stream text, p_token uuid, p_position bigint,
+    out "position" bigint, out next_position bigint, out epoch bigint
 )
 language plpgsql stable security definer
 set search_path from current
@@ -309,7 +310,8 @@ as $$
 declare
     v_id bigint;
 begin
-    select s.id into v_id from streams s where s.name = p_stream;
+    select s.id, s.epoch into v_id, epoch from streams s where s.name = p_stream;
+    epoch := coalesce(epoch, 0);
     select min(e.position) filter (where e.token = p_token), coalesce(max(e.position) + 1, 0)
     into position, next_position
     from events e where e.stream_id = v_id and e.position >= p_position and e.kind <> 'r';

@@ -120,7 +120,13 @@ extension Journal {
             error.message += "; the transaction appended nothing that could be looked for"
             throw error
         }
-        error.receipt = AppendReceipt(stream: first.stream, position: first.position, token: first.token, offset: 0)
+        error.receipt = AppendReceipt(
+            stream: first.stream,
+            epoch: first.epoch,
+            position: first.position,
+            token: first.token,
+            offset: 0
+        )
         let deadline = ContinuousClock.now + configuration.appendDeadline
         while ContinuousClock.now < deadline {
             guard let position = await find(first, before: deadline) else { continue }

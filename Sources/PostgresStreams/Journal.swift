@@ -120,8 +120,10 @@ public final class Journal: Sendable {
         let result = try await request(statements.resolve, parameters)
         if let position = result.integer(row: 0, column: 0) { return .written(at: position + receipt.offset) }
         let next = result.integer(row: 0, column: 1) ?? 0
-        // Past the reach of any earlier sending: exact ones end at their position, others after 1,000 more.
-        return next > receipt.position + 1000 ? .notWritten : .notWrittenYet
+        // Out of reach for any sending: the stream was claimed since, or it has gone on; exact ones end at their position,
+        // others after 1,000 more.
+        let isFenced = result.integer(row: 0, column: 2) ?? 0 > receipt.epoch ?? 0
+        return isFenced || next > receipt.position + 1000 ? .notWritten : .notWrittenYet
     }
 
     // MARK: The end
@@ -190,7 +192,8 @@ public enum AppendResolution: Sendable, Hashable {
     case written(at: Int)
     /// It is not there and never will be.
     case notWritten
-    /// It is not there; while a connection that was lost may still be working on it, it could come to be.
+    /// It is not there; while a connection that was lost may still be working on it, it could come to be. Claiming the
+    /// stream rules that out.
     case notWrittenYet
 }
 

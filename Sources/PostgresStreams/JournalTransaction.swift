@@ -9,6 +9,7 @@ public final class JournalTransaction: Sendable {
     /// An append in this transaction: what tells afterwards whether it was committed.
     struct Appended {
         var stream: StreamName
+        var epoch: Int?
         var token: Token
         var position: Int
         var events: [DurableEvent]
@@ -107,7 +108,13 @@ public final class JournalTransaction: Sendable {
             let first = try resolution.result.get()
             appended.withLock { appended in
                 appended.append(
-                    Appended(stream: stream.name, token: sent.token, position: first, events: events)
+                    Appended(
+                        stream: stream.name,
+                        epoch: stream.epoch,
+                        token: sent.token,
+                        position: first,
+                        events: events
+                    )
                 )
             }
             return first..<(first + events.count)

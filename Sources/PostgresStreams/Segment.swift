@@ -79,6 +79,6 @@ extension Segment.Run {
     }
 
     func receipt(offset: Int) -> AppendReceipt {
-        AppendReceipt(stream: stream, position: position, token: token, offset: offset)
+        AppendReceipt(stream: stream, epoch: epoch, position: position, token: token, offset: offset)
     }
 }

@@ -118,7 +118,7 @@ struct Statements: Sendable {
 
         resolve = Statement(
             name: "resolve",
-            sql: "select position, next_position from \(quoted).resolve($1, $2, $3)",
+            sql: "select position, next_position, epoch from \(quoted).resolve($1, $2, $3)",
             parameterTypes: [.text, .uuid, .int8]
         )
 

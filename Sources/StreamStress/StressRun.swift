@@ -97,6 +97,10 @@ package struct StressRun: Sendable {
 
     private struct TimeIsUp: Error {}
 
+    private struct OpenAfterClaim: Error, CustomStringConvertible {
+        let description = "an append is open (notWrittenYet), though its stream was claimed since"
+    }
+
     private func disrupt(
         _ disruptor: Disruptor,
         until end: ContinuousClock.Instant,
@@ -154,8 +158,9 @@ package struct StressRun: Sendable {
                 case .written(let position):
                     ledger.record { $0.resolve(unsettled.append, .acknowledged(at: position)) }
                     ledger.count("unknown outcomes: written")
-                // Nor can it be any more: the stream was claimed since.
                 case .notWritten, .notWrittenYet:
+                    // The stream was claimed since: nothing is open any more. Unless its epochs were lost with a primary.
+                    guard resolution == .notWritten || plan.mayLoseEnds else { throw OpenAfterClaim() }
                     ledger.record { $0.resolve(unsettled.append, .notWritten) }
                     ledger.count("unknown outcomes: not written")
                 }

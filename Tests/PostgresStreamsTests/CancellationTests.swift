@@ -100,6 +100,8 @@ struct CancellationTests {
             await journal.flush()
             #expect(try await journal.resolve(receipt) == .written(at: 1))
             #expect(try await stream.readAll().map(\.coroutineID) == ["before", "first"])
+            _ = try await stream.claim()
+            #expect(try await journal.resolve(receipt) == .written(at: 1))
         }
     }
 
@@ -120,6 +122,11 @@ struct CancellationTests {
             await journal.flush()
             #expect(try await journal.resolve(receipt) == .notWrittenYet)
             #expect(try await stream.readAll().map(\.coroutineID) == ["before"])
+            // Whoever claims the stream need not wait to know.
+            let claim = try await stream.claim()
+            #expect(try await journal.resolve(receipt) == .notWritten)
+            try await claim.stream.append(.close("after", .cancelled))
+            #expect(try await journal.resolve(receipt) == .notWritten)
         }
     }
 
