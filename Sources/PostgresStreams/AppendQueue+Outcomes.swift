@@ -8,23 +8,31 @@ extension AppendQueue {
         return onTheWire.remove(at: index)
     }
 
-    /// The stream is free again. `again`: what was not written and is to be tried anew, before what came later.
+    /// The stream is free again.
+    private mutating func release(_ lane: Int, first: Bool = false) {
+        lanes[lane].isBusy = false
+        guard !lanes[lane].waiting.isEmpty else { return }
+        if first { ready.prepend(lane) } else { ready.append(lane) }
+    }
+
+    /// The same, where these were not written: they are tried anew, before what came later.
     ///
     /// That is under another token, by which no receipt knows it. So what was given up is not tried anew: it is not
     /// written, as its receipt will say.
     ///
     /// - Returns: those that are not.
-    private mutating func release(_ stream: StreamName, again: [Append] = [], first: Bool = false) -> [Resolution] {
-        let lane = lane(of: stream)
-        let kept = again.filter { !$0.isGivenUp }
-        lanes[lane].isBusy = false
-        lanes[lane].waiting.prepend(contentsOf: kept)
-        waitingCount += kept.count
-        if !lanes[lane].waiting.isEmpty {
-            if first { ready.prepend(lane) } else { ready.append(lane) }
+    private mutating func release(_ lane: Int, again: [Append], first: Bool = false) -> [Resolution] {
+        var resolutions: [Resolution] = []
+        for append in again.reversed() {
+            if append.isGivenUp {
+                resolutions.append(Resolution(id: append.id, result: .failure(.cancelledUnsent)))
+            } else {
+                lanes[lane].waiting.prepend(append)
+                waitingCount += 1
+            }
         }
-        guard kept.count < again.count else { return [] }
-        return again.filter(\.isGivenUp).map { Resolution(id: $0.id, result: .failure(.cancelledUnsent)) }
+        release(lane, first: first)
+        return resolutions.reversed()
     }
 
     /// The server committed, and answered each run of the segment.
@@ -34,54 +42,56 @@ extension AppendQueue {
         var resolutions: [Resolution] = []
         resolutions.reserveCapacity(segment.appendCount)
         for (run, answer) in zip(segment.runs, answers) {
+            let lane = lane(of: run.stream)
             var again: [Append] = []
             switch answer.outcome {
-            case .written: written(run, answer, into: &resolutions)
+            case .written: written(run, in: lane, answer, into: &resolutions)
             case .behind:
-                collided(run)
-                remember(run.stream, next: answer.position ?? 0)
+                collided(lane)
+                remember(lane, next: answer.position ?? 0)
                 again = run.appends
             case .conflict:
                 let actual = answer.position ?? 0
-                again = conflict(run, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
+                again = conflict(run, in: lane, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
             case .fenced:
                 let error = JournalError.fenced(run, answer)
                 resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
             }
-            resolutions += release(run.stream, again: again)
+            if again.isEmpty { release(lane) } else { resolutions += release(lane, again: again) }
         }
         return resolutions
     }
 
     private mutating func written(
         _ run: Segment.Run,
+        in lane: Int,
         _ answer: Segment.Answer,
         into resolutions: inout [Resolution]
     ) {
         var next = answer.position ?? run.position
-        if next != run.position { collided(run) }
+        if next != run.position { collided(lane) }
         for append in run.appends {
             resolutions.append(Resolution(id: append.id, result: .success(next)))
             next += append.events.count
         }
-        remember(run.stream, next: next, End(streamID: answer.streamID, token: run.token, epoch: run.epoch))
+        remember(lane, next: next, End(streamID: answer.streamID, token: run.token, epoch: run.epoch))
     }
 
     /// The stream did not end where we had left it.
-    private mutating func collided(_ run: Segment.Run) {
-        let lane = lane(of: run.stream)
+    private mutating func collided(_ lane: Int) {
         if lanes[lane].end != nil { lanes[lane].unchained = Self.unchainedAfterCollision }
     }
 
     /// Returns what the server has yet to answer: those behind the first had their own expectation.
     private mutating func conflict(
         _ run: Segment.Run,
+        in lane: Int,
         actual: Int,
         isRepeated: Bool,
         into resolutions: inout [Resolution]
     ) -> [Append] {
-        collided(run)
-        remember(run.stream, next: actual)
+        collided(lane)
+        remember(lane, next: actual)
         let error = run.isExact ? JournalError.conflict(run, actual: actual) : .logReplaced(run, actual: actual)
         if isRepeated, actual < run.position {
             // The sending that was lost may still come to work, when the stream has grown to its position.
@@ -93,8 +103,7 @@ extension AppendQueue {
         return Array(run.appends.dropFirst(failed.count))
     }
 
-    private mutating func remember(_ stream: StreamName, next: Int, _ end: End? = nil) {
-        let lane = lane(of: stream)
+    private mutating func remember(_ lane: Int, next: Int, _ end: End? = nil) {
         lanes[lane].nextPosition = next
         lanes[lane].end = end
     }
@@ -125,7 +134,7 @@ extension AppendQueue {
         let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
         if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
         if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
-            _ = release(append.stream)
+            release(lane(of: append.stream))
             return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
         }
         // Each stream of it holds a lock, and the server's table of locks may be full: one alone needs the least.
@@ -138,7 +147,7 @@ extension AppendQueue {
         for run in segment.runs.reversed() {
             var appends = run.appends
             if alone { for index in appends.indices { appends[index].goesAlone = true } }
-            resolutions += release(run.stream, again: appends, first: true)
+            resolutions += release(lane(of: run.stream), again: appends, first: true)
         }
         return resolutions
     }
@@ -213,7 +222,7 @@ extension AppendQueue {
 
     private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
         segment.runs.flatMap { run in
-            _ = release(run.stream)
+            release(lane(of: run.stream))
             return unknown(run, because: reason)
         }
     }

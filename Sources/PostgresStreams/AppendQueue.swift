@@ -23,7 +23,7 @@ struct AppendQueue {
     /// What becomes of an append.
     struct Resolution {
         var id: Int
-        var result: Result<Int, JournalError>
+        var result: AppendResult
     }
 
     struct Sent {

@@ -3,7 +3,7 @@ import LibPQ
 /// What an appender knows under its lock: the queue, who waits for an answer, and what each connection is doing. It decides
 /// and collects what is to be done outside the lock (`Effects`); it does no IO itself.
 struct AppenderState {
-    typealias Continuation = CheckedContinuation<Result<Int, JournalError>, Never>
+    typealias Continuation = CheckedContinuation<AppendResult, Never>
 
     /// A connection as the queue's state sees it.
     struct Line {
@@ -55,7 +55,7 @@ struct AppenderState {
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
     struct Effects {
         fileprivate(set) var departures: [Departure] = []
-        fileprivate(set) var told: [(Continuation, Result<Int, JournalError>)] = []
+        fileprivate(set) var told: [(Continuation, AppendResult)] = []
         fileprivate(set) var flushed: [CheckedContinuation<Void, Never>] = []
         /// Connections that are to be made: there is more to send than the others can take.
         fileprivate(set) var starting: [Int] = []
@@ -225,7 +225,8 @@ struct AppenderState {
         }
         if isFree(line), let segment {
             pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
-            let others = queue.ready.count
+            // Where the way is far they need not go together.
+            let others = pace.isFar ? 0 : queue.ready.count
             let roundTrip = pace.roundTrip
             if gathering.answered(effects.told.count, before: others, on: line, roundTrip: roundTrip, at: now) {
                 return setTimer(of: line)
@@ -245,7 +246,7 @@ struct AppenderState {
 
     // MARK: Answers
 
-    mutating func tell(_ caller: Continuation, _ result: Result<Int, JournalError>) {
+    mutating func tell(_ caller: Continuation, _ result: AppendResult) {
         effects.told.append((caller, result))
     }
 

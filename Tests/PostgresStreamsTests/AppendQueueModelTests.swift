@@ -25,7 +25,7 @@ private struct ModelRun {
     private var server = ModelServer()
     private var random: SplitMix
     private var appends: [Append] = []
-    private var results: [Int: [Result<Int, JournalError>]] = [:]
+    private var results: [Int: [AppendResult]] = [:]
     /// Those that we have claimed; others claim too, which our writers do not learn.
     private var epochs: [StreamName: Int] = [:]
     private var onTheWire: [Segment] = []
