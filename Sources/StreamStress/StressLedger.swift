@@ -59,7 +59,7 @@ final class StressLedger: Sendable {
                 state.unsettled.append(Unsettled(append: append, receipt: receipt))
             }
             state.counts[
-                "appends failed, \(error.code), \(error.outcome.map { "\($0)" } ?? "no outcome")",
+                "appends failed, \(error.kind), \(error.outcome.map { "\($0)" } ?? "no outcome")",
                 default: 0
             ] += 1
         }

@@ -43,7 +43,7 @@ struct StressReader {
                 // What it had may be lost while nobody tails; who resumes by a bare position cannot be told.
                 if plan.mayLoseEnds { position = 0 }
             } catch let error as JournalError where error.code != .cancelled {
-                ledger.count("tails failed, \(error.code)")
+                ledger.count("tails failed, \(error.kind)")
                 ledger.note("tail \(number) failed at \(position): \(error.message)")
                 if error.code == .logReplaced {
                     ledger.record { $0.replaceTail(tail) }
@@ -72,8 +72,13 @@ struct StressReader {
                 ledger.record { $0.endRead(read, events) }
                 ledger.count("reads")
             } catch let error as JournalError where error.code != .cancelled {
-                ledger.count("reads failed, \(error.code)")
+                ledger.count("reads failed, \(error.kind)")
             }
         }
     }
+}
+
+extension JournalError {
+    /// Its code, and the server's where it refused: what a report counts it under.
+    var kind: String { code == .refused ? "\(code) (\(sqlState ?? "no SQLSTATE"))" : "\(code)" }
 }
