@@ -57,7 +57,7 @@ extension AppendQueue {
                 let error = JournalError.fenced(run, answer)
                 resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
             }
-            if again.isEmpty { release(lane) } else { resolutions += release(lane, again: again) }
+            resolutions += release(lane, again: again)
         }
         return resolutions
     }

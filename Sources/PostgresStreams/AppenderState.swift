@@ -227,8 +227,7 @@ struct AppenderState {
             pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
             // Where the way is far they need not go together.
             let others = pace.isFar ? 0 : queue.ready.count
-            let roundTrip = pace.roundTrip
-            if gathering.answered(effects.told.count, before: others, on: line, roundTrip: roundTrip, at: now) {
+            if gathering.answered(effects.told.count, before: others, on: line, roundTrip: pace.roundTrip, at: now) {
                 return setTimer(of: line)
             }
         }

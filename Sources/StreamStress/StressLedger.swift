@@ -97,3 +97,8 @@ final class StressLedger: Sendable {
         if state.trace.count > 400 { state.trace.removeFirst(200) }
     }
 }
+
+extension JournalError {
+    /// Its code, and the server's where it refused: what a report counts it under.
+    var kind: String { code == .refused ? "\(code) (\(sqlState ?? "no SQLSTATE"))" : "\(code)" }
+}

@@ -77,8 +77,3 @@ struct StressReader {
         }
     }
 }
-
-extension JournalError {
-    /// Its code, and the server's where it refused: what a report counts it under.
-    var kind: String { code == .refused ? "\(code) (\(sqlState ?? "no SQLSTATE"))" : "\(code)" }
-}
