@@ -72,6 +72,10 @@ package final class Session: Sendable {
         state = Mutex(State())
     }
 
+    /// SQLSTATEs `invalid_sql_statement_name` and `duplicate_prepared_statement`: a prepared statement of ours is not there,
+    /// or one is that is not ours.
+    package static let mixUpStates: Set = ["26000", "42P05"]
+
     // MARK: From any thread
 
     /// Sends the batches, in order, without waiting. Each completion is called once; where the session is not open,
@@ -107,12 +111,10 @@ package final class Session: Sendable {
         if mustWake { wakePipe.wake() }
     }
 
-    /// From here on statements are prepared at their first use. Not behind a pooler, which loses them or mixes them up.
-    package func usePreparedStatements(_ uses: Bool = true) {
-        state.withLock { state in
-            state.usesPreparedStatements = uses
-            state.prepared = []
-        }
+    /// From here on statements are prepared at their first use. Not behind a pooler, which loses them or mixes them up;
+    /// where the server says that it does not know one, or knows another, it ends.
+    package func usePreparedStatements() {
+        state.withLock { $0.usesPreparedStatements = true }
     }
 
     /// Ends the session without waiting for what is under way, which is told that its outcome is unknown.
@@ -282,6 +284,11 @@ package final class Session: Sendable {
             case .failure: .failure(result.message)
             case .success: .result(result)
             }
+        // Not the server session that they were prepared on: a pooler is in between after all, or somebody deallocated them.
+        if case .failure(let message) = item, mixUpStates.contains(message.sqlState) {
+            state.usesPreparedStatements = false
+            state.prepared = []
+        }
         // libpq's own words, which have no SQLSTATE, must not cover the server's.
         if case .failure(let message) = item, message.endsConnection, state.lastWords?.sqlState.isEmpty ?? true {
             state.lastWords = message

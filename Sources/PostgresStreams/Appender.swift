@@ -196,8 +196,7 @@ final class Appender: Sendable {
                 }
             case .failure(.refused(let message)):
                 state.lastError = JournalError(message, outcome: nil)
-                if SQLState.isPoolerMixUp(message.sqlState) {
-                    session.usePreparedStatements(false)
+                if SQLState.isMixUp(message.sqlState) {
                     resolutions = state.queue.connectionLost(segment.id, sent: false)
                 } else {
                     needsReconnect = SQLState.needsReconnect(message.sqlState)

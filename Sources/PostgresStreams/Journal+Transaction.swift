@@ -56,6 +56,8 @@ extension Journal {
         let deadline = ContinuousClock.now + configuration.appendDeadline
         while true {
             let conversation = try await transactions.take(within: max(.zero, deadline - .now))
+            conversation.limit(to: max(.zero, deadline - .now))
+            defer { conversation.limit(to: nil) }
             do throws(JournalError) {
                 let begin = Statement(name: "", sql: "begin isolation level \(isolation.rawValue) read write")
                 var durability = Parameters()
@@ -67,15 +69,30 @@ extension Journal {
                 // A connection that was kept may have died meanwhile; nothing was done over it.
                 transactions.giveBack(nil)
                 conversation.close()
-                let isLost = error.code == .unreachable || error.code == .closed
-                guard isLost, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+                let error = unanswered(error)
+                guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
             }
         }
     }
 
+    /// What lies between may swallow what is said, and tell nobody: then the connection is closed.
+    @discardableResult
+    private func end(_ conversation: Conversation, by sql: String) async throws(JournalError) -> [QueryResult] {
+        conversation.limit(to: configuration.appendDeadline)
+        // Before somebody else has it.
+        defer { conversation.limit(to: nil) }
+        return try await conversation.run(sql)
+    }
+
+    /// Where the connection was closed on this side, that was since the server did not answer.
+    private func unanswered(_ error: JournalError) -> JournalError {
+        guard error.code == .closed else { return error }
+        return JournalError(.unreachable, "the server did not answer within \(configuration.appendDeadline)")
+    }
+
     private func rollBack(_ conversation: Conversation) async {
         do throws(JournalError) {
-            try await conversation.run("rollback")
+            try await end(conversation, by: "rollback")
             transactions.giveBack(conversation)
         } catch {
             // Then the connection is gone, and with it the transaction.
@@ -87,7 +104,7 @@ extension Journal {
     private func commit(_ conversation: Conversation, _ transaction: JournalTransaction) async throws(JournalError) {
         let results: [QueryResult]
         do throws(JournalError) {
-            results = try await conversation.run("commit")
+            results = try await end(conversation, by: "commit")
         } catch {
             conversation.close()
             transactions.giveBack(nil)
@@ -97,7 +114,7 @@ extension Journal {
                 refusal.outcome = .notWritten
                 throw refusal
             }
-            return try await settle(transaction, after: error)
+            return try await settle(transaction, after: unanswered(error))
         }
         transactions.giveBack(conversation)
         // COMMIT in a failed transaction answers with an OK status and this tag.
@@ -127,42 +144,29 @@ extension Journal {
             token: first.token,
             offset: 0
         )
-        let deadline = ContinuousClock.now + configuration.appendDeadline
-        while ContinuousClock.now < deadline {
-            guard let position = await find(first, before: deadline) else { continue }
-            if position != nil { return }
-            error.outcome = .notWritten
-            error.receipt = nil
-            throw error
+        switch await find(first) {
+        case .success(.some): return
+        case .success(nil): (error.outcome, error.receipt) = (.notWritten, nil)
+        // Not found out: unknown, as it was.
+        case .failure: break
         }
         throw error
     }
 
-    /// Where it is, nil inside where it is not; nil where that could not be found out, this time.
-    private func find(
-        _ append: JournalTransaction.Appended,
-        before deadline: ContinuousClock.Instant
-    ) async -> Int?? {
+    /// Where it is; nil where it is not. Whoever cancels waits for it too: a commit was sent.
+    private func find(_ append: JournalTransaction.Appended) async -> Result<Int?, JournalError> {
         var lock = Parameters()
         lock.append("\(schema.text)/\(append.stream.text)")
         var token = Parameters()
         token.append(append.stream.text)
         token.append(append.token)
         token.append(append.position)
-        do throws(JournalError) {
-            let conversation = try await transactions.take(within: max(.zero, deadline - .now))
-            do throws(JournalError) {
-                // Two statements: the second one's snapshot is taken under the lock.
-                let results = try await conversation.run((statements.lockStream, lock), (statements.resolve, token))
-                transactions.giveBack(conversation)
-                return results.last.map { $0.integer(row: 0, column: 0) }
-            } catch {
-                conversation.close()
-                transactions.giveBack(nil)
-                return nil
+        // The second one's snapshot is taken under the lock.
+        let commands = [(statements.lockStream, lock), (statements.resolve, token)]
+        return await withCheckedContinuation { continuation in
+            claimer.send(commands, deadline: .now + configuration.appendDeadline) { result in
+                continuation.resume(returning: result.map { $0.integer(row: 0, column: 0) })
             }
-        } catch {
-            return nil
         }
     }
 }

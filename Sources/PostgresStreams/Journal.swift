@@ -24,6 +24,11 @@ public final class Journal: Sendable {
     let tails: TailHub
     let replayIndices = StreamIndexRegistry()
     private let readers: [Requester]
+    /// To the primary, made when first needed: for what may wait for a stream's lock, so that it keeps no read waiting, and
+    /// for what must not lag where the readers are on a standby.
+    let claimer: Requester
+    /// Whether the connection string names more servers than one.
+    private let hasOtherHosts: Bool
     private let gate: AppendGate
     private let appender: Appender
     private let announcer: Announcer
@@ -77,12 +82,16 @@ public final class Journal: Sendable {
         writing.purpose = "append"
         writing.needsPrimary = true
         writing.session.overrides += ConnectionDefaults.onlyPrimary(configuration.databaseURL)
+        hasOtherHosts = SessionOptions.hostCount(configuration.databaseURL) > 1
+        var claiming = writing
+        claiming.purpose = "claim"
+        claimer = Requester(claiming)
         let announcer = Announcer(writing)
         self.announcer = announcer
         gate = AppendGate(limit: configuration.maximumQueuedBytes, deadline: configuration.appendDeadline)
         writing.measuresWay = true
         appender = Appender(writing, configuration, announcer: announcer)
-        transactions = TransactionPool(options.session, limit: configuration.transactionConnections)
+        transactions = TransactionPool(writing.session, limit: configuration.transactionConnections)
         tails = TailHub(configuration, schema, options, reader: reader, announcer: announcer)
     }
 
@@ -117,7 +126,7 @@ public final class Journal: Sendable {
         parameters.append(receipt.stream.text)
         parameters.append(receipt.token)
         parameters.append(receipt.position)
-        let result = try await request(statements.resolve, parameters)
+        let result = try await request(statements.resolve, parameters, isCurrent: true)
         if let position = result.integer(row: 0, column: 0) { return .written(at: position + receipt.offset) }
         let next = result.integer(row: 0, column: 1) ?? 0
         // Out of reach for any sending: the stream was claimed since, or it has gone on; exact ones end at their position,
@@ -148,6 +157,7 @@ public final class Journal: Sendable {
         appender.close()
         announcer.close()
         transactions.close()
+        claimer.close()
         for reader in readers { reader.close() }
     }
 
@@ -179,12 +189,25 @@ public final class Journal: Sendable {
 
     func announce(_ streams: [StreamName]) { announcer.announce(streams) }
 
-    func request(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
-        try await reader.request(statement, parameters, within: configuration.readDeadline)
+    /// - Parameter isCurrent: what a lagging standby knows will not do.
+    func request(
+        _ statement: Statement,
+        _ parameters: Parameters,
+        isCurrent: Bool = false
+    ) async throws(JournalError) -> QueryResult {
+        let requester = isCurrent ? current(reader) : reader
+        return try await requester.request(statement, parameters, within: configuration.readDeadline)
+    }
+
+    func claim(_ parameters: Parameters) async throws(JournalError) -> QueryResult {
+        try await claimer.request(statements.claim, parameters, within: configuration.readDeadline)
     }
 
     /// The reader with the least to do would be better only where one is stuck, and a stuck one is reset.
     var reader: Requester { readers.count == 1 ? readers[0] : readers[Int.random(in: readers.indices)] }
+
+    /// The reader, or the primary where that is on a standby, which may lag, and the connection string names others.
+    func current(_ reader: Requester) -> Requester { reader.isOnStandby && hasOtherHosts ? claimer : reader }
 }
 
 /// What became of an append with an unknown outcome.

@@ -31,7 +31,7 @@ public struct JournalConfiguration: Sendable {
     /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.
     public var appendDeadline: Duration = .seconds(30)
 
-    /// How long a read is tried before it fails. Tails do not give up.
+    /// How long a read or a claim is tried before it fails. Tails do not give up.
     public var readDeadline: Duration = .seconds(30)
 
     /// The most that one transaction carries, in bytes of events; a single larger append goes alone. What is queued beyond

@@ -136,12 +136,15 @@ public struct PostgresStream: DurableStream {
     /// After it returns no append of an earlier claim, nor of an unclaimed writer, can commit; theirs fail with `fenced`.
     ///
     /// - Returns: the stream to write with, and the next position as of the claim: events below it are to be replayed.
-    /// - Throws: `JournalError` when the server cannot be reached within the read deadline. Claiming again is safe.
+    /// It waits for an append or transaction that holds the stream.
+    ///
+    /// - Throws: `JournalError` with `unreachable` when there is no primary that answers within the read deadline, or the
+    ///   stream is held for so long. Claiming again is safe.
     public func claim() async throws -> Claim {
         var parameters = Parameters()
         parameters.append(name.text)
         parameters.append(journal.configuration.durability.rawValue)
-        let result = try await journal.request(journal.statements.claim, parameters)
+        let result = try await journal.claim(parameters)
         guard let epoch = result.integer(row: 0, column: 0), let position = result.integer(row: 0, column: 1) else {
             throw JournalError(.refused, "claim answered in an unknown form")
         }
@@ -154,17 +157,21 @@ public struct PostgresStream: DurableStream {
 
     // MARK: Reading
 
+    /// Who claimed a stream replays it, and must not miss what was there at the claim.
+    private var isClaimed: Bool { epoch != nil }
+
     /// Where the next event goes, which is how many there are.
     public func nextPosition() async throws -> Int {
         var parameters = Parameters()
         parameters.append(name.text)
-        let result = try await journal.request(journal.statements.nextPosition, parameters)
+        let result = try await journal.request(journal.statements.nextPosition, parameters, isCurrent: isClaimed)
         return result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
     }
 
-    /// All events, in order. A stream that does not exist is empty.
+    /// All events, in order. A stream that does not exist is empty. On a standby, those that have come there, unless the
+    /// stream was claimed and the connection string names the primary too.
     public func readAll() async throws -> [DurableEvent] {
-        var pages = PageReader(journal: journal, name: name, position: 0)
+        var pages = PageReader(journal: journal, name: name, position: 0, isCurrent: isClaimed)
         var events: [DurableEvent] = []
         while let page = try await pages.next() { events.append(contentsOf: page.lazy.map(\.event)) }
         return events
@@ -172,7 +179,7 @@ public struct PostgresStream: DurableStream {
 
     /// The events from `position` on, up to the end as it is when it is reached, page by page.
     public func read(from position: Int = 0) -> StreamReading {
-        StreamReading(journal: journal, name: name, position: position)
+        StreamReading(journal: journal, name: name, position: position, isCurrent: isClaimed)
     }
 
     /// The events from `start` on, and then those to come, as they are committed; each once and in order.

@@ -3,7 +3,8 @@ import LibPQ
 import Logging
 import Synchronization
 
-/// Sends statements that may be repeated, and repeats them over lost connections until they are answered.
+/// Sends statements that may be repeated, and repeats them until they are answered: at once over lost connections, after a
+/// pause that grows where the server refused them for a reason that passes.
 ///
 /// Reads, claims and resolutions go through it, many at a time over one connection. What is not repeatable, appends, goes
 /// through `Appender`.
@@ -12,16 +13,24 @@ final class Requester: Sendable {
 
     private struct Request {
         var id: Int
-        var statement: Statement
-        var parameters: Parameters
+        /// In one transaction; the answer is the last one's.
+        var commands: [(Statement, Parameters)]
         /// Nil: it is repeated as long as the journal is open.
         var deadline: ContinuousClock.Instant?
         var completion: Completion
+        /// Why it was refused last, for a reason that passes.
+        var refusal: ServerMessage?
+        var pause = BackOff()
+        /// It is not sent again before.
+        var restsUntil: ContinuousClock.Instant?
+
+        func mayBeSent(at now: ContinuousClock.Instant) -> Bool { restsUntil.map { $0 <= now } ?? true }
     }
 
     private struct State {
         var waiting: Deque<Request> = []
         var underWay: [Int: Request] = [:]
+        var resting: [Request] = []
         var session: Session?
         var connectionNumber = 0
         var isOnStandby = false
@@ -32,6 +41,25 @@ final class Requester: Sendable {
         var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
         var openDeadline: ContinuousClock.Instant?
         var alarms: [Alarm] = []
+
+        /// To where it was, behind those that came before it.
+        mutating func putBack(_ request: Request) {
+            let index = waiting.firstIndex { $0.id > request.id } ?? waiting.endIndex
+            waiting.insert(request, at: index)
+        }
+
+        mutating func rest(_ request: Request, because refusal: ServerMessage) {
+            var request = request
+            request.refusal = refusal
+            request.pause.failed()
+            request.restsUntil = .now + request.pause.delay
+            resting.append(request)
+        }
+
+        mutating func endRests(at now: ContinuousClock.Instant) {
+            for request in resting where request.mayBeSent(at: now) { putBack(request) }
+            resting.removeAll { $0.mayBeSent(at: now) }
+        }
     }
 
     private struct Alarm {
@@ -114,14 +142,22 @@ final class Requester: Sendable {
         deadline: ContinuousClock.Instant? = nil,
         completion: @escaping Completion
     ) {
+        send([(statement, parameters)], deadline: deadline, completion: completion)
+    }
+
+    /// The same with several statements in one transaction; the answer is the last one's.
+    func send(
+        _ commands: [(Statement, Parameters)],
+        deadline: ContinuousClock.Instant? = nil,
+        completion: @escaping Completion
+    ) {
         let isClosed: Bool = state.withLock { state in
             guard !state.isClosed else { return true }
             state.nextID += 1
             state.waiting.append(
                 Request(
                     id: state.nextID,
-                    statement: statement,
-                    parameters: parameters,
+                    commands: commands,
                     deadline: deadline,
                     completion: completion
                 )
@@ -159,11 +195,8 @@ final class Requester: Sendable {
     func close() {
         let abandoned: [Request] = state.withLock { state in
             state.isClosed = true
-            defer {
-                state.waiting = []
-                state.underWay = [:]
-            }
-            return Array(state.waiting) + state.underWay.values
+            defer { (state.waiting, state.underWay, state.resting) = ([], [:], []) }
+            return Array(state.waiting) + state.underWay.values + state.resting
         }
         for request in abandoned {
             request.completion(.failure(JournalError(.closed, "the journal was closed")))
@@ -186,35 +219,37 @@ final class Requester: Sendable {
         guard let session, !requests.isEmpty else { return }
         session.submit(
             requests.map { request in
-                Batch([(request.statement, request.parameters)]) { [self] in answered(request.id, over: session, $0) }
+                Batch(request.commands) { [self] in answered(request.id, over: session, $0) }
             }
         )
     }
 
     private func answered(_ id: Int, over session: Session, _ outcome: Result<[QueryResult], BatchFailure>) {
+        var needsReconnect = false
         let request: Request? = state.withLock { state in
             guard let request = state.underWay.removeValue(forKey: id) else { return nil }
             // Lost: it goes back where it was, to the front, behind those lost with it that came before. The session takes no
             // more, though its end is yet to be told.
             if case .failure(.connectionLost) = outcome {
                 if state.session === session { state.session = nil }
-                let index = state.waiting.firstIndex { $0.id > request.id } ?? state.waiting.endIndex
-                state.waiting.insert(request, at: index)
+                state.putBack(request)
                 return nil
             }
-            if case .failure(.refused(let message)) = outcome, SQLState.isWorthRetrying(message.sqlState) {
-                state.waiting.append(request)
-                return nil
-            }
-            return request
+            guard case .failure(.refused(let message)) = outcome else { return request }
+            needsReconnect = SQLState.needsReconnect(message.sqlState)
+            guard needsReconnect || SQLState.isWorthRetrying(message.sqlState) else { return request }
+            if needsReconnect, state.session === session { state.session = nil }
+            state.rest(request, because: message)
+            return nil
         }
+        if needsReconnect { session.close() }
         sendWaiting()
-        guard let request else { return }
+        guard let request else { return setTimer() }
         switch outcome {
         case .success(let results):
             request.completion(
                 results.last.map(Result.success)
-                    ?? .failure(JournalError(.refused, "the server gave no answer to \(request.statement.name)"))
+                    ?? .failure(JournalError(.refused, "the server gave no answer"))
             )
         case .failure(.refused(let message)): request.completion(.failure(JournalError(message, outcome: nil)))
         case .failure(.connectionLost(let failure, _)): request.completion(.failure(JournalError(failure)))
@@ -247,10 +282,12 @@ final class Requester: Sendable {
             for opener in openers { opener(.failure(error)) }
             ringAlarms(at: nil)
             expire()
-            return state.withLock { !$0.waiting.isEmpty || !$0.openers.isEmpty }
+            return state.withLock { !$0.waiting.isEmpty || !$0.resting.isEmpty || !$0.openers.isEmpty }
         case .timer:
             ringAlarms(at: .now)
             expire()
+            state.withLock { $0.endRests(at: .now) }
+            sendWaiting()
             setTimer()
             return true
         case .notification, .notice:
@@ -271,8 +308,9 @@ final class Requester: Sendable {
             func isOver(_ request: Request) -> Bool { request.deadline.map { $0 <= now } ?? false }
             let stuck = state.underWay.values.filter(isOver)
             for request in stuck { state.underWay[request.id] = nil }
-            let waiting = state.waiting.filter(isOver)
+            let waiting = state.waiting.filter(isOver) + state.resting.filter(isOver)
             state.waiting.removeAll(where: isOver)
+            state.resting.removeAll(where: isOver)
             var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
             if let deadline = state.openDeadline, deadline <= now { swap(&openers, &state.openers) }
             return Expired(
@@ -283,7 +321,12 @@ final class Requester: Sendable {
             )
         }
         for opener in expired.openers { opener(.failure(expired.error)) }
-        for request in expired.requests { request.completion(.failure(expired.error)) }
+        for request in expired.requests {
+            let refusal = request.refusal.map { message in
+                JournalError(.unreachable, "\(target) refused until the deadline: \(message)")
+            }
+            request.completion(.failure(refusal ?? expired.error))
+        }
         if expired.isStuck { connection?.reset() }
     }
 
@@ -291,8 +334,10 @@ final class Requester: Sendable {
         // Under the lock: set after another thread's, an older time would take its place, and nothing would ever expire.
         state.withLock { state in
             let opening = state.openers.isEmpty ? nil : state.openDeadline
-            let deadlines = state.underWay.values.compactMap(\.deadline) + state.waiting.compactMap(\.deadline)
-            connection?.setTimer(at: (deadlines + state.alarms.map(\.time) + [opening].compactMap { $0 }).min())
+            let deadlines =
+                state.underWay.values.compactMap(\.deadline) + (state.waiting + state.resting).compactMap(\.deadline)
+            let times = deadlines + state.alarms.map(\.time) + state.resting.compactMap(\.restsUntil)
+            connection?.setTimer(at: (times + [opening].compactMap { $0 }).min())
         }
     }
 }

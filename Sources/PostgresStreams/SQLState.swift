@@ -1,3 +1,5 @@
+import LibPQ
+
 /// What an SQLSTATE says of trying again (PostgreSQL's appendix A).
 enum SQLState {
     /// Of shared memory too, where the locks are: `max_locks_per_transaction` times `max_connections` of them.
@@ -14,6 +16,7 @@ enum SQLState {
         case "40001", "40P01", "55P03", uniqueViolation: true
         // A time-out set by the operator, or an operator's hand.
         case "57014": true
+        case _ where isMixUp(state): true
         // Out of some resource: disk, memory, connections.
         default: state.hasPrefix("53")
         }
@@ -24,6 +27,7 @@ enum SQLState {
         state == "25006" || state.hasPrefix("57P") || state.hasPrefix("08")
     }
 
-    /// The connection's prepared statements are not ours: a pooler gave us another session.
-    static func isPoolerMixUp(_ state: String) -> Bool { state == "26000" || state == "42P05" }
+    /// The connection's prepared statements are not ours: a pooler gave us another session, or somebody deallocated them.
+    /// The session prepares none from there on.
+    static func isMixUp(_ state: String) -> Bool { Session.mixUpStates.contains(state) }
 }

@@ -98,10 +98,10 @@ struct Statements: Sendable {
             parameterTypes: [.text]
         )
 
-        // The lock of append_batch and claim.
+        // The lock of append_batch and claim, and as long a wait for it.
         lockStream = Statement(
             name: "lock_stream",
-            sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            sql: "select set_config('lock_timeout', '5s', true), pg_advisory_xact_lock(hashtextextended($1, 0))",
             parameterTypes: [.text]
         )
 

@@ -21,7 +21,7 @@ extension StreamIndex {
         parameters.append(id.encoded)
         parameters.append(bound ?? .max)
         parameters.append(withClose)
-        let result = try await journal.request(journal.statements.heads, parameters)
+        let result = try await journal.request(journal.statements.heads, parameters, isCurrent: true)
         let next = result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
         if bound == nil {
             try learned(end: next, atLeast: known)

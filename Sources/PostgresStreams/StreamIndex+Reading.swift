@@ -17,7 +17,7 @@ extension StreamIndex {
         send(requests)
         var parameters = Parameters()
         parameters.append(name.text)
-        let result = try await journal.request(journal.statements.nextPosition, parameters)
+        let result = try await journal.request(journal.statements.nextPosition, parameters, isCurrent: true)
         try learned(end: result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0, atLeast: known)
     }
 

@@ -62,7 +62,7 @@ final class StreamIndex: Sendable {
     let name: StreamName
     /// Its number in the journal's registry.
     let number: Int
-    let reader: Requester
+    private let chosen: Requester
     let state: Mutex<State>
 
     init(journal: Journal, name: StreamName, number: Int) {
@@ -70,7 +70,7 @@ final class StreamIndex: Sendable {
         self.name = name
         self.number = number
         // One for all pages, so that they come in the order they were asked for.
-        reader = journal.reader
+        chosen = journal.reader
         let capacity = journal.configuration.replayCacheBytes
         state = Mutex(
             State(
@@ -83,6 +83,9 @@ final class StreamIndex: Sendable {
     }
 
     deinit { journal.replayIndices.remove(name, number) }
+
+    /// What was appended or claimed here has to be there: a standby may lag.
+    var reader: Requester { journal.current(chosen) }
 
     // MARK: Looking up, without waiting
 

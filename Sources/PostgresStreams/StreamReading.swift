@@ -11,9 +11,14 @@ public struct StreamReading: AsyncSequence, Sendable {
     let journal: Journal
     let name: StreamName
     let position: Int
+    let isCurrent: Bool
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(pages: PageReader(journal: journal, name: name, position: Swift.max(0, position)), name: name)
+        let position = Swift.max(0, position)
+        return Iterator(
+            pages: PageReader(journal: journal, name: name, position: position, isCurrent: isCurrent),
+            name: name
+        )
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -45,6 +50,7 @@ struct PageReader {
 
     private let journal: Journal
     private let name: StreamName
+    private let isCurrent: Bool
     private var position: Int
     private var limit: Int
     private var underWay: Answer?
@@ -55,10 +61,12 @@ struct PageReader {
     /// Above it the server ends the page with the event; see the migration's index `events_large`.
     static let largeEventByteCount = 32 << 10
 
-    init(journal: Journal, name: StreamName, position: Int) {
+    /// - Parameter isCurrent: what a lagging standby has will not do.
+    init(journal: Journal, name: StreamName, position: Int, isCurrent: Bool) {
         self.journal = journal
         self.name = name
         self.position = position
+        self.isCurrent = isCurrent
         // Nothing is known yet of the events' size: the first page is small enough for any.
         limit = Swift.min(128, journal.configuration.pageSize)
     }
@@ -93,7 +101,8 @@ struct PageReader {
         parameters.append(name.text)
         parameters.append(position)
         parameters.append(limit)
-        journal.reader.send(
+        let reader = isCurrent ? journal.current(journal.reader) : journal.reader
+        reader.send(
             journal.statements.page,
             parameters,
             deadline: .now + journal.configuration.readDeadline

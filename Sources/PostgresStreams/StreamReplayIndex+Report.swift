@@ -69,7 +69,7 @@ extension PostgresStream {
         var parameters = Parameters()
         parameters.append(name.text)
         parameters.append(array: Array(positions))
-        let result = try await journal.request(journal.statements.eventsAt, parameters)
+        let result = try await journal.request(journal.statements.eventsAt, parameters, isCurrent: true)
         var events = [DurableEvent?](repeating: nil, count: positions.count)
         for row in 0..<result.rowCount {
             guard let ordinal = result.integer(row: row, column: 0), events.indices.contains(ordinal - 1) else {

@@ -27,7 +27,7 @@ extension TailHub {
     func read() {
         let work: ([TailRegistry.Query], Route)? = state.withLock { state in
             guard state.registry.hasReady, !state.isReading, !state.isPausing, !state.isClosed else { return nil }
-            let route = route(unless: state.lostRoute)
+            let route = route(unless: state.givenUpRoute)
             let queries = state.registry.takeQueries(limit: Self.sourcesPerQuery, connection: route.connection)
             state.isReading = !queries.isEmpty
             return queries.isEmpty ? nil : (queries, route)
@@ -35,9 +35,9 @@ extension TailHub {
         if let (queries, route) = work { read(queries, by: route) }
     }
 
-    /// The listener's connection, where it hears and is not known to be gone; otherwise the reader's.
-    private func route(unless lost: Int) -> Route {
-        if let listening = listener.route, listening.number > lost {
+    /// The listener's connection, where it hears and has not failed; otherwise the reader's.
+    private func route(unless givenUp: Int) -> Route {
+        if let listening = listener.route, listening.number > givenUp {
             return .listener(number: listening.number, listening.session)
         }
         return .reader(number: reader.connectionNumber)
@@ -78,18 +78,16 @@ extension TailHub {
         }
     }
 
-    /// What the listener's connection answered; nil: ask again.
+    /// What the listener's connection answered; nil: ask again, the reader, which knows what to do about a refusal.
     private func result(
         of outcome: Result<[QueryResult], BatchFailure>,
         over number: Int
     ) -> Result<QueryResult, JournalError>? {
         switch outcome {
         case .success(let results): return results.last.map { .success($0) }
-        case .failure(.connectionLost):
-            state.withLock { $0.lostRoute = max($0.lostRoute, number) }
+        case .failure:
+            state.withLock { $0.givenUpRoute = max($0.givenUpRoute, number) }
             return nil
-        case .failure(.refused(let message)):
-            return SQLState.isWorthRetrying(message.sqlState) ? nil : .failure(JournalError(message, outcome: nil))
         }
     }
 

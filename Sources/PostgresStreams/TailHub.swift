@@ -27,8 +27,8 @@ final class TailHub: Sendable {
         var look: ArraySlice<TailRegistry.Query> = []
         /// The reader's connection that was last looked on.
         var lookedOn = -1
-        /// The listener's connection that was last found to be gone.
-        var lostRoute = 0
+        /// The listener's connection that last failed to answer, or refused.
+        var givenUpRoute = 0
     }
 
     let state = Mutex(State())

@@ -222,10 +222,27 @@ struct SessionTests {
         #expect(await divide(0).refusal == "22012")
         #expect(await divide(4).integer == 3)
         #expect(await live.run(count).integer == 2)
-        live.session.usePreparedStatements(false)
-        #expect(await live.run([.init("select 5")]).integer == 5)
-        #expect(await live.run([.init(count)]).integer == 2)
         try await live.close()
+    }
+
+    @Test("prepares nothing any more once the server lacks a statement of ours, or has one that is not ours")
+    func mixedUp() async throws {
+        let command = LiveSession.Command("select 5")
+        for (sql, sqlState) in [
+            ("deallocate all", "26000"), ("prepare \(command.sent.0.name) as select 6", "42P05"),
+        ] {
+            var live = try await open()
+            live.session.usePreparedStatements()
+            if sqlState == "26000" { #expect(await live.run([command]).integer == 5) }
+            #expect(await live.run(sql).refusal == nil)
+            #expect(await live.run([command]).refusal == sqlState)
+            #expect(await live.run([command]).integer == 5)
+            let count = "select count(*) from pg_prepared_statements"
+            let before = await live.run(count).integer
+            #expect(await live.run("select 7").integer == 7)
+            #expect(await live.run(count).integer == before)
+            try await live.close()
+        }
     }
 
     @Test("prepares several statements of one batch, and gives each its own results")

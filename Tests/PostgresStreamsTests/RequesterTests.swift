@@ -2,7 +2,7 @@ import PostgresStreams
 import Testing
 import TisynStreams
 
-/// Statements that are repeated over lost connections.
+/// Statements that are repeated: over lost connections, and where they were refused for a reason that passes.
 @Suite("Requests", .serialized, .timeLimit(.minutes(2)))
 struct RequesterTests {
     @Test("those that are lost together are sent again in the order they came")
@@ -14,6 +14,7 @@ struct RequesterTests {
             let url = journal.configuration.databaseURL
             try await withSQL(url) { holder in
                 try await withSQL(url) { observer in
+                    try await observer.run("alter function durable_streams.claim reset lock_timeout")
                     try await holder.run("begin; lock table durable_streams.streams in access exclusive mode")
                     // Each answers the epoch that it raised the stream to, and so its turn.
                     let claims = (0..<6).map { _ in Task.immediate { try await stream.claim().epoch } }
@@ -25,6 +26,92 @@ struct RequesterTests {
                     }
                     try await holder.run("commit")
                     for (number, claim) in claims.enumerated() { #expect(try await claim.value == number + 2) }
+                }
+            }
+        }
+    }
+
+    /// Puts a function in the place of `claim`, that first does this; `attempt` is the number of the call.
+    private func replaceClaim(_ sql: SQLSession, by body: String) async throws {
+        try await sql.run("create sequence attempts")
+        try await sql.run("alter function durable_streams.claim set schema public")
+        try await sql.run(
+            """
+            create function durable_streams.claim(p_stream text, p_durability text, out epoch bigint, out "position" bigint)
+            language plpgsql as $$
+            declare
+                attempt bigint := nextval('public.attempts');
+            begin
+                \(body)
+                select c.epoch, c.position into epoch, "position"
+                from public.claim(p_stream, p_durability) c;
+            end
+            $$
+            """
+        )
+    }
+
+    @Test(
+        "what is refused for a reason that passes is sent again, each time later than the last",
+        arguments: ["40001", "40P01", "55P03", "57014", "53200", "25006", "26000"]
+    )
+    func refusedForNow(sqlState: String) async throws {
+        try await withTestJournal { journal in
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await replaceClaim(
+                    sql,
+                    by: "if attempt < 4 then raise 'not now' using errcode = '\(sqlState)'; end if;"
+                )
+                let begin = ContinuousClock.now
+                #expect(try await journal.stream("s").claim().epoch == 1)
+                #expect(try await sql.integer("select last_value from attempts") == 4)
+                // 25, 50 and 100 ms at least.
+                #expect(ContinuousClock.now - begin >= .milliseconds(175))
+            }
+        }
+    }
+
+    @Test("what is refused until the deadline says why")
+    func refusedUntilTheDeadline() async throws {
+        try await withTestJournal(.with { $0.readDeadline = .milliseconds(500) }) { journal in
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await replaceClaim(sql, by: "raise 'no memory for this' using errcode = '53200';")
+                let error = await thrown { try await journal.stream("s").claim() }
+                #expect(error?.code == .unreachable)
+                #expect(error?.message.contains("no memory for this") == true)
+            }
+        }
+    }
+
+    @Test("prepared statements that are gone are done without")
+    func deallocated() async throws {
+        try await withTestJournal { journal in
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await replaceClaim(sql, by: "deallocate all;")
+                for epoch in 1...3 { #expect(try await journal.stream("s").claim().epoch == epoch) }
+            }
+        }
+    }
+
+    @Test("a claim that waits for a lock keeps no read waiting")
+    func readsPassClaims() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("0", .cancelled))
+            let url = journal.configuration.databaseURL
+            try await withSQL(url) { holder in
+                try await withSQL(url) { observer in
+                    try await observer.run("alter function durable_streams.claim reset lock_timeout")
+                    try await holder.run("begin")
+                    try await holder.run("select pg_advisory_xact_lock(hashtextextended('durable_streams/s', 0))")
+                    async let claiming = stream.claim()
+                    try await until {
+                        try await observer.integer("select count(*) from pg_locks where not granted") == 1
+                    }
+                    #expect(try await stream.readAll().count == 1)
+                    #expect(try await observer.integer("select count(*) from pg_locks where not granted") == 1)
+                    try await holder.run("commit")
+                    #expect(try await claiming.position == 1)
                 }
             }
         }

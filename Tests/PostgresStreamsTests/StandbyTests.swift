@@ -73,6 +73,37 @@ struct StandbyTests {
         }
     }
 
+    @Test("a journal that prefers a standby for reading claims, replays and commits on the primary")
+    func writingOnThePrimary() async throws {
+        try await withStandby { primary, standby in
+            try await withJournal(.quiet(url(standby, primary, preferring: "prefer-standby"))) { journal in
+                #expect(journal.server.isStandby)
+                let stream = try journal.stream("s")
+                try await withSQL(standby.databaseURL) { try await $0.run("select pg_wal_replay_pause()") }
+                for n in 0..<3 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                // The standby lags behind all of this.
+                #expect(try await stream.readAll().isEmpty)
+                let claim = try await stream.claim()
+                #expect(claim.position == 3)
+                #expect(try await claim.stream.nextPosition() == 3)
+                #expect(try await claim.stream.readAll().count == 3)
+                var read = 0
+                for try await _ in claim.stream.read() { read += 1 }
+                #expect(read == 3)
+                let index = claim.stream.replayIndex()
+                #expect(try await index.coroutineIDs() == ["0", "1", "2"])
+                #expect(try await index.hasClose("2"))
+                let position = try await journal.transaction { tx in
+                    try await tx.append(.close("3", .ok(nil)), to: claim.stream)
+                }
+                #expect(position == 3)
+                try await withSQL(standby.databaseURL) { try await $0.run("select pg_wal_replay_resume()") }
+                try await caughtUp(standby, with: primary)
+                #expect(try await stream.readAll().count == 4)
+            }
+        }
+    }
+
     @Test("a failover that lost nothing: the tail goes on where it was, on the new primary")
     func failover() async throws {
         try await withStandby { primary, standby in

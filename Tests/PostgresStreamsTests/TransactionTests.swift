@@ -223,6 +223,45 @@ struct TransactionTests {
     // MARK: Lost connections
 
     @Test(
+        "a commit that is swallowed, or its answer, ends by the deadline, and it is found out which",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: [(WireProxy.Direction.toClient, Duration.seconds(8)), (.toServer, .seconds(1))]
+    )
+    func swallowedCommit(_ direction: WireProxy.Direction, deadline: Duration) async throws {
+        let server = try await TestServer.shared.server()
+        try await withAccounts { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            try await withJournal(.with(through) { $0.appendDeadline = deadline }) { journal in
+                let stream = try journal.stream("s")
+                var failure: JournalError?
+                do {
+                    try await journal.transaction { tx in
+                        try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                        try await tx.append(Self.event, to: stream)
+                        proxy.swallow([direction]) { $0.contains("balance - 1") }
+                    }
+                } catch let error as JournalError {
+                    failure = error
+                }
+                let isCommitted = direction == .toClient
+                #expect((failure == nil) == isCommitted, "\(failure.map { "\($0)" } ?? "none")")
+                #expect(failure?.outcome != .written)
+                if let failure { #expect(failure.code == .unreachable) }
+                #expect(try await direct.stream("s").nextPosition() == (isCommitted ? 1 : 0))
+                #expect(try await balance(url) == (isCommitted ? 99 : 100))
+            }
+        }
+    }
+
+    private func url(of server: PrivatePostgres, through proxy: WireProxy, like url: String) async throws -> String {
+        let database = try await withSQL(url) { try await $0.value("select current_database()") }
+        return "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
+            + "?sslmode=disable&gssencmode=disable"
+    }
+
+    @Test(
         "a connection that breaks at any message of the append or the commit: done or not, and said so",
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
         arguments: [WireProxy.Fault.cut, .cutAfter]
@@ -232,10 +271,7 @@ struct TransactionTests {
         try await withAccounts { url, direct in
             let proxy = try WireProxy(to: server.port)
             defer { proxy.close() }
-            let database = try await withSQL(url) { try await $0.value("select current_database()") }
-            let through =
-                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
-                + "?sslmode=disable&gssencmode=disable"
+            let through = try await self.url(of: server, through: proxy, like: url)
             try await withJournal(.quiet(through)) { journal in
                 let stream = try journal.stream("s")
                 var committed = 0
