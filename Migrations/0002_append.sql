@@ -254,8 +254,8 @@ end
 $$;
 
 -- Makes the caller the stream's only writer, creating the stream if there is none. Answers the new epoch, which its
--- appends must carry, and the next position as of the claim, which it reserves. It waits for appends that are under way, 5 s
--- at most (55P03); once it has committed, none of an older epoch can commit. Sent twice, it only raises the epoch twice.
+-- appends must carry, and the next position as of the claim, which it reserves. It waits for appends that are under way;
+-- once it has committed, none of an older epoch can commit. Sent twice, it only raises the epoch twice.
 --
 -- At read committed only: in a transaction with one snapshot for all its statements, it would answer a position from
 -- before it had the lock, with events of older epochs past it. (Appends are safe there: a position that is out of date
@@ -264,7 +264,6 @@ create function claim(p_stream text, p_synchronous_commit text default 'on', out
 language plpgsql volatile security definer
 set search_path from current
 set enable_seqscan = off
-set lock_timeout = '5s'
 as $$
 declare
     v_id bigint;

@@ -161,8 +161,8 @@ extension Journal {
         token.append(append.stream.text)
         token.append(append.token)
         token.append(append.position)
-        // The second one's snapshot is taken under the lock.
-        let commands = [(statements.lockStream, lock), (statements.resolve, token)]
+        // The last one's snapshot is taken under the lock.
+        let commands = [lockTimeout(.seconds(5)), (statements.lockStream, lock), (statements.resolve, token)]
         return await withCheckedContinuation { continuation in
             claimer.send(commands, deadline: .now + configuration.appendDeadline) { result in
                 continuation.resume(returning: result.map { $0.integer(row: 0, column: 0) })

@@ -24,8 +24,8 @@ public final class Journal: Sendable {
     let tails: TailHub
     let replayIndices = StreamIndexRegistry()
     private let readers: [Requester]
-    /// To the primary, made when first needed: for what may wait for a stream's lock, so that it keeps no read waiting, and
-    /// for what must not lag where the readers are on a standby.
+    /// To the primary, made when first needed: for what waits for a stream's lock, so that it keeps no read waiting, and for
+    /// what must not lag where the readers are on a standby.
     let claimer: Requester
     /// Whether the connection string names more servers than one.
     private let hasOtherHosts: Bool
@@ -196,11 +196,36 @@ public final class Journal: Sendable {
         isCurrent: Bool = false
     ) async throws(JournalError) -> QueryResult {
         let requester = isCurrent ? current(reader) : reader
-        return try await requester.request(statement, parameters, within: configuration.readDeadline)
+        return try await requester.request([(statement, parameters)], within: configuration.readDeadline)
     }
 
+    /// By the reader, which is connected. Where somebody holds the stream for longer than reads may be kept waiting, or
+    /// the reader is on a standby, by the claimer.
     func claim(_ parameters: Parameters) async throws(JournalError) -> QueryResult {
-        try await claimer.request(statements.claim, parameters, within: configuration.readDeadline)
+        let (reader, deadline) = (reader, ContinuousClock.now + configuration.readDeadline)
+        let elsewhere: Set = [SQLState.lockNotAvailable, SQLState.readOnly]
+        if !reader.isOnStandby {
+            do throws(JournalError) {
+                return try await reader.request(
+                    [lockTimeout(.milliseconds(100)), (statements.claim, parameters)],
+                    within: configuration.readDeadline,
+                    finalStates: elsewhere
+                )
+            } catch {
+                guard let state = error.sqlState, elsewhere.contains(state) else { throw error }
+            }
+        }
+        return try await claimer.request(
+            [lockTimeout(.seconds(5)), (statements.claim, parameters)],
+            within: deadline - .now
+        )
+    }
+
+    /// For the transaction it is the first statement of.
+    func lockTimeout(_ time: Duration) -> (Statement, Parameters) {
+        var parameters = Parameters()
+        parameters.append("\(Int(time.milliseconds))ms")
+        return (statements.lockTimeout, parameters)
     }
 
     /// The reader with the least to do would be better only where one is stuck, and a stuck one is reset.

@@ -17,6 +17,8 @@ final class Requester: Sendable {
         var commands: [(Statement, Parameters)]
         /// Nil: it is repeated as long as the journal is open.
         var deadline: ContinuousClock.Instant?
+        /// SQLSTATEs that are an answer, though they pass.
+        var finalStates: Set<String>
         var completion: Completion
         /// Why it was refused last, for a reason that passes.
         var refusal: ServerMessage?
@@ -114,19 +116,21 @@ final class Requester: Sendable {
         }
     }
 
-    /// Sends a statement and waits for its answer, over lost connections, until the deadline.
+    /// Sends statements in one transaction and waits for the last one's answer, over lost connections, until the deadline.
     ///
-    /// Cancelling the task gives up waiting; the statement itself is harmless.
+    /// Cancelling the task gives up waiting; the statements themselves are harmless.
+    ///
+    /// - Parameter finalStates: SQLSTATEs to be thrown, though they pass.
     func request(
-        _ statement: Statement,
-        _ parameters: Parameters,
-        within timeout: Duration
+        _ commands: [(Statement, Parameters)],
+        within timeout: Duration,
+        finalStates: Set<String> = []
     ) async throws(JournalError) -> QueryResult {
         let once = Once<Result<QueryResult, JournalError>>()
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 once.onValue { continuation.resume(returning: $0) }
-                send(statement, parameters, deadline: .now + timeout) { once.set($0) }
+                send(commands, deadline: .now + timeout, finalStates: finalStates) { once.set($0) }
             }
         } onCancel: {
             once.set(.failure(JournalError(.cancelled, "the task was cancelled")))
@@ -149,6 +153,7 @@ final class Requester: Sendable {
     func send(
         _ commands: [(Statement, Parameters)],
         deadline: ContinuousClock.Instant? = nil,
+        finalStates: Set<String> = [],
         completion: @escaping Completion
     ) {
         let isClosed: Bool = state.withLock { state in
@@ -159,6 +164,7 @@ final class Requester: Sendable {
                     id: state.nextID,
                     commands: commands,
                     deadline: deadline,
+                    finalStates: finalStates,
                     completion: completion
                 )
             )
@@ -235,7 +241,9 @@ final class Requester: Sendable {
                 state.putBack(request)
                 return nil
             }
-            guard case .failure(.refused(let message)) = outcome else { return request }
+            guard case .failure(.refused(let message)) = outcome, !request.finalStates.contains(message.sqlState) else {
+                return request
+            }
             needsReconnect = SQLState.needsReconnect(message.sqlState)
             guard needsReconnect || SQLState.isWorthRetrying(message.sqlState) else { return request }
             if needsReconnect, state.session === session { state.session = nil }

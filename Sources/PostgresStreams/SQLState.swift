@@ -5,6 +5,11 @@ enum SQLState {
     /// Of shared memory too, where the locks are: `max_locks_per_transaction` times `max_connections` of them.
     static let outOfMemory = "53200"
 
+    /// Somebody held a lock for longer than we may wait.
+    static let lockNotAvailable = "55P03"
+
+    static let readOnly = "25006"
+
     /// Somebody has taken the position, at the same moment.
     static let uniqueViolation = "23505"
 
@@ -13,7 +18,7 @@ enum SQLState {
         switch state {
         // Serialization failure, deadlock, lock not available, unique violation (of a row that another transaction
         // committed after our snapshot was taken).
-        case "40001", "40P01", "55P03", uniqueViolation: true
+        case "40001", "40P01", lockNotAvailable, uniqueViolation: true
         // A time-out set by the operator, or an operator's hand.
         case "57014": true
         case _ where isMixUp(state): true
@@ -24,7 +29,7 @@ enum SQLState {
 
     /// This server will not do, another behind the same connection string may: read-only, shutting down.
     static func needsReconnect(_ state: String) -> Bool {
-        state == "25006" || state.hasPrefix("57P") || state.hasPrefix("08")
+        state == readOnly || state.hasPrefix("57P") || state.hasPrefix("08")
     }
 
     /// The connection's prepared statements are not ours: a pooler gave us another session, or somebody deallocated them.

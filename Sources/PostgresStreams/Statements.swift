@@ -12,6 +12,7 @@ struct Statements: Sendable {
     let appendChained: Statement
     let appendAllChained: Statement
     let transactionSettings: Statement
+    let lockTimeout: Statement
     let lockStream: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
@@ -98,10 +99,17 @@ struct Statements: Sendable {
             parameterTypes: [.text]
         )
 
-        // The lock of append_batch and claim, and as long a wait for it.
+        // For the transaction.
+        lockTimeout = Statement(
+            name: "lock_timeout",
+            sql: "select set_config('lock_timeout', $1, true)",
+            parameterTypes: [.text]
+        )
+
+        // The lock of append_batch and claim.
         lockStream = Statement(
             name: "lock_stream",
-            sql: "select set_config('lock_timeout', '5s', true), pg_advisory_xact_lock(hashtextextended($1, 0))",
+            sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
             parameterTypes: [.text]
         )
 
