@@ -6,8 +6,18 @@ import CLibPQ
 /// our packets, the attempt begins again without it.
 struct ConnectAttempt {
     let options: SessionOptions
-    /// Waits for the socket, for writing or reading, at most so long; false: give up, the session is being closed.
-    let wait: (_ socket: Int32, _ forWriting: Bool, _ patience: Duration) -> Bool
+    /// Waits for the socket, for writing or reading, at most so long.
+    let wait: (_ socket: Int32, _ forWriting: Bool, _ patience: Duration) -> Waited
+
+    enum Waited {
+        /// The socket is. Only then libpq may be called: it takes the call itself for the sign that it can write, and would
+        /// wait, and we with it, for a socket that cannot.
+        case ready
+        /// Something else woke us, or the time is over.
+        case interrupted
+        /// The session is being closed.
+        case closed
+    }
 
     func run() -> Result<Connection, ConnectionFailure> {
         let settings: ConnectionString
@@ -27,6 +37,7 @@ struct ConnectAttempt {
             }
             switch poll(connection, until: attemptDeadline) {
             case .success(let connection):
+                connection.setDefaultErrorVerbosity()
                 guard connection.setNonBlocking(), connection.enterPipelineMode() else {
                     return .failure(ConnectionFailure(.network, connection.errorMessage))
                 }
@@ -61,8 +72,10 @@ struct ConnectAttempt {
                     )
                 )
             }
-            guard wait(connection.socket, forWriting, patience) else {
-                return .failure(ConnectionFailure(.closed, "the session was closed"))
+            switch wait(connection.socket, forWriting, patience) {
+            case .ready: break
+            case .interrupted: continue
+            case .closed: return .failure(ConnectionFailure(.closed, "the session was closed"))
             }
             switch connection.connectPoll() {
             case PGRES_POLLING_OK: return .success(connection)
@@ -74,17 +87,32 @@ struct ConnectAttempt {
     }
 
     private func refusal(_ connection: borrowing Connection) -> ConnectionFailure {
-        let message = ConnectionString.redacting(options.connectionString, in: connection.errorMessage)
+        let (sqlState, plain) = Self.plain(connection.errorMessage)
+        let message = ConnectionString.redacting(options.connectionString, in: plain)
         // Some values libpq looks at only when it uses them: a port, an sslmode. To try again is no use.
         if message.hasPrefix("invalid ") {
             return ConnectionFailure(.invalidConnectionString, "the connection string is not valid: \(message)")
         }
-        // libpq gives no SQLSTATE for a failed connection; a server's (or pooler's) refusal reads "FATAL:".
+        if let sqlState { return ConnectionFailure(.refused, sqlState: sqlState, message) }
+        // A server older than 9.3, or a pooler, gives no SQLSTATE; its refusal reads "FATAL:".
         // A certificate that does not verify, and a server without TLS, will be the same at the next attempt.
         let isRefusal = ["FATAL:", "authentication", "certificate", "does not support SSL"].contains {
             message.contains($0)
         }
         return ConnectionFailure(isRefusal ? .refused : .network, message)
+    }
+
+    /// The last SQLSTATE of a verbose message, and what it would be if it were not: in whatever language, "FATAL:  53300:
+    /// sorry, …" and a line that says where in the server's source.
+    static func plain(_ verbose: String) -> (sqlState: String?, message: String) {
+        var sqlState: String?
+        let lines = verbose.split(separator: "\n", omittingEmptySubsequences: false).compactMap { line -> String? in
+            guard !line.hasPrefix("LOCATION:  ") else { return nil }
+            guard let state = line.firstMatch(of: #/:\ \ (?<state>[0-9A-Z]{5}):\ /#) else { return String(line) }
+            sqlState = String(state.output.state)
+            return String(line[..<state.range.lowerBound]) + ":  " + String(line[state.range.upperBound...])
+        }
+        return (sqlState, lines.joined(separator: "\n").trimmingTrailingWhiteSpace())
     }
 
     static func place(host: String, port: String) -> String {

@@ -21,6 +21,8 @@ struct Connection: ~Copyable, @unchecked Sendable {
         self.pointer = pointer
         // Until somebody wants them: libpq would print what the server says unasked to stderr, which is not ours.
         _ = PQsetNoticeReceiver(pointer, { _, _ in }, nil)
+        // While connecting there is no result to ask for the SQLSTATE; the message has it, if it is verbose.
+        PQsetErrorVerbosity(pointer, PQERRORS_VERBOSE)
     }
 
     deinit { PQfinish(pointer) }
@@ -37,6 +39,8 @@ struct Connection: ~Copyable, @unchecked Sendable {
 
     /// The socket; negative when there is none. It may change between two calls of `connectPoll`.
     var socket: Int32 { PQsocket(pointer) }
+
+    func setDefaultErrorVerbosity() { PQsetErrorVerbosity(pointer, PQERRORS_DEFAULT) }
 
     /// What libpq says went wrong last. May have several lines, one for each host that was tried.
     var errorMessage: String { String(cString: PQerrorMessage(pointer)).trimmingTrailingWhiteSpace() }

@@ -24,11 +24,13 @@ struct ConnectionString {
                 )
             )
         }
-        var values: [String: String] = [:]
-        var option = options
-        while let keyword = option.pointee.keyword {
-            if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
-            option += 1
+        var values = values(of: options)
+        if values["host"] == nil, values["hostaddr"] == nil {
+            // The environment or a service file may name them. Allocated and freed as above.
+            let list = PQconndefaults()
+            defer { PQconninfoFree(list) }
+            let defaults = list.map(Self.values) ?? [:]
+            if defaults["host"] ?? defaults["hostaddr"] != nil { values.merge(defaults) { own, _ in own } }
         }
         func list(_ keyword: String) -> [String] {
             values[keyword].map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
@@ -43,6 +45,17 @@ struct ConnectionString {
                 connectTimeout: seconds.map { .seconds($0) }
             )
         )
+    }
+
+    /// Of a list that ends with an option without a keyword.
+    private static func values(of options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {
+        var values: [String: String] = [:]
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
+            option += 1
+        }
+        return values
     }
 
     /// libpq quotes what it could not read, which can be the password or the whole string.

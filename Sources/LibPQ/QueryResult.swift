@@ -15,13 +15,15 @@ package final class QueryResult: @unchecked Sendable {
 
     deinit { PQclear(pointer) }
 
-    enum Kind { case success, failure, sync, skipped }
+    /// `copy`: the statement was a COPY. libpq gives nothing else from there on, until it is dealt with.
+    enum Kind { case success, failure, sync, skipped, copy }
 
     var kind: Kind {
         switch PQresultStatus(pointer) {
         case PGRES_PIPELINE_SYNC: .sync
         case PGRES_PIPELINE_ABORTED: .skipped
         case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_NONFATAL_ERROR: .failure
+        case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH: .copy
         default: .success
         }
     }

@@ -40,6 +40,10 @@ package final class Session: Sendable {
         var usesPreparedStatements = false
         /// What the server said before it hung up.
         var lastWords: ServerMessage?
+        /// Why the connection is of no more use, though it is there.
+        var breach: ConnectionFailure?
+        /// Why it ended.
+        var end: ConnectionFailure?
         let notices = NoticeSink()
     }
 
@@ -81,8 +85,8 @@ package final class Session: Sendable {
     /// Sends the batches, in order, without waiting. Each completion is called once; where the session is not open,
     /// before this returns.
     package func submit(_ batches: [Batch]) {
-        let unsent: [Batch] = state.withLock { state in
-            guard state.phase == .open else { return batches }
+        let (unsent, reason): ([Batch], ConnectionFailure?) = state.withLock { state in
+            guard state.phase == .open else { return (batches, state.end) }
             for batch in batches {
                 // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
                 let preparing = Self.send(batch, state: &state)
@@ -90,13 +94,10 @@ package final class Session: Sendable {
             }
             Self.flush(state: &state)
             if state.isFlushing { wakePipe.wake() }
-            return []
+            return ([], nil)
         }
-        for batch in unsent {
-            batch.completion(
-                .failure(.connectionLost(ConnectionFailure(.closed, "the session is not open"), sent: false))
-            )
-        }
+        let failure = reason ?? ConnectionFailure(.closed, "the session is not open")
+        for batch in unsent { batch.completion(.failure(.connectionLost(failure, sent: false))) }
     }
 
     /// Asks for a `timer` event at `time`, or for none. One at a time; a later call replaces an earlier one.
@@ -149,30 +150,33 @@ package final class Session: Sendable {
         return closedFailure()
     }
 
-    /// Waits for the socket, for another thread's wake-up or for the timer, and rings the timer.
-    private func wait(on socket: Int32, forWriting: Bool, for patience: Duration?) {
+    /// Waits for the socket, for another thread's wake-up or for the timer, and rings the timer. Whether the socket is ready.
+    @discardableResult
+    private func wait(on socket: Int32, forWriting: Bool, for patience: Duration?) -> Bool {
         wait(on: socket, forWriting: forWriting, until: state.withLock { $0.timer }, for: patience)
     }
 
     /// The same, where it is known what the timer is set to.
+    @discardableResult
     private func wait(
         on socket: Int32,
         forWriting: Bool,
         until timer: ContinuousClock.Instant?,
         for patience: Duration?
-    ) {
+    ) -> Bool {
         var duration = timer.map { max(.zero, $0 - .now) }
         if let patience, duration.map({ patience < $0 }) ?? true { duration = patience }
-        let isWoken = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: duration)
+        let (isReady, isWoken) = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: duration)
         if isWoken { wakePipe.drain() }
         // Whoever set it to an earlier time meanwhile has woken us.
-        guard isWoken || timer.map({ $0 <= .now }) ?? false else { return }
+        guard isWoken || timer.map({ $0 <= .now }) ?? false else { return isReady }
         let rings: Bool = state.withLock { state in
             guard let timer = state.timer, timer <= .now else { return false }
             state.timer = nil
             return true
         }
         if rings { handler(self, .timer) }
+        return isReady
     }
 
     private func closedFailure() -> ConnectionFailure? {
@@ -181,8 +185,8 @@ package final class Session: Sendable {
 
     private func connect() -> ConnectionFailure? {
         let attempt = ConnectAttempt(options: options) { [self] socket, forWriting, patience in
-            wait(on: socket, forWriting: forWriting, for: patience)
-            return closedFailure() == nil
+            let isReady = wait(on: socket, forWriting: forWriting, for: patience)
+            return closedFailure() != nil ? .closed : isReady ? .ready : .interrupted
         }
         switch attempt.run() {
         case .failure(let failure):
@@ -212,6 +216,7 @@ package final class Session: Sendable {
             while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
             for notice in state.notices.take() { events.append(.notice(notice)) }
             if isAlive, state.isFlushing { Self.flush(state: &state) }
+            if let breach = state.breach { return breach }
             return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
         }
         for batch in finished { batch.completion(batch.outcome) }
@@ -222,6 +227,7 @@ package final class Session: Sendable {
     private func end(_ failure: ConnectionFailure) {
         let lost = state.withLock { state in
             state.phase = .ended
+            state.end = failure
             state.connection = nil
             return state.pipeline.lost(failure)
         }
@@ -268,6 +274,10 @@ package final class Session: Sendable {
         var nulls = 0
         while !state.pipeline.isEmpty, nulls < 2, state.connection?.isBusy == false {
             if let result = state.connection?.getResult() {
+                if case .copy = result.kind {
+                    state.breach = ConnectionFailure(.network, "COPY is not possible here; the connection was closed")
+                    return
+                }
                 nulls = 0
                 take(result, state: &state, into: &finished)
             } else {
@@ -282,7 +292,7 @@ package final class Session: Sendable {
             case .sync: .sync
             case .skipped: .skipped
             case .failure: .failure(result.message)
-            case .success: .result(result)
+            case .success, .copy: .result(result)
             }
         // Not the server session that they were prepared on: a pooler is in between after all, or somebody deallocated them.
         if case .failure(let message) = item, mixUpStates.contains(message.sqlState) {

@@ -45,15 +45,20 @@ struct WakePipe: ~Copyable {
 }
 
 /// Waits for the first descriptor (negative: none) to become readable, or writable if asked, for the second to become
-/// readable, or for the time to pass (nil: for ever). Returns whether the second has.
-func waitForEvents(on socket: Int32, forWriting: Bool, or wakeUp: Int32, for duration: Duration?) -> Bool {
+/// readable, or for the time to pass (nil: for ever). Returns which of them is.
+func waitForEvents(
+    on socket: Int32,
+    forWriting: Bool,
+    or wakeUp: Int32,
+    for duration: Duration?
+) -> (isReady: Bool, isWoken: Bool) {
     // On the stack: this is done for every answer.
     withUnsafeTemporaryAllocation(of: pollfd.self, capacity: 2) { descriptors in
         descriptors.initializeElement(at: 0, to: pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0))
         let events = Int16(POLLIN | (forWriting ? POLLOUT : 0))
         descriptors.initializeElement(at: 1, to: pollfd(fd: socket, events: events, revents: 0))
         wait(descriptors.baseAddress, socket >= 0 ? 2 : 1, duration)
-        return descriptors[0].revents != 0
+        return (descriptors[1].revents != 0, descriptors[0].revents != 0)
     }
 }
 

@@ -110,21 +110,23 @@ extension JournalError {
             switch failure.reason {
             case .invalidConnectionString: .invalidArgument
             case .closed: .closed
-            case .refused: Self.isPassing(failure.message) ? .unreachable : .unfit
+            case .refused: Self.isPassing(failure) ? .unreachable : .unfit
             case .timedOut, .network: .unreachable
             }
         self.init(code, failure.message)
         if !failure.sqlState.isEmpty { sqlState = failure.sqlState }
     }
 
-    /// A refusal at connecting has no SQLSTATE in libpq, so its words must do: starting up, shutting down, recovering and
-    /// too many clients pass; a wrong password or a missing database does not.
-    private static func isPassing(_ message: String) -> Bool {
-        [
+    /// Starting up, shutting down, recovering and too many clients pass; a wrong password or a missing database does not.
+    /// Poolers have an SQLSTATE for protocol violations or none at all, and libpq has none for a server of the wrong kind:
+    /// there the words must do.
+    private static func isPassing(_ failure: ConnectionFailure) -> Bool {
+        if SQLState.isWorthRetrying(failure.sqlState) || failure.sqlState.hasPrefix("57P") { return true }
+        return [
             "starting up", "shutting down", "in recovery", "recovery mode", "not yet accepting", "too many",
-            "remaining connection slots",
+            "remaining connection slots", "no more connections allowed", "max_user", "max_db", "max clients",
             "cannot connect now", "server_login_retry", "session is read-only", "session is not read-only",
         ]
-        .contains { message.contains($0) }
+        .contains { failure.message.contains($0) }
     }
 }

@@ -8,6 +8,8 @@ enum SQLState {
     /// Somebody held a lock for longer than we may wait.
     static let lockNotAvailable = "55P03"
 
+    static let queryCanceled = "57014"
+
     static let readOnly = "25006"
 
     /// Somebody has taken the position, at the same moment.
@@ -20,11 +22,17 @@ enum SQLState {
         // committed after our snapshot was taken).
         case "40001", "40P01", lockNotAvailable, uniqueViolation: true
         // A time-out set by the operator, or an operator's hand.
-        case "57014": true
+        case queryCanceled: true
         case _ where isMixUp(state): true
         // Out of some resource: disk, memory, connections.
         default: state.hasPrefix("53")
         }
+    }
+
+    /// It passes, but one of several appends may be why all are refused: somebody holds its stream's lock, or so many locks
+    /// are too many for the server's table of them. Alone each waits for its own only, and needs the least.
+    static func mayBeOnesFault(_ state: String) -> Bool {
+        [lockNotAvailable, queryCanceled, outOfMemory].contains(state)
     }
 
     /// This server will not do, another behind the same connection string may: read-only, shutting down.

@@ -90,6 +90,46 @@ struct ConnectTests {
         #expect(failure.message.contains("127.0.0.1:\(second.port)"))
     }
 
+    @Test("a host whose packets vanish is given up in time, though the thread is woken while it connects")
+    func wokenWhileConnecting() async throws {
+        let host = try DeafHost()
+        let begin = ContinuousClock.now
+        var live = try LiveSession(
+            SessionOptions(
+                connectionString: "host=127.0.0.1 port=\(host.port) dbname=d sslmode=disable gssencmode=disable",
+                connectTimeout: .seconds(2)
+            )
+        )
+        for n in 0..<4 { live.session.setTimer(at: .now + .seconds(3600 - n)) }
+        #expect(try await live.ended().reason == .timedOut)
+        // libpq itself would wait for the 30 s of `tcp_user_timeout`.
+        #expect(ContinuousClock.now - begin < .seconds(25))
+    }
+
+    @Test(
+        "of a refusal while connecting the SQLSTATE is known, in whatever language",
+        arguments: [
+            (
+                "FATAL:  53300: sorry, too many clients already\nLOCATION:  InitProcess, proc.c:359", "53300",
+                "FATAL:  sorry, too many clients already"
+            ),
+            (
+                "connection to server at \"::1\", port 1 failed: ВАЖНО:  28P01: нет", "28P01",
+                "connection to server at \"::1\", port 1 failed: ВАЖНО:  нет"
+            ),
+            ("FATAL:  3D000: a\nFATAL:  57P03: b", "57P03", "FATAL:  a\nFATAL:  b"),
+            (
+                "FATAL: no more connections allowed (max_client_conn)", nil,
+                "FATAL: no more connections allowed (max_client_conn)"
+            ),
+        ]
+    )
+    func refusal(verbose: String, sqlState: String?, message: String) {
+        let plain = ConnectAttempt.plain(verbose)
+        #expect(plain.sqlState == sqlState)
+        #expect(plain.message == message)
+    }
+
     /// How long the first host may take: what the attempt first waits for at most.
     private func firstPatience(_ connectionString: String, _ port: Int) throws -> Duration {
         let patience = Mutex<Duration?>(nil)
@@ -99,7 +139,7 @@ struct ConnectTests {
         )
         let attempt = ConnectAttempt(options: options) { _, _, wait in
             patience.withLock { $0 = $0 ?? wait }
-            return false
+            return .closed
         }
         guard case .failure(let failure) = attempt.run() else {
             throw LiveSession.Unexpected(description: "a silent host was connected to")

@@ -269,6 +269,18 @@ struct SessionTests {
         try await live.close()
     }
 
+    @Test("a COPY, which would never end, ends the session", arguments: ["to stdout", "from stdin"])
+    func copy(direction: String) async throws {
+        var live = try await open()
+        #expect(await live.run("create temp table t (n int)").refusal == nil)
+        guard case .failure(.connectionLost(let failure, sent: true)) = await live.run("copy t \(direction)") else {
+            Issue.record("it was answered")
+            return
+        }
+        #expect(failure.message.contains("COPY"))
+        #expect(try await live.ended() == failure)
+    }
+
     // MARK: What comes by itself
 
     @Test("hands out notifications, with batches under way and without, in order")
