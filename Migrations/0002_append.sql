@@ -177,7 +177,14 @@ begin
     end loop;
     v_setting := set_config('durable_streams.appending', coalesce(v_appending, ''), true);
 
-    outcomes := array_replace(outcomes, 'found', 'written');
+    if 'found' = any (outcomes) then
+        -- What is there already may be on this server only, if its own commit was cut short. The locks are written, so that
+        -- our commit waits for the standbys that its own would have waited for.
+        perform from streams s
+        where s.id = any (array(select f.id from unnest(stream_ids, outcomes) as f (id, outcome) where f.outcome = 'found'))
+        order by s.id for no key update;
+        outcomes := array_replace(outcomes, 'found', 'written');
+    end if;
 end
 $$;
 
@@ -299,17 +306,32 @@ $$;
 -- Where the append with this token is, looking from p_position on: its first position, or null. next_position and epoch
 -- are the stream's as of the same moment: an append that is not found, and was sent for an exact position below it or with
 -- an earlier epoch, is not there and never will be.
+--
+--   p_waits  waits for a transaction that holds the stream, 5 s at most (55P03): the append may be inside it. At read
+--            committed only, since what that transaction leaves must be seen.
 create function resolve(
-    p_stream text, p_token uuid, p_position bigint,
+    p_stream text, p_token uuid, p_position bigint, p_waits boolean default false, p_synchronous_commit text default 'on',
     out "position" bigint, out next_position bigint, out epoch bigint
 )
-language plpgsql stable security definer
+language plpgsql volatile security definer
 set search_path from current
 set enable_seqscan = off
+set lock_timeout = '5s'
 as $$
 declare
     v_id bigint;
+    v_setting text;
 begin
+    if current_setting('synchronous_commit') <> p_synchronous_commit then
+        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    end if;
+    if p_waits then
+        if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+            raise exception 'resolve waits at read committed, not at %', current_setting('transaction_isolation')
+                using errcode = '0A000', hint = 'Reset default_transaction_isolation for this role or database.';
+        end if;
+        v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
+    end if;
     select s.id, s.epoch into v_id, epoch from streams s where s.name = p_stream;
     epoch := coalesce(epoch, 0);
     select min(e.position) filter (where e.token = p_token), coalesce(max(e.position) + 1, 0)
@@ -318,6 +340,11 @@ begin
     if next_position = 0 then
         select coalesce(max(e.position) + 1, 0) into next_position from events e
         where e.stream_id = v_id and e.kind <> 'r';
+    end if;
+    if position is not null and not pg_is_in_recovery() then
+        -- It may be on this server only, if its own commit was cut short. The lock is written, so that ours waits for the
+        -- standbys that its own would have waited for.
+        perform from streams s where s.id = v_id for no key update;
     end if;
 end
 $$;
@@ -360,7 +387,8 @@ end;
 -- Who may call what is granted in roles.sql, not to everybody.
 revoke all on function
     append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
-    append(text, json[], bigint, bigint, uuid, text), claim(text, text), resolve(text, uuid, bigint), announce(text[]),
+    append(text, json[], bigint, bigint, uuid, text), claim(text, text), resolve(text, uuid, bigint, boolean, text),
+    announce(text[]),
     read(text, bigint, integer)
 from public;
 

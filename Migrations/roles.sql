@@ -35,6 +35,6 @@ grant execute on function
     :"schema".append_batch(
         text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
     :"schema".append(text, json[], bigint, bigint, uuid, text),
-    :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint), :"schema".announce(text[])
+    :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint, boolean, text), :"schema".announce(text[])
 to durable_streams_writer;
 grant insert on :"schema".appends to durable_streams_writer;

@@ -55,7 +55,8 @@ final class Conversation: Sendable {
         }
     }
 
-    /// Sends statements as one batch and waits for their answers.
+    /// Sends statements as one batch and waits for their answers. An error's outcome is `notWritten` where they were not
+    /// sent; otherwise it has none.
     @discardableResult
     func run(_ commands: (Statement, Parameters)...) async throws(JournalError) -> [QueryResult] {
         let outcome = await withCheckedContinuation { continuation in
@@ -64,7 +65,10 @@ final class Conversation: Sendable {
         switch outcome {
         case .success(let results): return results
         case .failure(.refused(let message)): throw JournalError(message, outcome: nil)
-        case .failure(.connectionLost(let failure, _)): throw JournalError(failure)
+        case .failure(.connectionLost(let failure, let wasSent)):
+            var error = JournalError(failure)
+            if !wasSent { error.outcome = .notWritten }
+            throw error
         }
     }
 

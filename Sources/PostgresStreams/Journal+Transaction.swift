@@ -56,22 +56,40 @@ extension Journal {
         let deadline = ContinuousClock.now + configuration.appendDeadline
         while true {
             let conversation = try await transactions.take(within: max(.zero, deadline - .now))
-            conversation.limit(to: max(.zero, deadline - .now))
-            defer { conversation.limit(to: nil) }
+            switch await begin(isolation, over: conversation, until: deadline) {
+            case .success: return (conversation, JournalTransaction(conversation, self))
+            case .failure(let error):
+                // A connection that was kept may have died meanwhile; nothing was done over it.
+                conversation.close()
+                transactions.giveBack(nil)
+                guard !Task.isCancelled else {
+                    throw JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
+                }
+                guard error.code == .unreachable, ContinuousClock.now < deadline else { throw error }
+            }
+        }
+    }
+
+    private func begin(
+        _ isolation: TransactionIsolation,
+        over conversation: Conversation,
+        until deadline: ContinuousClock.Instant
+    ) async -> Result<Void, JournalError> {
+        conversation.limit(to: max(.zero, deadline - .now))
+        defer { conversation.limit(to: nil) }
+        return await withTaskCancellationHandler {
             do throws(JournalError) {
                 let begin = Statement(name: "", sql: "begin isolation level \(isolation.rawValue) read write")
                 var durability = Parameters()
                 durability.append(configuration.durability.rawValue)
                 try await conversation.run((begin, Parameters()))
                 try await conversation.run((statements.transactionSettings, durability))
-                return (conversation, JournalTransaction(conversation, self))
+                return .success(())
             } catch {
-                // A connection that was kept may have died meanwhile; nothing was done over it.
-                transactions.giveBack(nil)
-                conversation.close()
-                let error = unanswered(error)
-                guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+                return .failure(unanswered(error))
             }
+        } onCancel: {
+            conversation.close()
         }
     }
 
@@ -87,7 +105,11 @@ extension Journal {
     /// Where the connection was closed on this side, that was since the server did not answer.
     private func unanswered(_ error: JournalError) -> JournalError {
         guard error.code == .closed else { return error }
-        return JournalError(.unreachable, "the server did not answer within \(configuration.appendDeadline)")
+        return JournalError(
+            .unreachable,
+            outcome: error.outcome,
+            "the server did not answer within \(configuration.appendDeadline)"
+        )
     }
 
     private func rollBack(_ conversation: Conversation) async {
@@ -108,6 +130,8 @@ extension Journal {
         } catch {
             conversation.close()
             transactions.giveBack(nil)
+            // It was never sent.
+            guard error.outcome == nil else { throw error }
             // A refused COMMIT (a deferred constraint, a serialization failure) is a rollback.
             guard error.sqlState == nil || error.code == .unreachable else {
                 var refusal = error
@@ -155,16 +179,10 @@ extension Journal {
 
     /// Where it is; nil where it is not. Whoever cancels waits for it too: a commit was sent.
     private func find(_ append: JournalTransaction.Appended) async -> Result<Int?, JournalError> {
-        var lock = Parameters()
-        lock.append("\(schema.text)/\(append.stream.text)")
-        var token = Parameters()
-        token.append(append.stream.text)
-        token.append(append.token)
-        token.append(append.position)
-        // The last one's snapshot is taken under the lock.
-        let commands = [lockTimeout(.seconds(5)), (statements.lockStream, lock), (statements.resolve, token)]
+        let parameters = resolving(append.stream, append.token, from: append.position, waits: true)
+        let deadline = ContinuousClock.now + configuration.appendDeadline
         return await withCheckedContinuation { continuation in
-            claimer.send(commands, deadline: .now + configuration.appendDeadline) { result in
+            claimer.send(statements.resolve, parameters, deadline: deadline) { result in
                 continuation.resume(returning: result.map { $0.integer(row: 0, column: 0) })
             }
         }

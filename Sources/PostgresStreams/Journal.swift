@@ -28,7 +28,7 @@ public final class Journal: Sendable {
     /// what must not lag where the readers are on a standby.
     let claimer: Requester
     /// Whether the connection string names more servers than one.
-    private let hasOtherHosts: Bool
+    package let hasOtherHosts: Bool
     private let gate: AppendGate
     private let appender: Appender
     private let announcer: Announcer
@@ -46,11 +46,12 @@ public final class Journal: Sendable {
     ) async throws(JournalError) -> Journal {
         let schema = try SchemaName(configuration.schema)
         guard configuration.writerConnections > 0, configuration.readerConnections > 0, configuration.pageSize > 0,
-            configuration.transactionConnections > 0, configuration.maximumQueuedBytes > 0
+            configuration.transactionConnections > 0, configuration.maximumQueuedBytes > 0,
+            configuration.pageSize <= 1_000_000
         else {
             throw JournalError(
                 .invalidArgument,
-                "a journal needs a writer, a reader, a connection for transactions, pages of at least one event and "
+                "a journal needs a writer, a reader, a connection for transactions, pages of 1 to 1,000,000 events and "
                     + "room for queued bytes"
             )
         }
@@ -122,10 +123,7 @@ public final class Journal: Sendable {
     ///
     /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
     public func resolve(_ receipt: AppendReceipt) async throws(JournalError) -> AppendResolution {
-        var parameters = Parameters()
-        parameters.append(receipt.stream.text)
-        parameters.append(receipt.token)
-        parameters.append(receipt.position)
+        let parameters = resolving(receipt.stream, receipt.token, from: receipt.position, waits: false)
         let result = try await request(statements.resolve, parameters, isCurrent: true)
         if let position = result.integer(row: 0, column: 0) { return .written(at: position + receipt.offset) }
         let next = result.integer(row: 0, column: 1) ?? 0
@@ -133,6 +131,16 @@ public final class Journal: Sendable {
         // others after 1,000 more.
         let isFenced = result.integer(row: 0, column: 2) ?? 0 > receipt.epoch ?? 0
         return isFenced || next > receipt.position + 1000 ? .notWritten : .notWrittenYet
+    }
+
+    func resolving(_ stream: StreamName, _ token: Token, from position: Int, waits: Bool) -> Parameters {
+        var parameters = Parameters()
+        parameters.append(stream.text)
+        parameters.append(token)
+        parameters.append(position)
+        parameters.append(waits)
+        parameters.append(configuration.durability.rawValue)
+        return parameters
     }
 
     // MARK: The end

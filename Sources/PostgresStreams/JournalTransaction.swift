@@ -43,13 +43,16 @@ public final class JournalTransaction: Sendable {
     /// The same with an array.
     @discardableResult
     public func query(_ sql: String, _ parameters: [SQLValue]) async throws(JournalError) -> SQLAnswer {
-        let first = sql.drop { $0.isWhitespace || $0 == ";" }.prefix { $0.isLetter }.lowercased()
+        let first = Self.firstWord(of: sql)
         guard !["begin", "start", "commit", "end", "rollback", "abort", "prepare"].contains(first) else {
             throw JournalError(
                 .invalidArgument,
                 "\(first.uppercased()) in a transaction of the journal: it ends with its body, and is rolled back where "
                     + "that throws"
             )
+        }
+        guard first != "copy" else {
+            throw JournalError(.invalidArgument, "COPY in a transaction of the journal: its rows have no way to go")
         }
         var sent = Parameters()
         for parameter in parameters {
@@ -60,6 +63,33 @@ public final class JournalTransaction: Sendable {
         }
         let statement = Statement(name: "", sql: sql, hasTextResults: true)
         return SQLAnswer(try await run(statement, sent))
+    }
+
+    /// In lower case, behind comments, blanks and empty statements.
+    static func firstWord(of sql: String) -> String {
+        var rest = sql[...]
+        while true {
+            rest = rest.drop { $0.isWhitespace || $0 == ";" }
+            if rest.hasPrefix("--") {
+                rest = rest.drop { !$0.isNewline }
+            } else if rest.hasPrefix("/*") {
+                // They nest.
+                var depth = 0
+                repeat {
+                    if rest.hasPrefix("/*") {
+                        depth += 1
+                        rest = rest.dropFirst(2)
+                    } else if rest.hasPrefix("*/") {
+                        depth -= 1
+                        rest = rest.dropFirst(2)
+                    } else {
+                        rest = rest.dropFirst()
+                    }
+                } while depth > 0 && !rest.isEmpty
+            } else {
+                return rest.prefix { $0.isLetter }.lowercased()
+            }
+        }
     }
 
     /// Appends an event; it is there, at the position that is returned, if the transaction commits.

@@ -10,22 +10,22 @@ final class Once<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    func set(_ value: Value) {
-        let receiver: (@Sendable (Value) -> Void)? = state.withLock { state in
-            guard !state.isDone else { return nil }
+    /// - Returns: whether it was the first, and not dropped.
+    @discardableResult
+    func set(_ value: Value) -> Bool {
+        let (isFirst, receiver): (Bool, (@Sendable (Value) -> Void)?) = state.withLock { state in
+            guard !state.isDone, state.value == nil else { return (false, nil) }
             guard let receiver = state.receiver else {
-                state.value = state.value ?? value
-                return nil
+                state.value = value
+                return (true, nil)
             }
             state.isDone = true
             state.receiver = nil
-            return receiver
+            return (true, receiver)
         }
         receiver?(value)
+        return isFirst
     }
-
-    /// Whether a value is there; then further ones are dropped.
-    var isSettled: Bool { state.withLock { $0.isDone || $0.value != nil } }
 
     /// At once where there is a value, otherwise when it comes, on the thread that sets it.
     func onValue(_ receiver: @escaping @Sendable (Value) -> Void) {

@@ -13,7 +13,6 @@ struct Statements: Sendable {
     let appendAllChained: Statement
     let transactionSettings: Statement
     let lockTimeout: Statement
-    let lockStream: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
     let claim: Statement
@@ -106,13 +105,6 @@ struct Statements: Sendable {
             parameterTypes: [.text]
         )
 
-        // The lock of append_batch and claim.
-        lockStream = Statement(
-            name: "lock_stream",
-            sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
-            parameterTypes: [.text]
-        )
-
         notify = Statement(name: "notify", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text])
 
         // Not for its answer: it is what makes the server drop what nobody will read any more.
@@ -126,8 +118,8 @@ struct Statements: Sendable {
 
         resolve = Statement(
             name: "resolve",
-            sql: "select position, next_position, epoch from \(quoted).resolve($1, $2, $3)",
-            parameterTypes: [.text, .uuid, .int8]
+            sql: "select position, next_position, epoch from \(quoted).resolve($1, $2, $3, $4, $5)",
+            parameterTypes: [.text, .uuid, .int8, .bool, .text]
         )
 
         let stream = "(select s.id from \(quoted).streams s where s.name = $1)"
@@ -180,12 +172,15 @@ struct Statements: Sendable {
             parameterTypes: [.textArray, .int8Array]
         )
 
-        // Streams by id, each with its end where that is asked for; and which transactions were under way. The upper bound
-        // is none; with it the planner takes the range of ids to be narrow, on a table that was never analyzed too.
+        // Streams by id, each with its end where that is asked for; and which transactions were under way: the oldest, and
+        // the first that has not begun. (A snapshot's xmax is the first that has not ended and is past all that have;
+        // age() counts from the next one there will be.) The upper bound is none; with it the planner takes the range of
+        // ids to be narrow, on a table that was never analyzed too.
         discover = Statement(
             name: "discover",
             sql: """
-                select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint,
+                select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint
+                        + age(pg_snapshot_xmax(now.snapshot)::xid),
                     s.id, s.name, case when $3 then coalesce((
                         select e.position + 1 from \(quoted).events e
                         where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0) end

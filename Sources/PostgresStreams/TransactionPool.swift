@@ -41,7 +41,8 @@ final class TransactionPool: Sendable {
                     state.waiting.append(turn)
                     return nil
                 }
-                if let now { turn.set(now) }
+                // Cancelled before: what it was given goes to another.
+                if let now, !turn.set(now), case .success(let conversation) = now { giveBack(conversation) }
             }
         } onCancel: {
             turn.set(.failure(JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")))
@@ -60,9 +61,7 @@ final class TransactionPool: Sendable {
         let isKept: Bool = state.withLock { state in
             // To the first that still waits; one that was cancelled passes it on.
             while !state.isClosed, let turn = state.waiting.popFirst() {
-                guard !turn.isSettled else { continue }
-                turn.set(.success(conversation))
-                return true
+                if turn.set(.success(conversation)) { return true }
             }
             guard let conversation, !state.isClosed else {
                 state.count -= 1

@@ -206,7 +206,7 @@ struct MigratorTests {
                 try await sql.run("create schema durable_streams")
                 try await sql.run(
                     """
-                    create function durable_streams.resolve(p_stream text, p_token uuid, p_position bigint)
+                    create function durable_streams.claim(p_stream text, p_synchronous_commit text)
                     returns integer language sql as 'select 1'
                     """
                 )
@@ -215,7 +215,7 @@ struct MigratorTests {
                 #expect(error?.sqlState == "42723")
                 let tables = try await sql.value("select count(*) from pg_tables where schemaname = 'durable_streams'")
                 #expect(tables == "0")
-                try await sql.run("drop function durable_streams.resolve(text, uuid, bigint)")
+                try await sql.run("drop function durable_streams.claim(text, text)")
             }
             #expect(try await migrator(url).migrate() == Self.allVersions)
         }

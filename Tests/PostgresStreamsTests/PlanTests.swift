@@ -37,7 +37,10 @@ struct PlanTests {
         ("list", { $0.list.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
         ("list_open", { $0.listOpen.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
         ("list_closed", { $0.listClosed.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
-        ("resolve", { $0.resolve.sql }, "text, uuid, bigint", "'s17', gen_random_uuid(), 15"),
+        (
+            "resolve", { $0.resolve.sql }, "text, uuid, bigint, boolean, text",
+            "'s17', gen_random_uuid(), 15, true, 'on'"
+        ),
     ]
 
     private func fill(_ sql: SQLSession, streams: Int = 2000, eventsEach: Int = 20) async throws {
@@ -140,6 +143,14 @@ struct PlanTests {
             ("append at a position", "select * from append('s6', \(event), 5)"),
             ("claim", "select * from claim('s7')"),
             ("resolve", "select * from resolve('s8', gen_random_uuid(), 15)"),
+            (
+                "resolve what is there",
+                """
+                select * from resolve('s8', (
+                    select e.token from events e
+                    where e.stream_id = (select id from streams where name = 's8') and e.position = 15), 15, true)
+                """
+            ),
             ("resolve past the end", "select * from resolve('s8', gen_random_uuid(), 5000)"),
             ("read", "select * from read('s9', 5, 10)"),
             (

@@ -89,7 +89,13 @@ struct TransactionTests {
         }
     }
 
-    @Test("what would end it is refused before it is sent", arguments: ["commit", " ROLLBACK", ";end", "begin"])
+    @Test(
+        "what would end it, or has no answer, is refused before it is sent",
+        arguments: [
+            "commit", " ROLLBACK", ";end", "begin", "/* a /* nested */ comment */ commit", "-- a line\ncommit",
+            "copy (select 1) to stdout",
+        ]
+    )
     func control(_ sql: String) async throws {
         try await withAccounts { _, journal in
             let error = await #expect(throws: JournalError.self) {
@@ -208,6 +214,49 @@ struct TransactionTests {
             await #expect(throws: JournalError.self) { try await task.value }
             #expect(try await stream.append(Self.event) == 0)
             #expect(try await stream.readAll().count == 1)
+        }
+    }
+
+    @Test("one that is begun by a cancelled task takes no connection from the others")
+    func cancelledBefore() async throws {
+        try await withAccounts { _, journal in
+            for _ in 0..<2 * journal.configuration.transactionConnections {
+                let task = Task {
+                    while !Task.isCancelled { await Task.yield() }
+                    try await journal.transaction { tx in _ = try await tx.query("select 1") }
+                }
+                task.cancel()
+                #expect(await thrown { try await task.value }?.code == .cancelled)
+            }
+            let answer = try await journal.transaction { tx in try await tx.query("select 1").count }
+            #expect(answer == 1)
+        }
+    }
+
+    @Test("a connection that is lost in the body is not the journal's end, and what follows was not written")
+    func lostInBody() async throws {
+        try await withAccounts { url, journal in
+            func lose(_ tx: JournalTransaction) async throws {
+                let pid = try await tx.query("select pg_backend_pid()").first?[0].int ?? 0
+                try await withSQL(url) { sql in
+                    try await sql.run("select pg_terminate_backend(\(pid), 60000)")
+                }
+                // Once this side has noticed.
+                let error = await #expect(throws: JournalError.self) { try await tx.query("select 1") }
+                #expect(error?.code == .unreachable)
+                #expect(error?.outcome == .notWritten)
+            }
+            let query = await thrown {
+                try await journal.transaction { tx in
+                    try await lose(tx)
+                    try await tx.query("select 1")
+                }
+            }
+            #expect(query?.code == .unreachable)
+            // Nothing was appended by which it could be looked for; nor need it be.
+            let commit = await thrown { try await journal.transaction { tx in try await lose(tx) } }
+            #expect(commit?.code == .unreachable)
+            #expect(commit?.outcome == .notWritten)
         }
     }
 
