@@ -157,8 +157,9 @@ final class Announcer: Sendable {
                 state.isDue = true
                 return []
             }
-            state.isDue = false
-            return state.depart(state.take(atMost: HintPayload.capacity), at: .now)
+            let digests = state.take(atMost: HintPayload.capacity)
+            state.isDue = !state.waiting.isEmpty
+            return state.depart(digests, at: .now)
         }
         if !digests.isEmpty { send(HintPayload(digests: digests)) }
     }

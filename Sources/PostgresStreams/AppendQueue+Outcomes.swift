@@ -137,8 +137,7 @@ extension AppendQueue {
             release(lane(of: append.stream))
             return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
         }
-        // Each stream of it holds a lock, and the server's table of locks may be full: one alone needs the least.
-        return tryAgain(segment, alone: !passes || refusal.sqlState == SQLState.outOfMemory)
+        return tryAgain(segment, alone: !passes || SQLState.mayBeOnesFault(refusal.sqlState))
     }
 
     /// Nothing of it was written: its appends go back to where they were.
@@ -155,7 +154,7 @@ extension AppendQueue {
     /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
     /// could be written twice. Its runs can part, each as it was; a run cannot.
     private mutating func refusedAgain(_ segment: Segment, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
-        if passes {
+        if passes, segment.runs.count == 1 || !SQLState.mayBeOnesFault(refusal.sqlState) {
             sendAgain(Sent(segment: segment, isRepeated: true))
             return []
         }

@@ -1,3 +1,4 @@
+import Dispatch
 import LibPQ
 import Logging
 import Synchronization
@@ -51,6 +52,8 @@ final class Link: Sendable {
         var phase = Phase.idle
         /// Somebody asked for a session while the owner was being told: after which pause.
         var wanted: Duration?
+        /// Another attempt is to come, though there is no session to keep the time.
+        var isRetrying = false
         var backOff = BackOff()
         /// The owner's.
         var timer: ContinuousClock.Instant?
@@ -83,13 +86,44 @@ final class Link: Sendable {
             guard case .idle = state.phase else { return false }
             let delay = max(pause, state.backOff.delay)
             let started = Session.start(options.session, after: delay) { [self] in handle($0, $1) }
-            guard let started else { return true }
+            guard let started else {
+                state.phase = .losing
+                return true
+            }
             started.setTimer(at: state.timer)
             state.phase = .starting(started)
             return false
         }
-        if failed {
-            _ = owner(.lost(JournalError(.unreachable, "the process is out of threads or file descriptors")))
+        guard failed else { return }
+        let error = JournalError(.unreachable, "the process is out of threads or file descriptors")
+        if let pause = lose(error) { retry(after: pause) }
+    }
+
+    /// Where there is no session whose thread could wait.
+    private func retry(after pause: Duration) {
+        let delay: Duration? = state.withLock { state in
+            guard !state.isRetrying else { return nil }
+            state.isRetrying = true
+            state.backOff.failed()
+            return max(pause, state.backOff.delay)
+        }
+        guard let delay else { return }
+        DispatchQueue.global().asyncAfter(deadline: .now() + delay.milliseconds / 1000) { [weak self] in
+            self?.state.withLock { $0.isRetrying = false }
+            self?.start()
+        }
+    }
+
+    /// Tells the owner, and asks whether to go on.
+    ///
+    /// - Returns: after which pause to connect again, at least; nil: not now.
+    private func lose(_ error: JournalError) -> Duration? {
+        let goesOn = owner(.lost(error))
+        return state.withLock { state in
+            guard case .losing = state.phase else { return nil }
+            state.phase = .idle
+            defer { state.wanted = nil }
+            return goesOn ? .zero : state.wanted
         }
     }
 
@@ -257,14 +291,7 @@ final class Link: Sendable {
                 metadata: ["purpose": "\(options.purpose)", "reason": "\(error.message)"]
             )
         }
-        let goesOn = owner(.lost(isClosed ? JournalError(.closed, "the journal was closed") : error))
-        let pause: Duration? = state.withLock { state in
-            guard case .losing = state.phase else { return nil }
-            state.phase = .idle
-            defer { state.wanted = nil }
-            return goesOn ? .zero : state.wanted
-        }
-        if let pause { start(after: pause) }
+        if let pause = lose(isClosed ? JournalError(.closed, "the journal was closed") : error) { start(after: pause) }
     }
 }
 

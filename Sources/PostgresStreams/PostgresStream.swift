@@ -126,7 +126,13 @@ public struct PostgresStream: DurableStream {
         if let position, position < 0 {
             throw JournalError(.invalidArgument, outcome: .notWritten, "positions are counted from 0, not \(position)")
         }
+        if let position, position > greatestPosition {
+            throw JournalError(.invalidArgument, outcome: .notWritten, "no stream gets to position \(position)")
+        }
     }
+
+    /// No stream gets so far, and behind it there is room to count.
+    static let greatestPosition = 1 << 62
 
     /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.
     private static let maximumBatchByteCount = 512 << 20

@@ -55,6 +55,54 @@ struct AppendTests {
         }
     }
 
+    @Test("a position that no stream gets to is refused, or waited for")
+    func farAway() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("0", .cancelled))
+            for _ in 0..<2 {
+                let error = await thrown { try await stream.append(.close("1", .cancelled), expecting: .max) }
+                #expect(error?.code == .invalidArgument)
+                #expect(error?.outcome == .notWritten)
+            }
+            for try await event in stream.read(from: .max) { Issue.record("\(event.position) was read") }
+            // Read together with others, it does them no harm.
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                let far = Task { for try await _ in stream.tail(from: .position(.max)) {} }
+                for n in 0..<30 {
+                    group.addTask {
+                        let other = try journal.stream("other \(n)")
+                        return try await other.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                    }
+                }
+                for n in 0..<30 { try await journal.stream("other \(n)").append(.close("root", .ok(nil))) }
+                for try await count in group { #expect(count == 1) }
+                far.cancel()
+                #expect(await thrown { try await far.value }?.code == .cancelled)
+            }
+        }
+    }
+
+    @Test("a stream whose lock somebody holds keeps no other waiting for longer than one try")
+    func lockedNeighbour() async throws {
+        try await withTestJournal(.with { $0.appendDeadline = .seconds(60) }) { journal in
+            try await withSQL(journal.configuration.databaseURL) { holder in
+                try await holder.run("begin")
+                try await holder.run("select pg_advisory_xact_lock(hashtextextended('durable_streams/locked', 0))")
+                async let locked = journal.stream("locked").append(.close("root", .ok(nil)))
+                // New streams, which go by the lock too, some of them together with it.
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for n in 0..<40 {
+                        group.addTask { _ = try await journal.stream("s\(n)").append(.close("root", .ok(nil))) }
+                    }
+                    try await group.waitForAll()
+                }
+                try await holder.run("commit")
+                #expect(try await locked == 0)
+            }
+        }
+    }
+
     @Test("after a claim every earlier writer is fenced")
     func fencing() async throws {
         try await withTestJournal { journal in
