@@ -26,6 +26,7 @@ final class Listener: Sendable {
         /// The connection there is, and how many there have been.
         var session: Session?
         var connectionNumber = 0
+        var isBehindPooler = false
         var hint: (@Sendable (Hint) -> Void)?
         var observers: [Int: AsyncStream<ListeningState>.Continuation] = [:]
         var observerCount = 0
@@ -117,12 +118,19 @@ final class Listener: Sendable {
 
     /// The connection that listens, to read on what it named: its server process and our thread are awake already, where
     /// another's would have to wake. Nil unless it is known to hear; and where reading is a standby's business.
-    var route: (number: Int, session: Session)? {
+    var route: Route? {
         guard !reader.isOnStandby else { return nil }
         return state.withLock { state in
             guard state.machine.shown == .listening, let session = state.session else { return nil }
-            return (state.connectionNumber, session)
+            return Route(number: state.connectionNumber, session: session, isBehindPooler: state.isBehindPooler)
         }
+    }
+
+    struct Route: Sendable {
+        /// Counts the connections there have been.
+        var number: Int
+        var session: Session
+        var isBehindPooler: Bool
     }
 
     /// Asks on the connection that listens, where what is asked must be answered within the read deadline: otherwise it is
@@ -198,6 +206,7 @@ final class Listener: Sendable {
             state.withLock { state in
                 state.session = session
                 state.connectionNumber += 1
+                state.isBehindPooler = greeting.isBehindPooler
             }
             act(over: session) {
                 $0.connected(isBehindPooler: greeting.isBehindPooler, isStandby: greeting.isInRecovery, at: .now)

@@ -168,7 +168,7 @@ struct ListenerMachine {
         nextProbe = nil
         nextListen = time
         nextLook = now
-        shown = .polling(reason)
+        if !isQuiet { shown = .polling(reason) }
         return tick(at: now)
     }
 
@@ -230,7 +230,8 @@ struct ListenerMachine {
                 ?? (probe.isOverdue ? nil : probe.sentAt + options.probeTimeout)
         }
         let quiet = isQuiet ? nil : options.idleAfter.map { lastActivity + $0 }
-        return [nextLook, nextProbe, nextListen, overdue, questions.first, quiet].compactMap { $0 }.min()
+        let asking = isQuiet ? [] : [nextProbe, nextListen]
+        return (asking + [nextLook, overdue, questions.first, quiet]).compactMap { $0 }.min()
     }
 
     mutating func tick(at now: Instant) -> [Action] {
@@ -254,11 +255,12 @@ struct ListenerMachine {
             shown = .polling(.heartbeatMissed)
             nextLook = now
         }
-        if let time = nextListen, time <= now {
+        // In quiet it waits until that is over: a server is to sleep.
+        if !isQuiet, let time = nextListen, time <= now {
             nextListen = nil
             actions.append(.listen)
         }
-        if hasListened, probe == nil, let time = nextProbe, time <= now {
+        if !isQuiet, hasListened, probe == nil, let time = nextProbe, time <= now {
             let token = Self.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
             probe = Probe(token: token, sentAt: now)
             nextProbe = nil

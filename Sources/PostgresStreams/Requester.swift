@@ -36,6 +36,7 @@ final class Requester: Sendable {
         var session: Session?
         var connectionNumber = 0
         var isOnStandby = false
+        var isBehindPooler = false
         var nextID = 0
         var isClosed = false
         var lastError: JournalError?
@@ -198,6 +199,9 @@ final class Requester: Sendable {
     /// Whether its last connection was to a standby.
     var isOnStandby: Bool { state.withLock { $0.isOnStandby } }
 
+    /// Whether its last connection was to a pooler, which may go over to another server and tell nobody.
+    var isBehindPooler: Bool { state.withLock { $0.isBehindPooler } }
+
     func close() {
         let abandoned: [Request] = state.withLock { state in
             state.isClosed = true
@@ -273,6 +277,7 @@ final class Requester: Sendable {
                 state.session = session
                 state.connectionNumber += 1
                 state.isOnStandby = greeting.isInRecovery
+                state.isBehindPooler = greeting.isBehindPooler
                 state.lastError = nil
                 defer { state.openers = [] }
                 return state.openers

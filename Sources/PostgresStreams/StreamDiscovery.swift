@@ -25,8 +25,8 @@ final class StreamDiscovery: Sendable {
         var position = 0
         /// Of the last whole scan: the highest id it saw, and the first transaction that had not begun then.
         var lastScan: (highest: Int, nextTransaction: Int)?
-        /// The next transaction and the oldest under way, as of the beginning of this scan.
-        var horizon: (next: Int, oldest: Int)?
+        /// Of this scan: the oldest transaction under way at its beginning, and the first that had not begun at its end.
+        var horizon: (oldest: Int, next: Int)?
         var isFirstScan = true
         var isScanning = false
         var scansAgain = false
@@ -93,10 +93,8 @@ final class StreamDiscovery: Sendable {
         }
         let isLast = rows.count < Self.pageSize
         let (new, scansAgain): ([(name: StreamName, cursor: Int)], Bool) = state.withLock { state in
-            if state.horizon == nil, let oldest = result.integer(row: 0, column: 0),
-                let next = result.integer(row: 0, column: 1)
-            {
-                state.horizon = (next, oldest)
+            if let oldest = result.integer(row: 0, column: 0), let next = result.integer(row: 0, column: 1) {
+                state.horizon = (state.horizon?.oldest ?? oldest, next)
             }
             let unseen = rows.filter { state.seen.insert($0.id).inserted }
             for row in unseen { state.digests.insert(row.name.digest) }
@@ -130,7 +128,7 @@ final class StreamDiscovery: Sendable {
     private func cursor(end: Int, isFirst: Bool) -> Int {
         switch start {
         case .start: 0
-        case .position(let position): max(0, position)
+        case .position(let position): min(max(0, position), PostgresStream.greatestPosition)
         case .end: isFirst ? end : 0
         }
     }

@@ -21,12 +21,12 @@ extension StreamIndex {
         parameters.append(id.encoded)
         parameters.append(bound ?? .max)
         parameters.append(withClose)
-        let result = try await journal.request(journal.statements.heads, parameters, isCurrent: true)
+        let result = try await request(journal.statements.heads, parameters)
         let next = result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
         if bound == nil {
             try learned(end: next, atLeast: known)
         } else if next < known {
-            throw replaced("the stream had \(known) events and has \(next)")
+            throw short("the stream had \(known) events and has \(next)")
         }
         var head = CoroutineHeads.Head()
         if result.rowCount > 0 {

@@ -17,13 +17,18 @@ extension StreamIndex {
         send(requests)
         var parameters = Parameters()
         parameters.append(name.text)
-        let result = try await journal.request(journal.statements.nextPosition, parameters, isCurrent: true)
+        let result = try await request(journal.statements.nextPosition, parameters)
         try learned(end: result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0, atLeast: known)
+    }
+
+    /// Over the connection that the pages come by, in turn with them.
+    func request(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
+        try await reader.request([(statement, parameters)], within: journal.configuration.readDeadline)
     }
 
     /// - Parameter known: what the end was known to be when the server was asked: it cannot be less.
     func learned(end: Int, atLeast known: Int) throws(JournalError) {
-        guard end >= known else { throw replaced("the stream had \(known) events and has \(end)") }
+        guard end >= known else { throw short("the stream had \(known) events and has \(end)") }
         let woken: [Waiter] = state.withLock { state in
             let end = max(end, state.seenEnd, state.position)
             guard end > state.end ?? -1 else { return [] }
@@ -32,6 +37,12 @@ extension StreamIndex {
             return Self.takeWaiters(&state)
         }
         for waiter in woken { waiter.progress.set(.success(())) }
+    }
+
+    /// The server has less of the stream than there is. A standby may have it yet.
+    func short(_ how: String) -> JournalError {
+        guard reader.isOnStandby else { return replaced(how) }
+        return JournalError(.unreachable, "the standby is behind: of \(name) \(how)")
     }
 
     /// The stream is not what it was: nothing read of it counts any more, and whoever asks anew begins anew.
@@ -141,9 +152,23 @@ extension StreamIndex {
                 let loss = state.takeArrived(dropping: &dropped)
                 return (Self.takeWaiters(&state), Self.requests(&state), loss)
             }
-            if let loss { _ = replaced("position \(loss) is missing") }
+            if let loss { lost(loss) }
             send(requests)
             for waiter in woken { waiter.progress.set(.success(())) }
+        }
+    }
+
+    private func lost(_ position: Int) {
+        let error = short("position \(position) is missing")
+        guard error.code == .unreachable else { return }
+        // Whoever waits asks again, as long as there is time. Not at once: what is missing is on its way.
+        state.withLock { $0.ahead.forget() }
+        reader.setAlarm(at: .now + .milliseconds(50)) { [self] in
+            let waiters = state.withLock { state in
+                defer { state.waiters = [] }
+                return state.waiters
+            }
+            for waiter in waiters { waiter.progress.set(.failure(error)) }
         }
     }
 
@@ -193,7 +218,10 @@ extension StreamIndex {
 
     private func fetched(_ result: Result<EventPage, JournalError>, for range: Range<Int>) {
         if case .success(let page) = result, page.count < range.count, !page.endsLarge || page.count == 0 {
-            _ = replaced("position \(range.lowerBound + page.count) is missing")
+            let error = short("position \(range.lowerBound + page.count) is missing")
+            guard error.code == .unreachable else { return }
+            let answers = state.withLock { $0.fetches.removeValue(forKey: range.lowerBound) ?? [] }
+            reader.setAlarm(at: .now + .milliseconds(50)) { for answer in answers { answer.set(.failure(error)) } }
             return
         }
         let (answers, dropped): ([PageAnswer], [EventPage]) = state.withLock { state in

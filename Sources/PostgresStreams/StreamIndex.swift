@@ -206,6 +206,8 @@ final class StreamIndex: Sendable {
             }
             if isRead {
                 state.pages.extend(by: end - known, most: journal.configuration.pageSize)
+                // A page asked for before holds them too, if it has not come.
+                state.ahead.forget()
             }
             state.end = end
             return Self.takeWaiters(&state)

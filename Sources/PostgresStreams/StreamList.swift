@@ -16,6 +16,8 @@ public struct StreamSummary: Sendable {
         case open
         /// It closed, with that result.
         case ok, error, cancelled
+        /// It closed, with what is no result: somebody wrote it by other means, and `verify` says where.
+        case unknown
 
         init(closedWith result: EffectResult) {
             self =
@@ -83,7 +85,7 @@ public struct StreamList: AsyncSequence, Sendable {
             case .closed: journal.statements.listClosed
             }
         let result = try await journal.request(statement, parameters)
-        return try (0..<result.rowCount).map { row in
+        return (0..<result.rowCount).map { row in
             let closed =
                 result.isNull(row: row, column: 5)
                 ? nil
@@ -98,7 +100,9 @@ public struct StreamList: AsyncSequence, Sendable {
                 eventCount: result.integer(row: row, column: 3) ?? 0,
                 lastActivity: Date(postgresMicroseconds: activity),
                 epoch: result.integer(row: row, column: 1) ?? 0,
-                status: try closed.map { StreamSummary.Status(closedWith: try $0.result()) } ?? .open
+                status: closed.map { close in
+                    (try? close.result()).map(StreamSummary.Status.init(closedWith:)) ?? .unknown
+                } ?? .open
             )
         }
     }

@@ -65,7 +65,7 @@ struct PageReader {
     init(journal: Journal, name: StreamName, position: Int, isCurrent: Bool) {
         self.journal = journal
         self.name = name
-        self.position = position
+        self.position = min(position, PostgresStream.greatestPosition)
         self.isCurrent = isCurrent
         // Nothing is known yet of the events' size: the first page is small enough for any.
         limit = Swift.min(128, journal.configuration.pageSize)

@@ -17,6 +17,7 @@ public enum TailStart: Sendable, Hashable {
 /// - with `cancelled`, at once, when the task is cancelled,
 /// - after the root coroutine's close, where that was asked for,
 /// - with `closed` when the journal is closed,
+/// - with `refused` when the server refuses to let it be read and always will,
 /// - with `logReplaced` when what it delivered is no longer there.
 ///
 /// A consumer that does not pull costs nothing and delays nobody.
@@ -68,7 +69,7 @@ public struct Tail: AsyncSequence, Sendable {
             let cursor =
                 switch tail.start {
                 case .start: 0
-                case .position(let position): Swift.max(0, position)
+                case .position(let position): Swift.min(Swift.max(0, position), PostgresStream.greatestPosition)
                 case .end: try await tail.journal.stream(tail.name).nextPosition()
                 }
             let subscription = TailSubscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)

@@ -12,14 +12,21 @@ extension TailHub {
 
     /// A connection that reads.
     private enum Route {
-        case listener(number: Int, Session)
-        case reader(number: Int)
+        case listener(Listener.Route)
+        case reader(number: Int, isBehindPooler: Bool)
 
         /// Tells one connection from another, over both kinds.
         var connection: Int {
             switch self {
-            case .listener(let number, _): 2 * number + 1
-            case .reader(let number): 2 * number
+            case .listener(let route): 2 * route.number + 1
+            case .reader(let number, _): 2 * number
+            }
+        }
+
+        var isBehindPooler: Bool {
+            switch self {
+            case .listener(let route): route.isBehindPooler
+            case .reader(_, let isBehindPooler): isBehindPooler
             }
         }
     }
@@ -28,7 +35,11 @@ extension TailHub {
         let work: ([TailRegistry.Query], Route)? = state.withLock { state in
             guard state.registry.hasReady, !state.isReading, !state.isPausing, !state.isClosed else { return nil }
             let route = route(unless: state.givenUpRoute)
-            let queries = state.registry.takeQueries(limit: Self.sourcesPerQuery, connection: route.connection)
+            let queries = state.registry.takeQueries(
+                limit: Self.sourcesPerQuery,
+                connection: route.connection,
+                isBehindPooler: route.isBehindPooler
+            )
             state.isReading = !queries.isEmpty
             return queries.isEmpty ? nil : (queries, route)
         }
@@ -38,9 +49,9 @@ extension TailHub {
     /// The listener's connection, where it hears and has not failed; otherwise the reader's.
     private func route(unless givenUp: Int) -> Route {
         if let listening = listener.route, listening.number > givenUp {
-            return .listener(number: listening.number, listening.session)
+            return .listener(listening)
         }
-        return .reader(number: reader.connectionNumber)
+        return .reader(number: reader.connectionNumber, isBehindPooler: reader.isBehindPooler)
     }
 
     private func read(_ queries: [TailRegistry.Query], by route: Route) {
@@ -67,9 +78,10 @@ extension TailHub {
         parameters.append(limit)
         let begin = ContinuousClock.now
         switch route {
-        case .listener(let number, let session):
-            listener.ask(statement, parameters, over: session) { [weak self] outcome in
-                self?.answered(queries, limit, since: begin, by: route, self?.result(of: outcome, over: number))
+        case .listener(let listening):
+            listener.ask(statement, parameters, over: listening.session) { [weak self] outcome in
+                let result = self?.result(of: outcome, over: listening.number)
+                self?.answered(queries, limit, since: begin, by: route, result)
             }
         case .reader:
             reader.send(statement, parameters, deadline: .now + patience) { [weak self] in
@@ -101,9 +113,9 @@ extension TailHub {
         var deliveries: [(Delivery, Result<TailPage, JournalError>)] = []
         var result = result
         // Asked on one connection, answered on another: what had to be compared was not.
-        if case .reader(let number) = route, reader.connectionNumber != number { result = nil }
-        // No answer in time: the reader connects anew.
-        if case .failure(let error) = result, error.code == .unreachable { result = nil }
+        if case .reader(let number, _) = route, reader.connectionNumber != number { result = nil }
+        // No answer in time, whatever the reason: the reader goes on connecting, and so does the tail.
+        if case .failure(let error) = result, error.code != .refused, error.code != .closed { result = nil }
         let mayLag = if case .reader = route { reader.isOnStandby } else { false }
         let pages: [[EventRow]] =
             if case .success(let result) = result { Self.rows(result, count: queries.count) } else { [] }

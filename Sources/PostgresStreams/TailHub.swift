@@ -89,7 +89,10 @@ final class TailHub: Sendable {
             state.discoveries[consumer] = nil
             return state.registry.isEmpty
         }
-        if isIdle { listener.stop() }
+        guard isIdle else { return }
+        listener.stop()
+        // Another may have begun meanwhile, and found the listener at work.
+        if state.withLock({ !$0.registry.isEmpty }) { listener.start() }
     }
 
     /// The next events of a tail, once there are some.

@@ -202,7 +202,9 @@ struct TailRegistry {
     var hasReady: Bool { !ready.isEmpty }
 
     /// What to read now, at most `limit` sources.
-    mutating func takeQueries(limit: Int, connection: Int) -> [Query] {
+    ///
+    /// - Parameter isBehindPooler: the same connection may be to another server any time, so that all is compared.
+    mutating func takeQueries(limit: Int, connection: Int, isBehindPooler: Bool = false) -> [Query] {
         var queries: [Query] = []
         while queries.count < limit, let id = ready.popFirst() {
             guard let source = sources[id], source.place == .ready else { continue }
@@ -214,7 +216,7 @@ struct TailRegistry {
             sources[id]?.place = .beingRead
             // Before the read: a hint that comes while it is under way is about something it may have missed.
             sources[id]?.mayHaveMore = false
-            let isCompared = source.lastToken != nil && source.comparedOn != connection
+            let isCompared = source.lastToken != nil && (isBehindPooler || source.comparedOn != connection)
             queries.append(
                 Query(
                     id: id,

@@ -136,7 +136,7 @@ private struct NumberedEvent: Sendable {
 extension Journal {
     /// A standby takes no appends and never will while it is one: said at once rather than after the deadline.
     func refuseStandby() throws {
-        guard server.isStandby else { return }
+        guard server.isStandby, !hasOtherHosts else { return }
         throw ToolError(
             .unavailable,
             "\(server.place) is a standby and takes no appends: name the primary, or several hosts with "

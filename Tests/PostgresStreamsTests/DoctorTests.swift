@@ -186,7 +186,7 @@ struct DoctorTests {
             ),
             Plant("alter database DATABASE set session_replication_role = replica", "guards", .problem, "replica"),
             Plant(
-                "alter table durable_streams.events set (autovacuum_enabled = false)",
+                "alter table durable_streams.events set (autovacuum_enabled = off)",
                 "autovacuum",
                 .warning,
                 "events"

@@ -163,4 +163,18 @@ struct HostileInputTests {
         let error = #expect(throws: EventError.self) { try DurableEvent(text) }
         #expect(error?.description.contains("1000 levels") == true)
     }
+
+    @Test("a close that is none, written by plain SQL, keeps no stream from being listed")
+    func unknownClose() async throws {
+        try await withTestJournal { journal in
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                let event = #"{"type":"close","coroutineId":"root","result":{"status":"weird"}}"#
+                try await sql.run("select * from durable_streams.append('bad', array['\(event)']::json[])")
+            }
+            try await journal.stream("good").append(.close("root", .ok(nil)))
+            var listed: [String: StreamSummary.Status] = [:]
+            for try await summary in journal.streams() { listed[summary.name.text] = summary.status }
+            #expect(listed == ["bad": .unknown, "good": .ok])
+        }
+    }
 }

@@ -195,6 +195,32 @@ struct ListenerMachineTests {
         #expect(log.connected() == "listen")
     }
 
+    @Test(
+        "in quiet, a connection that was made again is not probed, nor asked to listen again",
+        arguments: [true, false]
+    )
+    func quietReconnect(isRefused: Bool) {
+        var log = ListenerTranscript.listening { $0.idleAfter = .seconds(60) }
+        while log.machine.shown == .listening {
+            _ = log.wait()
+            if log.sawProbe { log.hear() }
+        }
+        _ = log.lost("suspended")
+        _ = log.wait()
+        #expect(log.connected() == "listen")
+        let answered = isRefused ? log.listenRefused("42501") : log.listened()
+        #expect(answered == "look")
+        #expect(log.machine.shown == .polling(.quiet))
+        for _ in 0..<4 {
+            let before = log.now
+            #expect(log.wait() == "600.0: look")
+            #expect(log.now - before == .seconds(600))
+        }
+        // Until events come.
+        log.machine.noteActivity(at: log.now)
+        #expect(log.tick() == (isRefused ? "listen look" : "probe look"))
+    }
+
     @Test("when nobody tails it does nothing, and begins anew when somebody does")
     func stopped() {
         var log = ListenerTranscript.listening()

@@ -21,7 +21,7 @@ final class Pooler: Sendable {
     /// When a server's connection is given to another client: after each transaction, or with the end of the client's.
     enum Mode: String, Sendable { case transaction, session }
 
-    init(to server: PrivatePostgres, database: String, mode: Mode) throws {
+    init(to server: PrivatePostgres, database: String, mode: Mode, maximumClients: Int = 100) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let port = try Self.freePort()
@@ -35,6 +35,7 @@ final class Pooler: Sendable {
         unix_socket_dir =
         auth_type = any
         pool_mode = \(mode.rawValue)
+        max_client_conn = \(maximumClients)
         default_pool_size = \(mode == .session ? 16 : 4)
         """.write(to: file, atomically: true, encoding: .utf8)
         (process, lifeline) = try Self.start(file)
@@ -57,6 +58,16 @@ final class Pooler: Sendable {
         process.standardError = FileHandle.nullDevice
         try process.runWithSignals()
         return (process, ours)
+    }
+
+    /// From here on its connections are to another database of the server, in place of the one it was made for: as after a
+    /// failover that it went along with.
+    func goOver(to other: String) throws {
+        let file = folder.appendingPathComponent("pgbouncer.ini")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try text.replacingOccurrences(of: " user=postgres", with: " dbname=\(other) user=postgres")
+            .write(to: file, atomically: false, encoding: .utf8)
+        kill(process.processIdentifier, SIGHUP)
     }
 
     /// Free again when this returns, for the pooler, which has no way to be given a socket.

@@ -101,6 +101,51 @@ struct PoolerTests {
         }
     }
 
+    @Test("a pooler that is full is waited for")
+    func full() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let pooler = try Pooler(to: server, database: database, mode: .transaction, maximumClients: 1)
+            defer { pooler.stop() }
+            let first = try await Journal.open(.quiet(pooler.url))
+            let refused = await thrown {
+                try await Journal.open(.with(pooler.url) { $0.openTimeout = .milliseconds(200) })
+            }
+            #expect(refused?.code == .unreachable)
+            async let second = Journal.open(.with(pooler.url) { $0.openTimeout = .seconds(120) })
+            await first.close()
+            #expect(try await second.server.isBehindPooler)
+            await (try second).close()
+        }
+    }
+
+    @Test("a pooler that goes over to another log, and keeps our connection, ends the tail: it is not what was read")
+    func goesOver() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { old in
+            try await withTestDatabase { new in
+                try await withJournal(.quiet(new)) { other in
+                    let stream = try other.stream("s")
+                    for n in 0..<8 { try await stream.append(.close(CoroutineID("other \(n)"), .ok(nil))) }
+                }
+                let name = "select current_database()"
+                let database = try await withSQL(old) { try await $0.value(name) }
+                let other = try await withSQL(new) { try await $0.value(name) }
+                let pooler = try Pooler(to: server, database: database, mode: .transaction)
+                defer { pooler.stop() }
+                try await TailedStream.with(.quiet(pooler.url)) { tailed in
+                    try await tailed.append(0..<5)
+                    try await tailed.expect(0..<5)
+                    try pooler.goOver(to: other)
+                    let error = await thrown { while try await tailed.next() != nil {} }
+                    #expect(error?.code == .logReplaced)
+                    #expect(error?.expectedPosition == 4)
+                }
+            }
+        }
+    }
+
     @Test("with a way round it for the listener the tail listens")
     func listeningDirectly() async throws {
         try await withPooler { pooled, direct in

@@ -49,6 +49,29 @@ struct ReplayTests {
         }
     }
 
+    @Test("with several readers an event that is appended while the first page is on its way is counted once")
+    func severalReaders() async throws {
+        try await withTestJournal(.with { $0.readerConnections = 2 }) { journal in
+            let long = try journal.stream("long")
+            for _ in 0..<4 { try await long.append(contentsOf: (0..<2000).map { try yield(.root, $0) }) }
+            // Keeps one or the other of them busy.
+            let load = Task {
+                while !Task.isCancelled { for try await _ in long.read() where Task.isCancelled { break } }
+            }
+            defer { load.cancel() }
+            let effect = try EffectDescription(effectID: "step.run", input: .null)
+            for n in 0..<200 {
+                let stream = try journal.stream("\(n)")
+                let replay = stream.replayIndex()
+                _ = try await replay.match(effect, in: .root)
+                try await stream.append(.yield(.root, effect, .ok(nil)))
+                _ = try await replay.match(effect, in: .root)
+                #expect(try await stream.readAll().count == 1)
+                #expect(try await stream.replayIndex().coroutines().first?.yieldCount == 1)
+            }
+        }
+    }
+
     @Test("hasClose reads nothing of the stream")
     func hasCloseAlone() async throws {
         try await withTestJournal { journal in

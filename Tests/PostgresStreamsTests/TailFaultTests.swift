@@ -135,6 +135,43 @@ struct TailFaultTests {
     }
 
     @Test(
+        "a role that may not log in for a while, longer than reads are tried, ends no tail",
+        .enabled(if: TestServer.isPrivate, "creates a role")
+    )
+    func noLogIn() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                let database = try await sql.value("select current_database()")
+                let role = "no_login_" + database.suffix(8)
+                try await sql.run("create role \"\(role)\" superuser login")
+                let configuration = JournalConfiguration.with(server.databaseURL(database: database, user: role)) {
+                    $0.readDeadline = .milliseconds(100)
+                }
+                try await TailedStream.with(configuration) { tailed in
+                    await tailed.journal.untilState(.listening)
+                    try await sql.run("alter role \"\(role)\" nologin")
+                    try await sql.run(
+                        "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = '\(role)'"
+                    )
+                    // One that has to read now, and one that has read.
+                    let other = try tailed.journal.stream("s")
+                    let next = Task { try await other.tail().first { _ in true }?.position }
+                    try await Task.sleep(for: .seconds(1))
+                    try await sql.run("alter role \"\(role)\" login")
+                    try await withJournal(.quiet(url)) { try await TailedStream.append(0..<1, by: $0) }
+                    try await tailed.expect(0..<1)
+                    #expect(try await next.value == 0)
+                }
+                try await sql.run(
+                    "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = '\(role)'"
+                )
+                try await sql.run("drop role \"\(role)\"")
+            }
+        }
+    }
+
+    @Test(
         "a role that may not notify cannot prove that it hears: it polls, and says why",
         .enabled(if: TestServer.isPrivate, "takes a right away as a superuser")
     )

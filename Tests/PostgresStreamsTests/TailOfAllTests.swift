@@ -94,6 +94,40 @@ struct TailOfAllTests {
         }
     }
 
+    @Test("a stream is found whose transaction ends after a later one that had begun before it")
+    func laterButEarlier() async throws {
+        try await withTestJournal(.with { $0.listening.checkInterval = .milliseconds(100) }) { journal in
+            let url = journal.configuration.databaseURL
+            let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
+            try await withSQL(url) { late in
+                try await withSQL(url) { other in
+                    let (found, continuation) = AsyncStream.makeStream(of: String.self)
+                    let tail = Task {
+                        for try await event in journal.tailAll() { continuation.yield(event.stream.text) }
+                    }
+                    defer { tail.cancel() }
+                    var names = found.makeAsyncIterator()
+                    await journal.untilState(.listening)
+                    try await other.run("begin")
+                    try await other.run("select pg_current_xact_id()")
+                    try await late.run("begin")
+                    try await late.run("select * from durable_streams.append('late', array['\(event)']::json[])")
+                    // The higher id is there first; no transaction has ended that began after the one with the lower.
+                    try await other.run("select * from durable_streams.claim('marker')")
+                    try await other.run("commit")
+                    // A few scans.
+                    for n in 0..<3 {
+                        try await journal.stream("s\(n)").append(.close("root", .ok(nil)))
+                        #expect(await names.next() == "s\(n)")
+                        try await Task.sleep(for: .milliseconds(300))
+                    }
+                    try await late.run("commit")
+                    #expect(await names.next() == "late")
+                }
+            }
+        }
+    }
+
     @Test("it goes on over lost connections")
     func lostConnections() async throws {
         try await withTestDatabase { url in

@@ -187,6 +187,27 @@ struct TailTests {
         }
     }
 
+    @Test("a tail that begins while the last other one ends is not left without a listener")
+    func beginsAsAnotherEnds() async throws {
+        try await withTestJournal { journal in
+            var last: Task<Void, any Error>?
+            for n in 0..<300 {
+                let stream = try journal.stream("\(n)")
+                let next = Task { for try await _ in stream.tail(untilClose: true) {} }
+                last?.cancel()
+                last = next
+            }
+            // Whoever is left is told.
+            try await journal.stream("299").append(.close("root", .ok(nil)))
+            try await last?.value
+            let stream = try journal.stream("end")
+            async let seen = ids(stream.tail(), count: 1)
+            await untilListening(journal)
+            try await stream.append(.close("0", .ok(nil)))
+            #expect(try await seen == ["0"])
+        }
+    }
+
     @Test("notifications that anybody sends bring no event, and stop nothing")
     func forged() async throws {
         try await withTestJournal { journal in

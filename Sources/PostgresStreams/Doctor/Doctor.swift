@@ -61,7 +61,7 @@ public struct Doctor: Sendable {
         findings += [facts.roleFinding, facts.guardFinding, facts.connectionsFinding].compactMap(\.self)
         findings += [facts.fsyncFinding, facts.storageFinding].compactMap(\.self)
         findings.append(facts.synchronousCommitFinding(configuration.durability))
-        let standbys = facts.standbyFinding
+        let standbys = facts.standbyFinding(configuration.durability)
         findings += [standbys].compactMap(\.self) + facts.timeoutFindings
         let isBehindPooler = facts.backendPID.map { $0 != conversation.info.backendPID } ?? false
         findings += [facts.isolationFinding(isBehindPooler: isBehindPooler), facts.vacuumFinding, facts.queueFinding]
@@ -75,7 +75,8 @@ public struct Doctor: Sendable {
     }
 
     private func options(_ url: String) -> SessionOptions {
-        SessionOptions(connectionString: url, defaults: ConnectionDefaults.primary(url))
+        // What counts is where the journal appends and listens, even if it prefers a standby for reading.
+        SessionOptions(connectionString: url, overrides: ConnectionDefaults.onlyPrimary(url))
     }
 
     // MARK: Findings

@@ -71,11 +71,20 @@ extension ServerFacts {
         )
     }
 
-    var standbyFinding: Finding? {
+    /// - Parameter durability: what the journal asks for in each of its transactions.
+    func standbyFinding(_ durability: JournalConfiguration.Durability) -> Finding? {
         guard !isInRecovery, let standbys else { return nil }
         let check = "standbys"
+        if durability == .local || durability == .off, standbys.connected > 0 {
+            return .warning(
+                check,
+                "\(standbys.connected) connected; commits that are \(durability.rawValue) do not wait for them",
+                means: "a failover to a standby may lose the end of what is acknowledged",
+                advice: "leave the journal's durability on, if that must not happen"
+            )
+        }
         let names = value("synchronous_standby_names") ?? ""
-        if !names.isEmpty {
+        if !names.isEmpty, durability != .local, durability != .off {
             if standbys.isHidden {
                 return .warning(
                     check,

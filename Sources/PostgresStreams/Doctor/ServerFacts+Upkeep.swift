@@ -73,10 +73,21 @@ extension ServerFacts {
         )
     }
 
+    /// The server keeps what was typed: `off`, `F`, `no`, any beginning of such a word that says enough.
+    private static func disablesVacuum(_ option: Substring) -> Bool {
+        let option = option.lowercased()
+        guard option.hasPrefix("autovacuum_enabled=") else { return false }
+        let value = option.dropFirst("autovacuum_enabled=".count)
+        guard !value.isEmpty else { return false }
+        return ["false", "no", "0"].contains { $0.hasPrefix(value) } || ["of", "off"].contains(value)
+    }
+
     var vacuumFinding: Finding? {
         guard let events = tables["events"] else { return nil }
         let check = "autovacuum"
-        let disabled = tables.filter { $0.value.options.contains("autovacuum_enabled=false") }.keys.sorted()
+        let disabled = tables.filter { _, table in
+            table.options.split(separator: ",").contains(where: Self.disablesVacuum)
+        }.keys.sorted()
         if value("autovacuum") == "off" || value("track_counts") == "off" {
             let name = value("autovacuum") == "off" ? "autovacuum" : "track_counts"
             return .warning(
