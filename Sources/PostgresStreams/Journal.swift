@@ -24,8 +24,8 @@ public final class Journal: Sendable {
     let tails: TailHub
     let replayIndices = StreamIndexRegistry()
     private let readers: [Requester]
-    /// To the primary, made when first needed: for what waits for a stream's lock, so that it keeps no read waiting, and for
-    /// what must not lag where the readers are on a standby.
+    /// To the primary, made when first needed: for what waits for a stream's lock or a synchronous standby, so that it keeps
+    /// no read waiting, and for what must not lag where the readers are on a standby.
     let claimer: Requester
     /// Whether the connection string names more servers than one.
     package let hasOtherHosts: Bool
@@ -124,7 +124,9 @@ public final class Journal: Sendable {
     /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
     public func resolve(_ receipt: AppendReceipt) async throws(JournalError) -> AppendResolution {
         let parameters = resolving(receipt.stream, receipt.token, from: receipt.position, waits: false)
-        let result = try await request(statements.resolve, parameters, isCurrent: true)
+        // Where it is found, the commit waits for what the append's own would have waited for.
+        let requester = reader.isOnStandby && !hasOtherHosts ? reader : claimer
+        let result = try await requester.request([(statements.resolve, parameters)], within: configuration.readDeadline)
         if let position = result.integer(row: 0, column: 0) { return .written(at: position + receipt.offset) }
         let next = result.integer(row: 0, column: 1) ?? 0
         // Out of reach for any sending: the stream was claimed since, or it has gone on; exact ones end at their position,

@@ -139,11 +139,10 @@ public struct PostgresStream: DurableStream {
 
     /// Makes this process the stream's only writer.
     ///
-    /// After it returns no append of an earlier claim, nor of an unclaimed writer, can commit; theirs fail with `fenced`.
+    /// After it returns no append of an earlier claim, nor of an unclaimed writer, can commit; theirs fail with `fenced`. It
+    /// waits for an append or transaction that holds the stream.
     ///
     /// - Returns: the stream to write with, and the next position as of the claim: events below it are to be replayed.
-    /// It waits for an append or transaction that holds the stream.
-    ///
     /// - Throws: `JournalError` with `unreachable` when there is no primary that answers within the read deadline, or the
     ///   stream is held for so long. Claiming again is safe.
     public func claim() async throws -> Claim {
