@@ -338,7 +338,8 @@ begin
     into position, next_position
     from events e where e.stream_id = v_id and e.position >= p_position and e.kind <> 'r';
     if next_position = 0 then
-        select coalesce(max(e.position) + 1, 0) into next_position from events e
+        -- By a later snapshot, in which there may be more: nothing was at p_position or behind it when the token was looked for.
+        select least(coalesce(max(e.position) + 1, 0), p_position) into next_position from events e
         where e.stream_id = v_id and e.kind <> 'r';
     end if;
     if position is not null and not pg_is_in_recovery() then

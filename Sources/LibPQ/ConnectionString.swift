@@ -7,6 +7,8 @@ struct ConnectionString {
     var addresses: [String]
     var ports: [String]
     var connectTimeout: Duration?
+    /// As the string itself has it: what we ask for wins over the environment's.
+    var targetSessionAttributes: String?
 
     /// Fails with libpq's own words when it is none.
     static func parse(_ text: String) -> Result<ConnectionString, ConnectionFailure> {
@@ -25,6 +27,7 @@ struct ConnectionString {
             )
         }
         var values = values(of: options)
+        let targetSessionAttributes = values["target_session_attrs"]
         if values["host"] == nil, values["hostaddr"] == nil {
             // The environment or a service file may name them. Allocated and freed as above.
             let list = PQconndefaults()
@@ -42,7 +45,8 @@ struct ConnectionString {
                 hosts: list("host"),
                 addresses: list("hostaddr"),
                 ports: list("port"),
-                connectTimeout: seconds.map { .seconds($0) }
+                connectTimeout: seconds.map { .seconds($0) },
+                targetSessionAttributes: targetSessionAttributes
             )
         )
     }

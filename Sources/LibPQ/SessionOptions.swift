@@ -56,6 +56,14 @@ extension SessionOptions {
         return ConnectionString.redacting(connectionString, in: places.joined(separator: ", "))
     }
 
+    /// Whether a connection string names several hosts and does not ask for the one that takes writes.
+    package static func mayReachStandby(_ connectionString: String) -> Bool {
+        guard hostCount(connectionString) > 1, case .success(let parsed) = ConnectionString.parse(connectionString),
+            let attributes = parsed.targetSessionAttributes
+        else { return false }
+        return !["read-write", "primary"].contains(attributes)
+    }
+
     /// How many hosts a connection string names; 1 where it names none or is none.
     package static func hostCount(_ connectionString: String) -> Int {
         guard case .success(let parsed) = ConnectionString.parse(connectionString) else { return 1 }

@@ -27,6 +27,15 @@ func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
     return status == 0
 }
 
+/// Runs `body` after a pause on a thread of its own: a timer would need a file descriptor. False when there are no threads
+/// left.
+package func runAfter(_ pause: Duration, _ body: @escaping @Sendable () -> Void) -> Bool {
+    startThread {
+        _ = waitForEvents(on: -1, forWriting: false, or: -1, for: pause)
+        body()
+    }
+}
+
 /// What tells the calling thread from all others that live.
 func currentThread() -> UInt {
     #if canImport(Darwin)

@@ -29,6 +29,8 @@ public final class Journal: Sendable {
     let claimer: Requester
     /// Whether the connection string names more servers than one.
     package let hasOtherHosts: Bool
+    /// Whether the readers may be on a standby, though there is a primary to be asked.
+    private let readsMayLag: Bool
     private let gate: AppendGate
     private let appender: Appender
     private let announcer: Announcer
@@ -84,6 +86,7 @@ public final class Journal: Sendable {
         writing.needsPrimary = true
         writing.session.overrides += ConnectionDefaults.onlyPrimary(configuration.databaseURL)
         hasOtherHosts = SessionOptions.hostCount(configuration.databaseURL) > 1
+        readsMayLag = SessionOptions.mayReachStandby(configuration.databaseURL)
         var claiming = writing
         claiming.purpose = "claim"
         claimer = Requester(claiming)
@@ -210,11 +213,11 @@ public final class Journal: Sendable {
     }
 
     /// By the reader, which is connected. Where somebody holds the stream for longer than reads may be kept waiting, or
-    /// the reader is on a standby, by the claimer.
+    /// the reader is on a standby and there are other servers, by the claimer.
     func claim(_ parameters: Parameters) async throws(JournalError) -> QueryResult {
         let (reader, deadline) = (reader, ContinuousClock.now + configuration.readDeadline)
         let elsewhere: Set = [SQLState.lockNotAvailable, SQLState.readOnly]
-        if !reader.isOnStandby {
+        if !reader.isOnStandby || !hasOtherHosts {
             do throws(JournalError) {
                 return try await reader.request(
                     [lockTimeout(.milliseconds(100)), (statements.claim, parameters)],
@@ -223,6 +226,10 @@ public final class Journal: Sendable {
                 )
             } catch {
                 guard let state = error.sqlState, elsewhere.contains(state) else { throw error }
+                // It was a standby already when it was connected to, and there is no other.
+                if state == SQLState.readOnly, reader.isOnStandby, !hasOtherHosts {
+                    throw JournalError(.unfit, "\(server.place) takes no claims: \(error.message); name the primary")
+                }
             }
         }
         return try await claimer.request(
@@ -241,8 +248,9 @@ public final class Journal: Sendable {
     /// The reader with the least to do would be better only where one is stuck, and a stuck one is reset.
     var reader: Requester { readers.count == 1 ? readers[0] : readers[Int.random(in: readers.indices)] }
 
-    /// The reader, or the primary where that is on a standby, which may lag, and the connection string names others.
-    func current(_ reader: Requester) -> Requester { reader.isOnStandby && hasOtherHosts ? claimer : reader }
+    /// The reader, or the primary where that may be on a standby, which may lag. Not by what it is on just now: its next
+    /// connection may be to another.
+    func current(_ reader: Requester) -> Requester { readsMayLag ? claimer : reader }
 }
 
 /// What became of an append with an unknown outcome.

@@ -105,12 +105,16 @@ final class Link: Sendable {
             guard !state.isRetrying else { return nil }
             state.isRetrying = true
             state.backOff.failed()
-            return max(pause, state.backOff.delay)
+            return state.backOff.delay
         }
         guard let delay else { return }
-        DispatchQueue.global().asyncAfter(deadline: .now() + delay.milliseconds / 1000) { [weak self] in
+        let start: @Sendable () -> Void = { [weak self] in
             self?.state.withLock { $0.isRetrying = false }
-            self?.start()
+            // Its thread keeps the rest of the pause, and hears when that is cut short.
+            self?.start(after: pause)
+        }
+        if !runAfter(delay, start) {
+            DispatchQueue.global().asyncAfter(deadline: .now() + delay.milliseconds / 1000, execute: start)
         }
     }
 

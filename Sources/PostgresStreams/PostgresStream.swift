@@ -40,7 +40,7 @@ public struct PostgresStream: DurableStream {
     public func append(contentsOf events: [DurableEvent], expecting position: Int? = nil) async throws -> Range<Int> {
         try Self.check(events, expecting: position)
         guard !events.isEmpty else {
-            let next = try await nextPosition()
+            let next = try await nextPosition(isCurrent: true)
             if let position, position != next {
                 var error = JournalError(
                     .conflict,
@@ -143,8 +143,8 @@ public struct PostgresStream: DurableStream {
     /// waits for an append or transaction that holds the stream.
     ///
     /// - Returns: the stream to write with, and the next position as of the claim: events below it are to be replayed.
-    /// - Throws: `JournalError` with `unreachable` when there is no primary that answers within the read deadline, or the
-    ///   stream is held for so long. Claiming again is safe.
+    /// - Throws: `JournalError` with `unreachable` when no server answers within the read deadline, or the stream is held for
+    ///   so long; `unfit` where there is no primary. Claiming again is safe.
     public func claim() async throws -> Claim {
         var parameters = Parameters()
         parameters.append(name.text)
@@ -166,10 +166,12 @@ public struct PostgresStream: DurableStream {
     private var isClaimed: Bool { epoch != nil }
 
     /// Where the next event goes, which is how many there are.
-    public func nextPosition() async throws -> Int {
+    public func nextPosition() async throws -> Int { try await nextPosition(isCurrent: isClaimed) }
+
+    private func nextPosition(isCurrent: Bool) async throws -> Int {
         var parameters = Parameters()
         parameters.append(name.text)
-        let result = try await journal.request(journal.statements.nextPosition, parameters, isCurrent: isClaimed)
+        let result = try await journal.request(journal.statements.nextPosition, parameters, isCurrent: isCurrent)
         return result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
     }
 

@@ -113,6 +113,10 @@ final class Requester: Sendable {
             case .success(let greeting): return greeting
             case .failure(let error):
                 guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+                // The link waits between its attempts, but not where it cannot even begin one.
+                await withCheckedContinuation { continuation in
+                    if !runAfter(.milliseconds(25), { continuation.resume() }) { continuation.resume() }
+                }
             }
         }
     }

@@ -37,6 +37,8 @@ struct TailRegistry {
         var lastToken: Token?
         /// The reader's connection it was last compared on. Another one may be another server.
         var comparedOn = -1
+        /// The last read was for comparing, and brought nothing else: what is behind it is read without.
+        var isJustCompared = false
         var mayHaveMore = true
         /// By what the last read found.
         var expected = Expected.page
@@ -216,7 +218,8 @@ struct TailRegistry {
             sources[id]?.place = .beingRead
             // Before the read: a hint that comes while it is under way is about something it may have missed.
             sources[id]?.mayHaveMore = false
-            let isCompared = source.lastToken != nil && (isBehindPooler || source.comparedOn != connection)
+            let isKnown = source.comparedOn == connection && (!isBehindPooler || source.isJustCompared)
+            let isCompared = source.lastToken != nil && !isKnown
             queries.append(
                 Query(
                     id: id,
@@ -265,6 +268,7 @@ struct TailRegistry {
             }
         }
         source.comparedOn = connection
+        source.isJustCompared = query.isCompared && rows.isEmpty && isFull
         source.place = .nowhere
         source.mayHaveMore = source.mayHaveMore || isFull
         if isFull {

@@ -51,6 +51,17 @@ struct ConnectionStringTests {
         #expect(try ConnectionString.parse("host=a").get().hostListsWithoutTimedOutHosts.count == 1)
     }
 
+    @Test("several hosts of which the one that takes writes is not asked for may be standbys")
+    func standbys() {
+        #expect(!SessionOptions.mayReachStandby(""))
+        #expect(!SessionOptions.mayReachStandby("host=a target_session_attrs=any"))
+        #expect(!SessionOptions.mayReachStandby("host=a,b"))
+        #expect(!SessionOptions.mayReachStandby("host=a,b target_session_attrs=read-write"))
+        #expect(!SessionOptions.mayReachStandby("host=a,b target_session_attrs=primary"))
+        #expect(SessionOptions.mayReachStandby("host=a,b target_session_attrs=any"))
+        #expect(SessionOptions.mayReachStandby("postgresql://a,b/d?target_session_attrs=prefer-standby"))
+    }
+
     @Test("hosts are counted, one where none is named or the string is none")
     func hostCount() {
         #expect(SessionOptions.hostCount("") == 1)

@@ -101,6 +101,20 @@ struct PoolerTests {
         }
     }
 
+    @Test("a tail goes on behind a large event, which ends the page in which it is compared")
+    func largeEvent() async throws {
+        try await withPooler { pooled, _ in
+            try await withJournal(.quiet(pooled)) { journal in
+                let stream = try journal.stream("s")
+                async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
+                let large = try JSONText("\"\(String(repeating: "x", count: 40_000))\"")
+                for n in 0..<3 { try await stream.append(.close(CoroutineID("\(n)"), .ok(large))) }
+                try await stream.append(.close("root", .ok(large)))
+                #expect(try await seen == 4)
+            }
+        }
+    }
+
     @Test("a pooler that is full is waited for")
     func full() async throws {
         let server = try await TestServer.shared.server()
