@@ -94,7 +94,7 @@ struct ConnectAttempt {
             return ConnectionFailure(.invalidConnectionString, "the connection string is not valid: \(message)")
         }
         if let sqlState { return ConnectionFailure(.refused, sqlState: sqlState, message) }
-        // A server older than 9.3, or a pooler, gives no SQLSTATE; its refusal reads "FATAL:".
+        // Where there is none the words must do: a refusal reads "FATAL:".
         // A certificate that does not verify, and a server without TLS, will be the same at the next attempt.
         let isRefusal = ["FATAL:", "authentication", "certificate", "does not support SSL"].contains {
             message.contains($0)

@@ -118,8 +118,8 @@ extension JournalError {
     }
 
     /// Starting up, shutting down, recovering and too many clients pass; a wrong password or a missing database does not.
-    /// Poolers have an SQLSTATE for protocol violations or none at all, and libpq has none for a server of the wrong kind:
-    /// there the words must do.
+    /// A full PgBouncer gives the SQLSTATE of a protocol violation, and libpq none for a server of the wrong kind: there the
+    /// words must do.
     private static func isPassing(_ failure: ConnectionFailure) -> Bool {
         if SQLState.isWorthRetrying(failure.sqlState) || failure.sqlState.hasPrefix("57P") { return true }
         return [

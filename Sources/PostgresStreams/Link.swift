@@ -18,7 +18,7 @@ final class Link: Sendable {
         case lost(JournalError)
     }
 
-    /// Called on the session's thread. For `lost`: whether to connect again; otherwise the answer is not looked at.
+    /// Called on the session's thread; that there is none, on the thread that tried to start one. For `lost`: whether to connect again; otherwise the answer is not looked at.
     typealias Owner = @Sendable (Event) -> Bool
 
     struct Options: Sendable {

@@ -152,8 +152,8 @@ extension StreamIndex {
                 let loss = state.takeArrived(dropping: &dropped)
                 return (Self.takeWaiters(&state), Self.requests(&state), loss)
             }
-            if let loss { lost(loss) }
-            send(requests)
+            // Of what is missing nothing more is asked for: it would not be waited for any more.
+            if let loss { lost(loss) } else { send(requests) }
             for waiter in woken { waiter.progress.set(.success(())) }
         }
     }
