@@ -20,6 +20,9 @@
 --   * Conflict and fencing are answers, not errors, so that they do not abort a transaction shared with other appends.
 --   * The token makes a retry safe. A client that lost its connection sends the same append (same token, same position)
 --     again: 'written' says that it is there once, whichever of the two sendings wrote it.
+--   * A commit that warns (SQLSTATE 01000, "canceling wait for synchronous replication") is on this server, and the standbys
+--     may not have it. Whoever relies on them sends the append, or the claim, again: its commit waits anew. The functions
+--     see to it that the warning comes through, whatever client_min_messages is by default.
 --   * No NOTIFY here: it would hold a lock of the whole cluster until the commit is flushed. announce() does it after.
 --
 -- The functions are "security definer", and the view's rule works with the rights of its owner: a writer needs no right on
@@ -76,6 +79,9 @@ declare
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
         v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    end if;
+    if current_setting('client_min_messages') = 'error' then
+        v_setting := set_config('client_min_messages', 'warning', true);
     end if;
 
     -- Offsets that leave no gap: all 0 where each run has one event. (Two of the same the primary key refuses.)
@@ -202,9 +208,10 @@ $$;
 -- the same moment, the statement of the later one fails (23505). Both are to be sent again, tokens and positions as they
 -- were, by append_batch: it knows why. Streams sorted by name, bytewise, as there.
 --
--- Set for the session or the transaction: synchronous_commit, and durable_streams.appending to 'on', or the guard of
--- 0003_guards.sql checks each row for itself, which costs more and refuses streams that were claimed. No epoch is named:
--- who claims reserves the next position, so that the append which can be followed is always one of the present epoch.
+-- Set for the session or the transaction: synchronous_commit, client_min_messages where it is 'error', and
+-- durable_streams.appending to 'on', or the guard of 0003_guards.sql checks each row for itself, which costs more and refuses
+-- streams that were claimed. No epoch is named: who claims reserves the next position, so that the append which can be
+-- followed is always one of the present epoch.
 create view appends as
 select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutine_id, e.event from events e where false;
 
@@ -280,6 +287,9 @@ begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
         v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
     end if;
+    if current_setting('client_min_messages') = 'error' then
+        v_setting := set_config('client_min_messages', 'warning', true);
+    end if;
     if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
         raise exception 'claim works at read committed, not at %', current_setting('transaction_isolation')
             using errcode = '0A000', hint = 'Reset default_transaction_isolation for this role or database.';
@@ -324,6 +334,9 @@ declare
 begin
     if current_setting('synchronous_commit') <> p_synchronous_commit then
         v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    end if;
+    if current_setting('client_min_messages') = 'error' then
+        v_setting := set_config('client_min_messages', 'warning', true);
     end if;
     if p_waits then
         if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then

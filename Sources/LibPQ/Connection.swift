@@ -143,15 +143,15 @@ struct Connection: ~Copyable, @unchecked Sendable {
         )
     }
 
-    /// The warnings and notices from here on go to `sink`, which must live as long as the connection.
-    func setNoticeReceiver(_ sink: NoticeSink) {
+    /// From here on `watch` sees what the server warns of. It must live as long as the connection.
+    func setNoticeReceiver(_ watch: ReplicationWatch) {
         _ = PQsetNoticeReceiver(
             pointer,
             { context, result in
                 guard let context, let result else { return }
-                Unmanaged<NoticeSink>.fromOpaque(context).takeUnretainedValue().receive(ServerMessage(result))
+                Unmanaged<ReplicationWatch>.fromOpaque(context).takeUnretainedValue().receive(result)
             },
-            Unmanaged.passUnretained(sink).toOpaque()
+            Unmanaged.passUnretained(watch).toOpaque()
         )
     }
 }
@@ -161,18 +161,6 @@ package struct Notification: Sendable, Equatable {
     package var channel: String
     package var payload: String
     package var backendPID: Int32
-}
-
-/// Collects the notices that libpq hands out while it reads. Touched only under the session's lock.
-final class NoticeSink {
-    private(set) var notices: [ServerMessage] = []
-
-    func receive(_ notice: ServerMessage) { notices.append(notice) }
-
-    func take() -> [ServerMessage] {
-        defer { notices = [] }
-        return notices
-    }
 }
 
 /// `strings` as libpq's NULL-terminated array of C strings, valid inside `body` only.

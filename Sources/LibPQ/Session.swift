@@ -17,7 +17,6 @@ package final class Session: Sendable {
     package enum Event: Sendable {
         case connected(ConnectionInfo)
         case notification(Notification)
-        case notice(ServerMessage)
         /// The time asked for with `setTimer` has come.
         case timer
         /// The last event. Batches that were under way have been told before.
@@ -44,7 +43,7 @@ package final class Session: Sendable {
         var breach: ConnectionFailure?
         /// Why it ended.
         var end: ConnectionFailure?
-        let notices = NoticeSink()
+        let replication = ReplicationWatch()
     }
 
     private enum Phase { case starting, open, closing, ended }
@@ -196,7 +195,7 @@ package final class Session: Sendable {
             var opened: Connection? = consume connection
             state.withLock { state in
                 state.connection = opened.take()
-                state.connection?.setNoticeReceiver(state.notices)
+                state.connection?.setNoticeReceiver(state.replication)
                 if state.phase == .starting { state.phase = .open }
             }
             if let closed = closedFailure() { return closed }
@@ -214,7 +213,6 @@ package final class Session: Sendable {
             let isAlive = state.connection?.consumeInput() ?? false
             Self.collect(state: &state, into: &finished)
             while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
-            for notice in state.notices.take() { events.append(.notice(notice)) }
             if isAlive, state.isFlushing { Self.flush(state: &state) }
             if let breach = state.breach { return breach }
             return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
@@ -273,17 +271,26 @@ package final class Session: Sendable {
         // A null ends the results of one statement; two in a row, and libpq has nothing more to give.
         var nulls = 0
         while !state.pipeline.isEmpty, nulls < 2, state.connection?.isBusy == false {
-            if let result = state.connection?.getResult() {
-                if case .copy = result.kind {
-                    state.breach = ConnectionFailure(.network, "COPY is not possible here; the connection was closed")
-                    return
-                }
+            let result = state.connection?.getResult()
+            state.breach = breach(of: result, state.replication)
+            if state.breach != nil { return }
+            if let result {
                 nulls = 0
                 take(result, state: &state, into: &finished)
             } else {
                 nulls += 1
             }
         }
+    }
+
+    private static func breach(of result: QueryResult?, _ replication: ReplicationWatch) -> ConnectionFailure? {
+        // It comes before the end of the batch whose commit it was: that one's outcome is then unknown, as is that of those
+        // behind it.
+        if let warning = replication.warning {
+            return ConnectionFailure(.network, "a commit no longer waits for its synchronous standbys: \(warning)")
+        }
+        guard case .copy = result?.kind else { return nil }
+        return ConnectionFailure(.network, "COPY is not possible here; the connection was closed")
     }
 
     private static func take(_ result: QueryResult, state: inout State, into finished: inout [Pipeline.Finished]) {

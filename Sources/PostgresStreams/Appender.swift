@@ -1,5 +1,4 @@
 import LibPQ
-import Logging
 import Metrics
 import Synchronization
 import TisynStreams
@@ -21,7 +20,6 @@ final class Appender: Sendable {
     private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
-    private let logger: Logger
     private let segmentSizes = Recorder(label: "durable_streams_segment_appends")
 
     init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
@@ -29,7 +27,6 @@ final class Appender: Sendable {
         self.announcer = announcer
         durability = configuration.durability
         deadline = configuration.appendDeadline
-        logger = configuration.logger
         let count = configuration.writerConnections
         let limits = AppendQueue.Limits(
             bytes: configuration.maximumSegmentBytes,
@@ -270,14 +267,6 @@ final class Appender: Sendable {
                 state.setTimer(of: line)
             }
             if isAnnouncing { announcer.send() }
-            return true
-        case .notice(let notice):
-            if notice.sqlState == "01000", notice.message.contains("synchronous") {
-                logger.critical(
-                    "the server acknowledged a commit that its synchronous standby may not have",
-                    metadata: ["warning": "\(notice.message)"]
-                )
-            }
             return true
         case .notification:
             return true

@@ -33,7 +33,6 @@ final class Conversation: Sendable {
                     heard?(nil)
                 case .notification(let notification): heard?(notification)
                 case .timer: session.close()
-                case .notice: break
                 }
             }
             guard let session else {

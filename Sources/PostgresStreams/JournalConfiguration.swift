@@ -22,7 +22,8 @@ public struct JournalConfiguration: Sendable {
     /// How many connections read.
     public var readerConnections = 1
 
-    /// How many of the caller's transactions run at the same time, each on a connection of its own; more wait.
+    /// How many of the caller's transactions run at the same time, each on a connection of its own; more wait, for
+    /// `appendDeadline` at most.
     public var transactionConnections = 4
 
     /// How long `Journal.open` tries before it gives up.

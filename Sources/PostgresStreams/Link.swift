@@ -13,7 +13,6 @@ final class Link: Sendable {
         case ready(Session, Greeting)
         case notification(Notification)
         case timer
-        case notice(ServerMessage)
         /// There is no session (any more).
         case lost(JournalError)
     }
@@ -171,7 +170,6 @@ final class Link: Sendable {
         switch event {
         case .connected(let info): greet(session, info)
         case .notification(let notification): _ = owner(.notification(notification))
-        case .notice(let notice): _ = owner(.notice(notice))
         case .timer: rang(session)
         case .ended(let failure): ended(JournalError(failure))
         }

@@ -213,7 +213,6 @@ final class Listener: Sendable {
             }
         case .notification(let notification): heard(notification)
         case .timer: act { $0.tick(at: .now) }
-        case .notice: break
         case .lost(let error): return lost(error)
         }
         return true

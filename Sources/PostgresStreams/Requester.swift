@@ -307,7 +307,7 @@ final class Requester: Sendable {
             sendWaiting()
             setTimer()
             return true
-        case .notification, .notice:
+        case .notification:
             return true
         }
     }

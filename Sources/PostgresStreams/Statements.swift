@@ -58,7 +58,7 @@ struct Statements: Sendable {
             sql: """
                 select set_config('synchronous_commit', $1, $2), set_config('durable_streams.appending', 'on', $2), \
                 set_config('enable_seqscan', 'off', $2), set_config('plan_cache_mode', 'force_generic_plan', $2), \
-                set_config('lock_timeout', '5s', $2)
+                set_config('lock_timeout', '5s', $2), set_config('client_min_messages', 'warning', $2)
                 """,
             parameterTypes: [.text, .bool]
         )
@@ -92,7 +92,8 @@ struct Statements: Sendable {
         transactionSettings = Statement(
             name: "transaction_settings",
             sql: """
-                select set_config('synchronous_commit', $1, true), case when version() ~ 'linux|darwin|bsd'
+                select set_config('synchronous_commit', $1, true), set_config('client_min_messages', 'warning', true), \
+                case when version() ~ 'linux|darwin|bsd'
                     then set_config('client_connection_check_interval', '500ms', true) end
                 """,
             parameterTypes: [.text]

@@ -1,4 +1,5 @@
 import DequeModule
+import Dispatch
 import LibPQ
 import Synchronization
 
@@ -6,11 +7,18 @@ import Synchronization
 final class TransactionPool: Sendable {
     private typealias Turn = Once<Result<Conversation?, JournalError>>
 
+    private struct Waiter {
+        var turn: Turn
+        var deadline: ContinuousClock.Instant
+    }
+
     private struct State {
         var idle: [Conversation] = []
         /// Connections there are, lent out ones and those being made included.
         var count = 0
-        var waiting: Deque<Turn> = []
+        var waiting: Deque<Waiter> = []
+        /// Somebody will look whose deadline has passed.
+        var isTimed = false
         var isClosed = false
     }
 
@@ -26,8 +34,11 @@ final class TransactionPool: Sendable {
     deinit { close() }
 
     /// A connection for one transaction, once there is one to spare. Give it back.
+    ///
+    /// - Throws: `unreachable` where there was none in time: for want of a server, or since others had them all.
     func take(within timeout: Duration) async throws(JournalError) -> Conversation {
         let turn = Turn()
+        let deadline = ContinuousClock.now + timeout
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 turn.onValue { continuation.resume(returning: $0) }
@@ -38,18 +49,19 @@ final class TransactionPool: Sendable {
                         state.count += 1
                         return .success(nil)
                     }
-                    state.waiting.append(turn)
+                    state.waiting.append(Waiter(turn: turn, deadline: deadline))
                     return nil
                 }
                 // Cancelled before: what it was given goes to another.
                 if let now, !turn.set(now), case .success(let conversation) = now { giveBack(conversation) }
+                if now == nil { setTimer() }
             }
         } onCancel: {
             turn.set(.failure(JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")))
         }
         if let conversation = try result.get() { return conversation }
         do throws(JournalError) {
-            return try await Conversation.open(options, within: timeout)
+            return try await Conversation.open(options, within: max(.zero, deadline - .now))
         } catch {
             giveBack(nil)
             throw error
@@ -60,8 +72,8 @@ final class TransactionPool: Sendable {
     func giveBack(_ conversation: Conversation?) {
         let isKept: Bool = state.withLock { state in
             // To the first that still waits; one that was cancelled passes it on.
-            while !state.isClosed, let turn = state.waiting.popFirst() {
-                if turn.set(.success(conversation)) { return true }
+            while !state.isClosed, let waiter = state.waiting.popFirst() {
+                if waiter.turn.set(.success(conversation)) { return true }
             }
             guard let conversation, !state.isClosed else {
                 state.count -= 1
@@ -71,6 +83,35 @@ final class TransactionPool: Sendable {
             return true
         }
         if !isKept { conversation?.close() }
+    }
+
+    /// One for all that wait, as long as there are some.
+    private func setTimer() {
+        let next: ContinuousClock.Instant? = state.withLock { state in
+            guard !state.isTimed, let next = state.waiting.lazy.map(\.deadline).min() else { return nil }
+            state.isTimed = true
+            return next
+        }
+        guard let next else { return }
+        let pause = max(.zero, next - .now).milliseconds / 1000
+        DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in self?.expire() }
+    }
+
+    private func expire() {
+        let overdue: [Waiter] = state.withLock { state in
+            state.isTimed = false
+            let now = ContinuousClock.now
+            defer { state.waiting.removeAll { $0.deadline <= now } }
+            return state.waiting.filter { $0.deadline <= now }
+        }
+        let error = JournalError(
+            .unreachable,
+            outcome: .notWritten,
+            "other transactions kept all \(limit) connections until the deadline: transactionConnections sets how many there "
+                + "are; a transaction inside another's body waits for that one"
+        )
+        for waiter in overdue { waiter.turn.set(.failure(error)) }
+        setTimer()
     }
 
     func close() {
@@ -83,6 +124,6 @@ final class TransactionPool: Sendable {
             return (state.idle, state.waiting)
         }
         for conversation in idle { conversation.close() }
-        for turn in waiting { turn.set(.failure(JournalError(.closed, "the journal was closed"))) }
+        for waiter in waiting { waiter.turn.set(.failure(JournalError(.closed, "the journal was closed"))) }
     }
 }

@@ -28,7 +28,7 @@ struct LinkTests {
                     let early = isReady.wait(timeout: .now() + .milliseconds(500)) == .success
                     isLosing.withLock { $0 = false }
                     continuation.yield(early ? "ready too early" : "lost")
-                case .notification, .timer, .notice: break
+                case .notification, .timer: break
                 }
                 return false
             }
@@ -70,7 +70,7 @@ struct LinkTests {
                     continuation.yield(error)
                     // On a slow machine the first attempts may not even be taken in time.
                     if proxy.mutedCount > 0 { proxy.mute(false) }
-                case .notification, .timer, .notice: break
+                case .notification, .timer: break
                 }
                 return true
             }

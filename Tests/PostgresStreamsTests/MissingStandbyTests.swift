@@ -26,6 +26,12 @@ struct MissingStandbyTests {
             try await until { try await sql.value("show synchronous_standby_names") == (isMissing ? "nobody" : "") }
         }
 
+        /// Ends the wait of a commit for its standby, and sees that it is on this server then.
+        func endWait(by function: String, until query: String, is value: Int) async throws {
+            try await sql.run("select \(function) from pg_stat_activity where wait_event = 'SyncRep'")
+            try await until { try await sql.integer(query) == value }
+        }
+
         func untilWaiting(for event: String, _ count: Int = 1) async throws {
             try await until {
                 try await sql.integer("select count(*) from pg_stat_activity where wait_event = '\(event)'") == count
@@ -48,6 +54,8 @@ struct MissingStandbyTests {
             try await withSQL(server.databaseURL) { sql in
                 try await sql.run("set synchronous_commit = local")
                 try await sql.run("alter database postgres set default_transaction_isolation = '\(isolation)'")
+                // What says that a wait was cancelled is a warning.
+                try await sql.run("alter database postgres set client_min_messages = error")
                 try await withJournal(.with(url, change.apply)) { journal in
                     try await body(Setting(server: server, proxy: proxy, journal: journal, sql: sql))
                 }
@@ -83,24 +91,64 @@ struct MissingStandbyTests {
         }
     }
 
-    @Test("an append that is found after its commit was cut short is acknowledged when the standbys have it")
-    func cutShort() async throws {
+    @Test(
+        "an append whose commit was cut short is acknowledged when the standbys have it",
+        arguments: ["pg_terminate_backend(pid, 60000)", "pg_cancel_backend(pid)"]
+    )
+    func cutShort(by end: String) async throws {
         try await withSetting(.with { $0.appendDeadline = .seconds(120) }) { setting in
             let stream = try setting.journal.stream("s")
             try await stream.append(Self.event)
             try await setting.miss(true)
             let task = Task { try await stream.append(Self.event) }
             try await setting.untilWaiting(for: "SyncRep")
-            // The server's own process is gone, and with it the wait.
-            try await setting.sql.run(
-                "select pg_terminate_backend(pid, 60000) from pg_stat_activity where wait_event = 'SyncRep'"
-            )
-            #expect(try await setting.sql.integer("select count(*) from durable_streams.events") == 2)
+            try await setting.endWait(by: end, until: "select count(*) from durable_streams.events", is: 2)
             // It is sent again, and found; and is not acknowledged before.
             try await setting.untilWaiting(for: "SyncRep")
             try await setting.miss(false)
             #expect(try await task.value == 1)
             #expect(try await stream.readAll().count == 2)
+        }
+    }
+
+    @Test("so is a transaction whose commit's wait was cancelled")
+    func cancelledTransaction() async throws {
+        try await withSetting(.with { $0.appendDeadline = .seconds(120) }) { setting in
+            let stream = try setting.journal.stream("s")
+            let journal = setting.journal
+            let task = Task {
+                try await journal.transaction { tx in
+                    let position = try await tx.append(Self.event, to: stream)
+                    try await setting.miss(true)
+                    return position
+                }
+            }
+            try await setting.untilWaiting(for: "SyncRep")
+            try await setting.endWait(
+                by: "pg_cancel_backend(pid)",
+                until: "select count(*) from durable_streams.events",
+                is: 1
+            )
+            try await setting.untilWaiting(for: "SyncRep")
+            try await setting.miss(false)
+            #expect(try await task.value == 0)
+            #expect(try await stream.readAll().count == 1)
+        }
+    }
+
+    @Test("a claim whose commit's wait was cancelled claims again: a standby without it would let two have one epoch")
+    func cancelledClaim() async throws {
+        try await withSetting(.none) { setting in
+            let stream = try setting.journal.stream("s")
+            try await stream.append(Self.event)
+            try await setting.miss(true)
+            let task = Task { try await stream.claim() }
+            try await setting.untilWaiting(for: "SyncRep")
+            let epoch = "select epoch from durable_streams.streams"
+            try await setting.endWait(by: "pg_cancel_backend(pid)", until: epoch, is: 1)
+            try await setting.untilWaiting(for: "SyncRep")
+            try await setting.miss(false)
+            #expect(try await task.value.epoch == 2)
         }
     }
 

@@ -233,6 +233,29 @@ struct TransactionTests {
         }
     }
 
+    @Test("one inside another's body, with no connection to spare, ends at the deadline, and both are over")
+    func nested() async throws {
+        try await withTestDatabase { url in
+            let change = { (configuration: inout JournalConfiguration) in
+                configuration.transactionConnections = 1
+                configuration.appendDeadline = .seconds(5)
+            }
+            try await withJournal(.with(url, change)) { journal in
+                try await journal.transaction { _ in
+                    // Two, the second of which comes while somebody waits.
+                    async let first = thrown { try await journal.transaction { _ in } }
+                    async let second = thrown { try await journal.transaction { _ in } }
+                    for error in await [first, second] {
+                        #expect(error?.code == .unreachable)
+                        #expect(error?.outcome == .notWritten)
+                        #expect(error?.message.contains("transactionConnections") == true)
+                    }
+                }
+                try await journal.transaction { _ in }
+            }
+        }
+    }
+
     @Test("a connection that is lost in the body is not the journal's end, and what follows was not written")
     func lostInBody() async throws {
         try await withAccounts { url, journal in
