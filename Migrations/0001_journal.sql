@@ -11,11 +11,13 @@
 --     set search_path = durable_streams;
 --     \i 0001_journal.sql
 --
+-- The functions keep that schema's name: to rename it is to break them.
+--
 -- Writing goes through 0002_append.sql, and nothing else: there no gap, no second writer and no overwritten position can
 -- be committed. 0003_guards.sql refuses whatever tries to go round it.
 --
--- Nothing is ever updated but streams.epoch: a counter kept in the stream's row would leave a dead version at each
--- append, and one long transaction anywhere in the database would make every look-up walk them all.
+-- Appends change no row but a claim's reservation (kind 'r'): a counter kept in the stream's row would leave a dead version
+-- at each append, and one long transaction anywhere in the database would make every look-up walk them all.
 
 -- Which files of this folder have been applied, and with what content.
 create table migrations (

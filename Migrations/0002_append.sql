@@ -41,12 +41,13 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --   p_exact      true: at p_positions or not at all. false: at the end of the stream, wherever that is by now
 --   p_tokens     the run's random token
 -- Per event: p_runs (which run it belongs to, from 1), p_offsets (its place in the run, from 0), p_kinds ('y', 'c'),
--- p_coroutine_ids, p_events.
+-- p_coroutine_ids, p_events. Each run has at least one.
 -- p_synchronous_commit: what the commit must wait for, e.g. 'on'; set for this transaction whatever the defaults say.
 --
 -- Per run it answers an outcome, a position and the stream's epoch:
 --   written   the run is in the stream (now, or since an earlier sending) and starts at the position
---   conflict  exact, and the stream's next position, which is answered, is another; nothing was written
+--   conflict  exact, and the stream's next position, which is answered, is another; nothing was written. Also not exact,
+--             and the stream ends before p_positions
 --   behind    not exact, and the stream is more than 1,000 events past p_positions: too far to look for an earlier
 --             sending of this run; nothing was written and never will be for this position; the next one is answered
 --   fenced    the epoch is not the stream's, which is answered; the position is null, or the run's where it had been
@@ -66,6 +67,7 @@ set lock_timeout = '5s'
 as $$
 declare
     v_count integer := cardinality(p_streams);
+    v_size integer := cardinality(p_events);
     v_reserved boolean[];
     v_next bigint;
     v_is_reserved boolean;
@@ -84,12 +86,24 @@ begin
         v_setting := set_config('client_min_messages', 'warning', true);
     end if;
 
-    -- Offsets that leave no gap: all 0 where each run has one event. (Two of the same the primary key refuses.)
-    if (cardinality(p_events) = v_count and 0 = all (p_offsets)) is not true and exists (
-        select from unnest(p_runs, p_offsets) as e (run, place)
-        group by e.run having min(e.place) <> 0 or max(e.place) <> count(*) - 1)
+    if ('[1:' || v_count || ']' = all (array[array_dims(p_streams), array_dims(p_epochs), array_dims(p_positions),
+            array_dims(p_exact), array_dims(p_tokens)])
+        and '[1:' || v_size || ']' = all (array[array_dims(p_runs), array_dims(p_offsets), array_dims(p_kinds),
+            array_dims(p_coroutine_ids), array_dims(p_events)])) is not true
     then
-        raise exception 'append_batch: the offsets of a run are not 0, 1, 2 …' using errcode = '22023';
+        raise exception 'append_batch: arrays that are empty, not of one length or do not begin at 1'
+            using errcode = '22023';
+    end if;
+    -- A run has events, and offsets that leave no gap; as a rule one, at 0. (Two of the same the primary key refuses.)
+    if (v_size = v_count and 0 = all (p_offsets) and p_runs = array(select generate_series(1, v_count))) is not true
+        and (
+            select (count(*) = v_count and count(*) filter (where r.is_dense) = v_count
+                and min(r.run) = 1 and max(r.run) = v_count) is not true
+            from (
+                select e.run, min(e.place) = 0 and max(e.place) = count(*) - 1 as is_dense
+                from unnest(p_runs, p_offsets) as e (run, place) group by e.run) r)
+    then
+        raise exception 'append_batch: the runs are not 1, 2, … with events at the offsets 0, 1, …' using errcode = '22023';
     end if;
     if 'r' = any (p_kinds) then
         raise exception 'append_batch: an event''s kind is y or c' using errcode = '22023';
@@ -217,12 +231,18 @@ select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutin
 
 create rule append as on insert to appends do instead
 insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-select new.stream_id, new.position, clock_timestamp(), new.token, new.kind, new.coroutine_id, new.event
-where new.kind <> 'r' and (
+select n.stream_id, n.position, clock_timestamp(), n.token, n.kind, n.coroutine_id, n.event
+from (
+    -- What is inserted can be given as expressions. Behind the offset each is evaluated once, so that what was checked is
+    -- what is written, whatever the expression answers the second time.
+    select new.stream_id as stream_id, new.position as position, new.previous as previous, new.token as token,
+        new.kind as kind, new.coroutine_id as coroutine_id, new.event as event
+    offset 0) n
+where n.kind <> 'r' and (
     -- A scalar subquery: an index entry a row, at any size of the table.
-    select case when e.position = new.position - 1 and e.kind <> 'r' then e.token end from events e
-    where e.stream_id = new.stream_id and e.position >= new.position - 1
-    order by e.position desc limit 1) = new.previous;
+    select case when e.position = n.position - 1 and e.kind <> 'r' then e.token end from events e
+    where e.stream_id = n.stream_id and e.position >= n.position - 1
+    order by e.position desc limit 1) = n.previous;
 
 comment on view appends is 'Takes inserts only: events, each behind the append its writer made last.';
 
@@ -249,6 +269,23 @@ declare
 begin
     if coalesce(cardinality(p_events), 0) = 0 then
         raise exception 'append: there are no events' using errcode = '22023';
+    end if;
+    if exists (
+        select from unnest(p_events) as e (event)
+        where (json_typeof(e.event) = 'object' and json_typeof(e.event -> 'coroutineId') = 'string'
+            and case e.event ->> 'type'
+                when 'close' then true
+                when 'yield' then json_typeof(e.event -> 'description') = 'object'
+                    and json_typeof(e.event -> 'description' -> 'type') = 'string'
+                    and json_typeof(e.event -> 'description' -> 'name') = 'string' end
+            and json_typeof(e.event -> 'result') = 'object'
+            and case e.event -> 'result' ->> 'status'
+                when 'ok' then true when 'cancelled' then true
+                when 'error' then json_typeof(e.event -> 'result' -> 'error' -> 'message') = 'string' end) is not true)
+    then
+        raise exception 'append: one of the events is none' using errcode = '22023',
+            hint = '{"type":"yield","coroutineId":…,"description":{"type":…,"name":…},"result":{"status":"ok","value":…}}, '
+                'or a close, without description.';
     end if;
     select array_agg(case e.event ->> 'type' when 'yield' then 'y' when 'close' then 'c' end::"char" order by e.ordinal),
         -- The content of a JSON string, spelt as to_json spells it.

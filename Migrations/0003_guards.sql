@@ -34,7 +34,8 @@ create trigger streams_are_never_deleted
 
 -- append_batch and the view appends have checked; anybody else is checked here, row by row.
 create function check_insert() returns trigger
-language plpgsql
+-- A writer through the view appends has no right to lock the stream.
+language plpgsql security definer
 set search_path from current
 set enable_seqscan = off
 as $$

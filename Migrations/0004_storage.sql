@@ -12,8 +12,8 @@ $$;
 
 do $$
 begin
-    -- Nothing here is ever updated, so vacuum has one thing to do: mark pages visible and freeze them, in passing and
-    -- early, rather than all of them at once when the transaction ids run out.
+    -- Hardly a row is ever updated (a claim's reservation is), so vacuum has one thing to do: mark pages visible and freeze
+    -- them, in passing and early, rather than all of them at once when the transaction ids run out.
     alter table events set (
         autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 10000,
         autovacuum_freeze_min_age = 0);

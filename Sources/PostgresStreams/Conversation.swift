@@ -1,14 +1,22 @@
 import LibPQ
+import Synchronization
 
 /// One session used step by step by one task: what the migrator, the doctor and the caller's transactions need, with
 /// transactions that span several answers.
 final class Conversation: Sendable {
     let info: ConnectionInfo
     private let session: Session
+    private let limit: Limit
 
-    private init(session: Session, info: ConnectionInfo) {
+    /// Whether the time was over that the session had, so that it was closed.
+    private final class Limit: Sendable {
+        let isReached = Atomic<Bool>(false)
+    }
+
+    private init(session: Session, info: ConnectionInfo, limit: Limit) {
         self.session = session
         self.info = info
+        self.limit = limit
     }
 
     /// Connects, again and again until `timeout` is over, unless trying again is useless.
@@ -23,6 +31,7 @@ final class Conversation: Sendable {
         var backOff = BackOff()
         while true {
             let outcome = Once<Result<ConnectionInfo, JournalError>>()
+            let limit = Limit()
             var attempt = options
             attempt.connectTimeout = min(options.connectTimeout, max(.zero, deadline - .now - backOff.delay))
             let session = Session.start(attempt, after: backOff.delay) { session, event in
@@ -32,7 +41,9 @@ final class Conversation: Sendable {
                     outcome.set(.failure(JournalError(failure)))
                     heard?(nil)
                 case .notification(let notification): heard?(notification)
-                case .timer: session.close()
+                case .timer:
+                    limit.isReached.store(true, ordering: .relaxed)
+                    session.close()
                 }
             }
             guard let session else {
@@ -46,7 +57,7 @@ final class Conversation: Sendable {
                 session.close()
             }
             switch result {
-            case .success(let info): return Conversation(session: session, info: info)
+            case .success(let info): return Conversation(session: session, info: info, limit: limit)
             case .failure(let error):
                 guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
                 backOff.failed()
@@ -65,7 +76,9 @@ final class Conversation: Sendable {
         case .success(let results): return results
         case .failure(.refused(let message)): throw JournalError(message, outcome: nil)
         case .failure(.connectionLost(let failure, let wasSent)):
-            var error = JournalError(failure)
+            // It was closed on this side since the other did not answer; the journal was not.
+            let isLate = limit.isReached.load(ordering: .relaxed)
+            var error = isLate ? JournalError(.unreachable, "the server did not answer in time") : JournalError(failure)
             if !wasSent { error.outcome = .notWritten }
             throw error
         }
@@ -77,6 +90,7 @@ final class Conversation: Sendable {
     }
 
     /// Ends the session when so much time has passed, whatever it is at; nil: never. A later call replaces an earlier one.
+    /// What is run then throws `unreachable`.
     func limit(to time: Duration?) { session.setTimer(at: time.map { .now + $0 }) }
 
     func close() { session.close() }

@@ -86,7 +86,7 @@ extension Journal {
                 try await conversation.run((statements.transactionSettings, durability))
                 return .success(())
             } catch {
-                return .failure(unanswered(error))
+                return .failure(error)
             }
         } onCancel: {
             conversation.close()
@@ -100,16 +100,6 @@ extension Journal {
         // Before somebody else has it.
         defer { conversation.limit(to: nil) }
         return try await conversation.run(sql)
-    }
-
-    /// Where the connection was closed on this side, that was since the server did not answer.
-    private func unanswered(_ error: JournalError) -> JournalError {
-        guard error.code == .closed else { return error }
-        return JournalError(
-            .unreachable,
-            outcome: error.outcome,
-            "the server did not answer within \(configuration.appendDeadline)"
-        )
     }
 
     private func rollBack(_ conversation: Conversation) async {
@@ -138,7 +128,7 @@ extension Journal {
                 refusal.outcome = .notWritten
                 throw refusal
             }
-            return try await settle(transaction, after: unanswered(error))
+            return try await settle(transaction, after: error)
         }
         transactions.giveBack(conversation)
         // COMMIT in a failed transaction answers with an OK status and this tag.

@@ -22,7 +22,8 @@ public struct Migrator: Sendable {
     /// - Returns: the versions that were applied now, in order; empty where there was nothing to do.
     /// - Throws: `JournalError`: `schemaAhead` when the database is newer than this library, `schemaAltered` when a file
     ///   is not what was applied under its number, `refused` when the server refuses a file (then nothing was applied),
-    ///   `unreachable` or `unfit` when there is no connection.
+    ///   `unreachable` or `unfit` when there is no connection; `cancelled` when the task was, and then nothing was applied,
+    ///   unless that came during the commit.
     @discardableResult
     public func migrate() async throws(JournalError) -> [Int] {
         try await withConversation { (conversation) async throws(JournalError) in
@@ -30,7 +31,7 @@ public struct Migrator: Sendable {
             if let encoding = encoding?.text(row: 0, column: 0), encoding != "UTF8" {
                 throw .wrongEncoding(encoding)
             }
-            try await conversation.run("begin")
+            try await conversation.run(Self.begin)
             // Held to the end of the transaction. The key is this library's and the schema's.
             try await conversation.run(
                 (
@@ -63,6 +64,7 @@ public struct Migrator: Sendable {
                     )
                 )
             }
+            try await conversation.run(Self.resetPath)
             // A COMMIT in a transaction that failed answers ROLLBACK, with an OK status.
             guard try await conversation.run("commit").last?.commandTag == "COMMIT" else {
                 throw JournalError(.refused, "the server rolled the migration back")
@@ -84,18 +86,27 @@ public struct Migrator: Sendable {
 
     /// The SQL that would run on a database without a journal, for psql: complete, in one transaction, and recorded.
     public var script: String {
+        // IF NOT EXISTS would ask for the right to create schemas where there is nothing to create.
+        let isMissing = "to_regnamespace(\(literal(schema.quoted))) is null"
+        let makesSchema = "if \(isMissing) then create schema \(schema.quoted); end if;"
         var lines = [
-            "begin;", "create schema if not exists \(schema.quoted);",
+            "\(Self.begin);", "do \(literal("begin \(makesSchema) end"));",
             "set local search_path = \(schema.quoted), pg_temp;", "",
         ]
         for file in MigrationFile.all {
             lines += [file.sql, "update migrations set sha256 = '\(file.sha256)' where version = \(file.version);", ""]
         }
-        lines.append("commit;")
+        lines += ["\(Self.resetPath);", "commit;"]
         return lines.joined(separator: "\n")
     }
 
     // MARK: Steps
+
+    /// Whatever the defaults are: with one snapshot for all, who waited for another's migration would not see it.
+    private static let begin = "begin isolation level read committed read write"
+
+    /// The files set it for the session, so that they can be run by hand; a pooler would hand it on to others.
+    private static let resetPath = "reset search_path"
 
     private struct Applied {
         var name: String
@@ -108,7 +119,18 @@ public struct Migrator: Sendable {
         let options = SessionOptions(connectionString: configuration.databaseURL)
         let conversation = try await Conversation.open(options, within: configuration.openTimeout)
         defer { conversation.close() }
-        return try await body(conversation)
+        let result: Result<R, JournalError> = await withTaskCancellationHandler {
+            do throws(JournalError) { return .success(try await body(conversation)) } catch { return .failure(error) }
+        } onCancel: {
+            // It may wait for a lock, for as long as another migrates.
+            conversation.close()
+        }
+        if case .failure = result, Task.isCancelled { throw JournalError(.cancelled, "the task was cancelled") }
+        return try result.get()
+    }
+
+    private func literal(_ text: String) -> String {
+        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
     }
 
     private func parameters(_ text: String) -> Parameters {

@@ -21,6 +21,7 @@ public struct RecordedEvent: Sendable {
 /// An event's row, in the order of columns that every query of events keeps.
 struct EventRow {
     static let columns = "e.position, e.recorded_at, e.token, e.kind, e.coroutine_id, e.event"
+    static let columnCount = 6
 
     let position: Int
     let recordedAt: Date

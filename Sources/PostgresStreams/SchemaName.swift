@@ -14,6 +14,12 @@ struct SchemaName: Sendable, Hashable {
         guard !text.hasPrefix("pg_") else {
             throw JournalError(.invalidArgument, "a schema's name must not begin with pg_, which PostgreSQL keeps")
         }
+        guard text != "$user" else {
+            throw JournalError(
+                .invalidArgument,
+                "the schema must not be called $user: search_path takes that for the user's name"
+            )
+        }
         self.text = text
         quoted = "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }

@@ -21,6 +21,68 @@ extension ConformanceCheck {
         }
     }
 
+    func fencedBatch<Backend: Claiming & BatchAppending>(_ backend: Backend) async throws {
+        try await backend.withStream(named: newName()) { unclaimed in
+            let first = try await backend.claim(unclaimed)
+            let second = try await backend.claim(unclaimed)
+            for (writer, who) in [(unclaimed, "a writer without a claim"), (first, "the first of two that claimed")] {
+                try await expectRefusal(of: "a batch by \(who)") {
+                    try await backend.append(contentsOf: events(0..<3, of: "fenced"), to: writer).lowerBound
+                }
+            }
+            let range = try await backend.append(contentsOf: events(0..<3), to: second)
+            try expect(range == 0..<3, "the claimer's batch, the stream's first, returned \(range)")
+            try await expect(unclaimed, holds: events(0..<3), "after batches of fenced writers and one of the claimer")
+        }
+    }
+
+    func fencedExpectation<Backend: Claiming & PositionExpecting>(_ backend: Backend) async throws {
+        try await backend.withStream(named: newName()) { unclaimed in
+            let first = try await backend.claim(unclaimed)
+            let second = try await backend.claim(unclaimed)
+            for (writer, who) in [(unclaimed, "a writer without a claim"), (first, "the first of two that claimed")] {
+                try await expectRefusal(of: "an append at the next position by \(who)") {
+                    try await backend.append(event(9, of: "fenced"), to: writer, expecting: 0)
+                }
+            }
+            let position = try await backend.append(event(0), to: second, expecting: 0)
+            try expect(position == 0, "the claimer's append expected at position 0 returned \(position)")
+            try await expect(unclaimed, holds: events(0..<1), "after appends of fenced writers and one of the claimer")
+        }
+    }
+
+    func claimDuringAppends<Backend: Claiming>(_ backend: Backend) async throws {
+        let (writers, most) = (8, 500)
+        try await backend.withStream(named: newName()) { stream in
+            try await withThrowingTaskGroup(of: [DurableEvent].self) { group in
+                for writer in 0..<writers {
+                    group.addTask {
+                        var acknowledged: [DurableEvent] = []
+                        for event in events(0..<most, of: "\(writer)") {
+                            guard (try? await stream.append(event)) != nil else { break }
+                            acknowledged.append(event)
+                        }
+                        return acknowledged
+                    }
+                }
+                // Once they are at it.
+                while try await stream.readAll().count < writers {
+                    try Task.checkCancellation()
+                    await Task.yield()
+                }
+                let claimed = try await backend.claim(stream)
+                let recorded = try await stream.readAll()
+                let acknowledged = try await group.reduce(into: []) { $0 += $1 }
+                try await expect(stream, holds: recorded, "once the appends were over that a claim had met")
+                try expect(
+                    Set(acknowledged).isSubset(of: recorded),
+                    "an append that a claim met was acknowledged, and is not there"
+                )
+                try await append(event(0), to: claimed, at: recorded.count)
+            }
+        }
+    }
+
     func lastingClaim<Backend: Claiming>(_ backend: Backend) async throws {
         let name = newName()
         try await backend.withStream(named: name) { stream in

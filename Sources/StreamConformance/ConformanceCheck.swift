@@ -44,6 +44,9 @@ public enum ConformanceCheck: String, CaseIterable, Sendable {
 
     // Claims.
     case fencing = "a claim fences every earlier writer, for good"
+    case fencedBatch = "a claim fences batches too"
+    case fencedExpectation = "a claim fences appends that expect a position too"
+    case claimDuringAppends = "a claim in the middle of others' appends is their end"
     case lastingClaim = "a claim outlives the process that made it"
     case rivalClaims = "of many claims one holds"
 
@@ -63,7 +66,9 @@ public enum ConformanceCheck: String, CaseIterable, Sendable {
         case .batch, .wholeBatches: [.batchAppending]
         case .expectedPosition, .wrongExpectation, .race: [.positionExpecting]
         case .tail, .tailStart, .tailEnd: [.tailing]
-        case .fencing, .lastingClaim, .rivalClaims: [.claiming]
+        case .fencing, .claimDuringAppends, .lastingClaim, .rivalClaims: [.claiming]
+        case .fencedBatch: [.claiming, .batchAppending]
+        case .fencedExpectation: [.claiming, .positionExpecting]
         }
     }
 
@@ -89,6 +94,8 @@ public enum ConformanceCheck: String, CaseIterable, Sendable {
         let expecting = backend as? any PositionExpecting
         let tailing = backend as? any Tailing
         let claiming = backend as? any Claiming
+        let claimingBatches = backend as? any Claiming & BatchAppending
+        let claimingPositions = backend as? any Claiming & PositionExpecting
         switch self {
         case .emptyStream: return try await emptyStream(backend)
         case .positions: return try await positions(backend)
@@ -114,6 +121,9 @@ public enum ConformanceCheck: String, CaseIterable, Sendable {
         case .tailStart: if let tailing { return try await tailStart(tailing) }
         case .tailEnd: if let tailing { return try await tailEnd(tailing) }
         case .fencing: if let claiming { return try await fencing(claiming) }
+        case .fencedBatch: if let claimingBatches { return try await fencedBatch(claimingBatches) }
+        case .fencedExpectation: if let claimingPositions { return try await fencedExpectation(claimingPositions) }
+        case .claimDuringAppends: if let claiming { return try await claimDuringAppends(claiming) }
         case .lastingClaim: if let claiming { return try await lastingClaim(claiming) }
         case .rivalClaims: if let claiming { return try await rivalClaims(claiming) }
         }

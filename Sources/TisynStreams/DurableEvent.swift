@@ -17,12 +17,13 @@ public struct DurableEvent: Sendable {
         case yield, close
     }
 
-    /// Takes the text of an event. Throws ``EventError`` if it is not JSON of at most 1,000 levels, or not an event.
+    /// Takes the text of an event. Throws ``EventError`` if it is not JSON of at most 1,002 levels, or not an event: its
+    /// values have 1,000.
     public init(_ string: String) throws(EventError) {
         try self.init(checking: JSONBytes(string.utf8))
     }
 
-    /// Takes the UTF-8 text of an event. Throws ``EventError`` if it is not JSON of at most 1,000 levels, or not an event.
+    /// Takes the UTF-8 text of an event, as ``init(_:)`` does.
     public init(utf8 bytes: some Sequence<UInt8>) throws(EventError) {
         try self.init(checking: JSONBytes(bytes))
     }
@@ -33,7 +34,7 @@ public struct DurableEvent: Sendable {
     }
 
     private init(checking storage: JSONBytes) throws(EventError) {
-        try self.init(JSONText(trusting: storage.bytes, owner: storage), limit: JSONScanner.maximumDepth)
+        try self.init(JSONText(trusting: storage.bytes, owner: storage), limit: JSONScanner.maximumDepth + 2)
     }
 
     private init(_ json: JSONText, limit: Int) throws(EventError) {

@@ -8,7 +8,8 @@
 extension JSONText {
     /// Decodes the text with `JSONDecoder` and its default strategies.
     ///
-    /// `JSONDecoder` is narrower than JSON: it refuses more than 512 levels and numbers beyond what `T` can hold. Its
+    /// `JSONDecoder` is narrower than JSON: it refuses more than 512 levels and numbers beyond what `T` can hold, and of
+    /// duplicate keys takes the first, where the contract takes the last (so does ``subscript(member:)``). Its
     /// errors (`DecodingError`) are passed on as they are and may show parts of the text.
     public func decode<T: Decodable>(_ type: T.Type) throws -> T {
         try JSONDecoder().decode(type, from: withUTF8Bytes { Data($0) })

@@ -8,9 +8,10 @@
 struct Timestamp {
     private let microseconds: Int
 
-    /// Rounds to microseconds, which is what PostgreSQL keeps.
+    /// Rounds to microseconds, which is what PostgreSQL keeps; its infinities are the ends of what can be said.
     init(_ date: Date) {
-        microseconds = Int((date.timeIntervalSince1970 * 1e6).rounded())
+        let microseconds = (date.timeIntervalSince1970 * 1e6).rounded()
+        self.microseconds = Int(exactly: microseconds) ?? (microseconds < 0 ? .min : .max)
     }
 
     var text: String {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("append", .timeLimit(.minutes(3)))
+@Suite("append", .timeLimit(.minutes(10)))
 struct AppendTests {
     /// More of them, a hundred thousand for instance, take a while in a debug build.
     private static let eventCount =

@@ -1,6 +1,6 @@
 import Testing
 
-@Suite("demo", .timeLimit(.minutes(3)))
+@Suite("demo", .timeLimit(.minutes(10)))
 struct DemoTests {
     @Test("kills a worker, replays what it recorded, and all its checks hold")
     func demo() async throws {

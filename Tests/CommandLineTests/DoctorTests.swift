@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("doctor", .timeLimit(.minutes(3)))
+@Suite("doctor", .timeLimit(.minutes(10)))
 struct DoctorTests {
     private struct Line: Decodable {
         var check: String

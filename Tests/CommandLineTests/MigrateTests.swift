@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("migrate", .timeLimit(.minutes(3)))
+@Suite("migrate", .timeLimit(.minutes(10)))
 struct MigrateTests {
     @Test("creates the journal, finds nothing to do the second time, and --check tells the two apart")
     func twice() async throws {

@@ -1,6 +1,6 @@
 import Testing
 
-@Suite("read, replay and list", .timeLimit(.minutes(3)))
+@Suite("read, replay and list", .timeLimit(.minutes(10)))
 struct ReadTests {
     @Test("read takes a start and a limit, and is empty past the end and where there is no stream")
     func ranges() async throws {

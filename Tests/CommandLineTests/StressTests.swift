@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("stress", .timeLimit(.minutes(3)))
+@Suite("stress", .timeLimit(.minutes(10)))
 struct StressTests {
     private struct Report: Decodable {
         var seed: UInt64

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@Suite("tail", .timeLimit(.minutes(3)))
+@Suite("tail", .timeLimit(.minutes(10)))
 struct TailTests {
     /// `{"stream":…,"position":N,"recordedAt":…,"event":…}`, taken apart.
     struct Line: Equatable {

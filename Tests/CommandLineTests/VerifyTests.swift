@@ -1,6 +1,6 @@
 import Testing
 
-@Suite("verify", .timeLimit(.minutes(3)))
+@Suite("verify", .timeLimit(.minutes(10)))
 struct VerifyTests {
     @Test("streams that are well: 0, and a line for each")
     func well() async throws {
@@ -18,6 +18,10 @@ struct VerifyTests {
                 ]
             )
             #expect(try await tool.run("verify", "nobody").text == "ok, 0 events  nobody\n")
+            // What is reserved is no event.
+            for stream in ["a", "claimed"] { #expect(try await tool.run("claim", stream).status == 0) }
+            #expect(try await tool.run("verify", "a").text == "ok, 250 events  a\n")
+            #expect(try await tool.run("verify", "claimed").text == "ok, 0 events  claimed\n")
         }
     }
 
@@ -44,6 +48,21 @@ struct VerifyTests {
                     + "insert into durable_streams.events select stream_id, 11, now(), gen_random_uuid(), kind, "
                     + "coroutine_id, event from durable_streams.events where position = 2",
                 "order", "position 11"
+            ),
+            (
+                "insert into durable_streams.events select stream_id, 15, now(), gen_random_uuid(), 'r', '', 'null' "
+                    + "from durable_streams.events where position = 2",
+                "reservation", "position 15: a claim's reservation stands here, and 10 is next"
+            ),
+            (
+                "insert into durable_streams.events select stream_id, p, now(), gen_random_uuid(), 'r', '', 'null' "
+                    + "from durable_streams.events, generate_series(10, 11) p where position = 2",
+                "reservation", "position 10: there is something behind"
+            ),
+            (
+                "alter table durable_streams.events drop constraint events_position_is_not_negative; "
+                    + "update durable_streams.events set position = -1 where position = 9",
+                "density", "position -1: it comes where 0 is due"
             ),
         ]
     )

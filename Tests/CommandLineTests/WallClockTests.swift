@@ -6,7 +6,7 @@ import Testing
 /// Wall clocks that jump, on the server and on the client: nothing rests on them.
 @Suite(
     "Wall clocks that jump",
-    .timeLimit(.minutes(3)),
+    .timeLimit(.minutes(10)),
     .enabled(if: WallClock.compiler != nil, "what moves the clock is compiled with cc, for Linux")
 )
 struct WallClockTests {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibPQ
 
-@Suite("Connecting", .timeLimit(.minutes(2)))
+@Suite("Connecting", .timeLimit(.minutes(10)))
 struct ConnectTests {
     private func failure(_ options: SessionOptions) async throws -> ConnectionFailure {
         var live = try LiveSession(options)
@@ -55,9 +55,9 @@ struct ConnectTests {
         let host = try SilentHost()
         let string = """
             host=127.0.0.1,127.0.0.1,127.0.0.1 port=\(host.port),\(host.port),\(server.port) dbname=postgres user=postgres
-            password=\(server.password) connect_timeout=2
+            password=\(server.password) connect_timeout=5
             """
-        var live = try LiveSession(SessionOptions(connectionString: string, connectTimeout: .seconds(60)))
+        var live = try LiveSession(SessionOptions(connectionString: string, connectTimeout: .seconds(120)))
         #expect(try await live.connected().port == "\(server.port)")
         #expect(await live.run("select 1").integer == 1)
         try await live.close()

@@ -2,7 +2,7 @@ import Testing
 
 @testable import LibPQ
 
-@Suite("Query results", .timeLimit(.minutes(2)))
+@Suite("Query results", .timeLimit(.minutes(10)))
 struct QueryResultTests {
     /// The only row of a query's result.
     private func row(

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibPQ
 
-@Suite("The end of a session", .timeLimit(.minutes(2)))
+@Suite("The end of a session", .timeLimit(.minutes(10)))
 struct SessionEndTests {
     private func server() async throws -> PrivatePostgres { try await SessionServer.shared.server() }
 

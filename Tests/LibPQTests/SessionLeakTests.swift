@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibPQ
 
-@Suite("Sessions that are gone", .timeLimit(.minutes(3)))
+@Suite("Sessions that are gone", .timeLimit(.minutes(10)))
 struct SessionLeakTests {
     /// In a process of its own, whose file descriptors and threads are its own.
     @Test("leave no file descriptor behind, however they ended")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import LibPQ
 
-@Suite("A session", .timeLimit(.minutes(2)))
+@Suite("A session", .timeLimit(.minutes(10)))
 struct SessionTests {
     private func open() async throws -> LiveSession {
         try await LiveSession.open(try await SessionServer.shared.server().url)

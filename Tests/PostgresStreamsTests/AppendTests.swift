@@ -2,7 +2,7 @@ import PostgresStreams
 import Testing
 import TisynStreams
 
-@Suite("Appending", .timeLimit(.minutes(2)))
+@Suite("Appending", .timeLimit(.minutes(10)))
 struct AppendTests {
     @Test("what is appended is read back, in order, byte for byte")
     func roundTrip() async throws {

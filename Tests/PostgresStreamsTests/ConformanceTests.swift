@@ -3,7 +3,7 @@ import StreamConformance
 import Testing
 import TisynStreams
 
-@Suite("The PostgreSQL stream", .timeLimit(.minutes(3)))
+@Suite("The PostgreSQL stream", .timeLimit(.minutes(10)))
 struct ConformanceTests {
     @Test("keeps the contract of every stream", arguments: ConformanceCheck.checks(of: PostgresBackend.self))
     func conforms(check: ConformanceCheck) async throws {

@@ -15,6 +15,8 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
     var ids = "array['root']"
     var events = "array['{}']"
     var durability = "'on'"
+    /// Its arrays do not belong together: it is refused, whatever they hold.
+    var isMisshapen = false
 
     var testDescription: String { what }
 
@@ -23,6 +25,12 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
         select * from append_batch(\(streams)::text[], \(epochs)::bigint[], \(positions)::bigint[], \(exact)::boolean[],
             \(tokens)::uuid[], \(runs)::integer[], \(offsets)::integer[], \(kinds)::"char"[], \(ids)::text[], \(events)::json[], \(durability))
         """
+    }
+
+    private var misshapen: HostileBatch {
+        var batch = self
+        batch.isMisshapen = true
+        return batch
     }
 
     private static let twice = "array[gen_random_uuid(), gen_random_uuid()]"
@@ -41,7 +49,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
         ),
-        HostileBatch(what: "a new stream twice", streams: "array['new', 'new']", positions: "array[0, 0]"),
+        HostileBatch(what: "a new stream twice", streams: "array['new', 'new']", positions: "array[0, 0]").misshapen,
         HostileBatch(
             what: "another writer's run under an open one's number",
             streams: "array['claimed', 'open']",
@@ -54,7 +62,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             kinds: "array['c', 'c']",
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
-        ),
+        ).misshapen,
         HostileBatch(
             what: "streams unsorted, epochs swapped",
             streams: "array['open', 'claimed']",
@@ -68,17 +76,44 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
         ),
+        HostileBatch(
+            what: "a claimer's run without events",
+            streams: "array['claimed']",
+            epochs: "array[2]",
+            positions: "array[2]",
+            runs: "array[]",
+            offsets: "array[]",
+            kinds: "array[]",
+            ids: "array[]",
+            events: "array[]"
+        ).misshapen,
+        HostileBatch(
+            what: "runs from 0",
+            streams: "array['claimed', 'open']",
+            epochs: "array[2, null]",
+            positions: "array[2, 3]",
+            exact: "array[true, true]",
+            tokens: twice,
+            runs: "array[0, 1]",
+            offsets: "array[0, 0]",
+            kinds: "array['c', 'c']",
+            ids: "array['a', 'b']",
+            events: "array['{}', '{}']"
+        ).misshapen,
         HostileBatch(what: "an unclaimed writer", streams: "array['claimed']", positions: "array[2]"),
         HostileBatch(what: "epoch 0", streams: "array['claimed']", epochs: "array[0]", positions: "array[2]"),
         HostileBatch(what: "an older epoch", streams: "array['claimed']", epochs: "array[1]", positions: "array[2]"),
         HostileBatch(what: "a later epoch", streams: "array['claimed']", epochs: "array[3]", positions: "array[2]"),
-        HostileBatch(what: "no epochs at all", streams: "array['claimed']", epochs: "null", positions: "array[2]"),
-        HostileBatch(what: "empty epochs", streams: "array['claimed']", epochs: "array[]", positions: "array[2]"),
-        HostileBatch(what: "no streams", streams: "array[]"),
-        HostileBatch(what: "null streams", streams: "null"),
+        HostileBatch(what: "no epochs at all", streams: "array['claimed']", epochs: "null", positions: "array[2]")
+            .misshapen,
+        HostileBatch(what: "empty epochs", streams: "array['claimed']", epochs: "array[]", positions: "array[2]")
+            .misshapen,
+        HostileBatch(what: "no streams", streams: "array[]").misshapen,
+        HostileBatch(what: "null streams", streams: "null").misshapen,
         HostileBatch(what: "a null stream", streams: "array[null]"),
         HostileBatch(what: "an empty name", streams: "array['']", positions: "array[0]"),
-        HostileBatch(what: "a two-dimensional array of streams", streams: "array[array['open'], array['claimed']]"),
+        HostileBatch(what: "a two-dimensional array of streams", streams: "array[array['open'], array['claimed']]")
+            .misshapen,
         HostileBatch(what: "a position past the end", positions: "array[7]"),
         HostileBatch(what: "a position before the end", positions: "array[1]"),
         HostileBatch(what: "a negative position", positions: "array[-1]"),
@@ -91,22 +126,22 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
         ),
         HostileBatch(what: "the least position", positions: "array[-9223372036854775808]"),
         HostileBatch(what: "a null position", positions: "array[null]"),
-        HostileBatch(what: "no positions", positions: "array[]"),
+        HostileBatch(what: "no positions", positions: "array[]").misshapen,
         HostileBatch(what: "null exact", exact: "array[null]"),
-        HostileBatch(what: "no tokens", tokens: "null"),
+        HostileBatch(what: "no tokens", tokens: "null").misshapen,
         HostileBatch(
             what: "the token of an event that is there",
             tokens: "(select array[min(token::text)] from events)"
         ),
-        HostileBatch(what: "a run 0", runs: "array[0]"),
-        HostileBatch(what: "a run that is none", runs: "array[2]"),
-        HostileBatch(what: "a negative run", runs: "array[-1]"),
-        HostileBatch(what: "a null run", runs: "array[null]"),
-        HostileBatch(what: "no runs", runs: "array[]"),
-        HostileBatch(what: "an offset that leaves a gap", offsets: "array[1]"),
-        HostileBatch(what: "a negative offset", offsets: "array[-1]"),
-        HostileBatch(what: "a null offset", offsets: "array[null]"),
-        HostileBatch(what: "no offsets", offsets: "null"),
+        HostileBatch(what: "a run 0", runs: "array[0]").misshapen,
+        HostileBatch(what: "a run that is none", runs: "array[2]").misshapen,
+        HostileBatch(what: "a negative run", runs: "array[-1]").misshapen,
+        HostileBatch(what: "a null run", runs: "array[null]").misshapen,
+        HostileBatch(what: "no runs", runs: "array[]").misshapen,
+        HostileBatch(what: "an offset that leaves a gap", offsets: "array[1]").misshapen,
+        HostileBatch(what: "a negative offset", offsets: "array[-1]").misshapen,
+        HostileBatch(what: "a null offset", offsets: "array[null]").misshapen,
+        HostileBatch(what: "no offsets", offsets: "null").misshapen,
         HostileBatch(
             what: "offsets with a gap between",
             runs: "array[1, 1]",
@@ -114,15 +149,16 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             kinds: "array['c', 'c']",
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
-        ),
-        HostileBatch(what: "more runs than events", runs: "array[1, 1, 1]"),
-        HostileBatch(what: "more events than runs", events: "array['{}', '{}', '{}']"),
+        ).misshapen,
+        HostileBatch(what: "more runs than events", runs: "array[1, 1, 1]").misshapen,
+        HostileBatch(what: "more events than runs", events: "array['{}', '{}', '{}']").misshapen,
         HostileBatch(what: "an unknown kind", kinds: "array['x']"),
-        HostileBatch(what: "no kinds", kinds: "null"),
+        HostileBatch(what: "no kinds", kinds: "null").misshapen,
         HostileBatch(what: "null coroutine", ids: "array[null]"),
         HostileBatch(what: "null event", events: "array[null]"),
-        HostileBatch(what: "null events", events: "null"),
-        HostileBatch(what: "arrays that begin elsewhere", streams: "'[5:5]={open}'", positions: "'[7:7]={3}'"),
+        HostileBatch(what: "null events", events: "null").misshapen,
+        HostileBatch(what: "arrays that begin elsewhere", streams: "'[5:5]={open}'", positions: "'[7:7]={3}'")
+            .misshapen,
         HostileBatch(what: "an unknown durability", durability: "'never'"),
         HostileBatch(what: "null durability", durability: "null"),
         HostileBatch(what: "SQL as durability", durability: "'on''; delete from events; --'"),

@@ -158,10 +158,10 @@ struct HostileInputTests {
 
     @Test("a level more is refused where it is, before anything is sent")
     func tooDeep() {
-        let value = String(repeating: "[", count: 999) + String(repeating: "]", count: 999)
+        let value = String(repeating: "[", count: 1001) + String(repeating: "]", count: 1001)
         let text = #"{"type":"close","coroutineId":"root","result":{"status":"ok","value":\#(value)}}"#
         let error = #expect(throws: EventError.self) { try DurableEvent(text) }
-        #expect(error?.description.contains("1000 levels") == true)
+        #expect(error?.description.contains("1002 levels") == true)
     }
 
     @Test("a close that is none, written by plain SQL, keeps no stream from being listed")
@@ -169,7 +169,12 @@ struct HostileInputTests {
         try await withTestJournal { journal in
             try await withSQL(journal.configuration.databaseURL) { sql in
                 let event = #"{"type":"close","coroutineId":"root","result":{"status":"weird"}}"#
-                try await sql.run("select * from durable_streams.append('bad', array['\(event)']::json[])")
+                try await sql.run(
+                    """
+                    select * from durable_streams.append_batch(array['bad'], array[null]::bigint[], array[0], array[true],
+                        array[gen_random_uuid()], array[1], array[0], array['c']::"char"[], array['root'], array['\(event)']::json[])
+                    """
+                )
             }
             try await journal.stream("good").append(.close("root", .ok(nil)))
             var listed: [String: StreamSummary.Status] = [:]

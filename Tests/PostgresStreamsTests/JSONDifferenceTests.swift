@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// The scanner's judgement of JSON beside PostgreSQL's, on texts made by mutation: what we send as `json` the server takes.
-@Suite("JSON as PostgreSQL sees it", .serialized, .timeLimit(.minutes(3)))
+@Suite("JSON as PostgreSQL sees it", .serialized, .timeLimit(.minutes(10)))
 struct JSONDifferenceTests {
     @Test("what the scanner accepts PostgreSQL's json accepts and keeps, and it accepts nothing else")
     func differences() async throws {

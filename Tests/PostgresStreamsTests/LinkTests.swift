@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgresStreams
 
-@Suite("A link", .serialized, .timeLimit(.minutes(2)))
+@Suite("A link", .serialized, .timeLimit(.minutes(10)))
 struct LinkTests {
     /// Its owner's loss of the first session came late, was taken for that of the second, and the second never used.
     @Test("makes no new connection while its owner is still being told of the loss of the last, and then makes it")

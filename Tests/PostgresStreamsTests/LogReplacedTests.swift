@@ -21,17 +21,18 @@ struct LogReplacedTests {
                 try await sql.run("alter table events disable trigger all")
                 try await sql.run(change)
                 try await sql.run("alter table events enable trigger all")
-                try await sql.run("commit")
                 if thenAppends {
                     let event = #"{"type":"close","coroutineId":"other","result":{"status":"ok"}}"#
                     try await sql.run("select * from append('s', array['\(event)', '\(event)']::json[])")
                 }
+                // Before it is committed, or a read over an old connection may be the first to see it.
                 try await sql.run(
                     """
-                    select pg_terminate_backend(pid) from pg_stat_activity
+                    select pg_terminate_backend(pid, 60000) from pg_stat_activity
                     where datname = current_database() and application_name = 'durable-streams'
                     """
                 )
+                try await sql.run("commit")
             }
             let error = await thrown { try await iterator.next() }
             let after = try await iterator.next()

@@ -66,7 +66,9 @@ struct MigrationByHandTests {
             configuration.schema = "by_migrate"
             try await Migrator(configuration).migrate()
             try await withSQL(url) { sql in
+                let path = try await sql.value("show search_path")
                 try await sql.run(try script(schema: "by_script"))
+                #expect(try await sql.value("show search_path") == path)
                 let migrated = try await catalog(of: "by_migrate", sql)
                 #expect(migrated.count > 60)
                 let scripted = try await catalog(of: "by_script", sql)
@@ -140,6 +142,10 @@ struct MigrationByHandTests {
                 try await Migrator(configuration).migrate()
             }
             #expect(error?.sqlState == "42501")
+            try await withSQL(url) { try await $0.run("create schema \"By 'script'\" authorization schema_owner") }
+            try await withSQL(configuration.databaseURL) { sql in try await sql.run(try script(schema: "By 'script'")) }
+            configuration.schema = "By 'script'"
+            #expect(try await Migrator(configuration).pending() == [])
             configuration.schema = "Its own"
             try await withJournal(configuration, migrate: true) { journal in
                 let stream = try journal.stream("s")

@@ -44,6 +44,43 @@ struct MigratorTests {
         }
     }
 
+    @Test("so do many where the database's transactions have one snapshot and may not write, unless they say otherwise")
+    func strictDefaults() async throws {
+        try await withTestDatabase(migrated: false) { url in
+            try await withSQL(url) { sql in
+                let database = try await sql.value("select quote_ident(current_database())")
+                for setting in ["isolation = 'serializable'", "read_only = on"] {
+                    try await sql.run("alter database \(database) set default_transaction_\(setting)")
+                }
+            }
+            let applied = try await withThrowingTaskGroup(of: [Int].self) { group in
+                for _ in 0..<8 { group.addTask { try await self.migrator(url).migrate() } }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(applied.filter { !$0.isEmpty } == [Self.allVersions])
+        }
+    }
+
+    @Test("one that waits for another can be cancelled")
+    func cancelled() async throws {
+        try await withTestDatabase(migrated: false) { url in
+            try await withSQL(url) { sql in
+                try await sql.run(
+                    "select pg_advisory_lock(hashtextextended('durable-streams migrate durable_streams', 0))"
+                )
+                let task = Task { try await migrator(url).migrate() }
+                try await until {
+                    let waiting = "datname = current_database() and wait_event = 'advisory'"
+                    return try await sql.integer("select count(*) from pg_stat_activity where \(waiting)") == 1
+                }
+                task.cancel()
+                #expect(await thrown { try await task.value }?.code == .cancelled)
+                let schemas = "select count(*) from pg_namespace where nspname = 'durable_streams'"
+                #expect(try await sql.integer(schemas) == 0)
+            }
+        }
+    }
+
     @Test("a journal can be opened and migrated in one step, by several at once")
     func opening() async throws {
         try await withTestDatabase(migrated: false) { url in
@@ -166,7 +203,8 @@ struct MigratorTests {
     @Test(
         "a name that no schema can have is refused before anything is sent",
         arguments: [
-            "", "pg_mine", String(repeating: "n", count: 64), String(repeating: "é", count: 32), "nu\0l", "line\nend",
+            "", "pg_mine", "$user", String(repeating: "n", count: 64), String(repeating: "é", count: 32), "nu\0l",
+            "line\nend",
         ]
     )
     func impossibleSchemaNames(_ name: String) async throws {

@@ -24,6 +24,28 @@ struct MissingStandbyTests {
             try await sql.run("alter system set synchronous_standby_names = '\(isMissing ? "nobody" : "")'")
             try await sql.run("select pg_reload_conf()")
             try await until { try await sql.value("show synchronous_standby_names") == (isMissing ? "nobody" : "") }
+            if isMissing { try await untilCommitsWait() }
+        }
+
+        private static let trial = "trial"
+
+        /// That they do is the checkpointer's to decide, when it gets to it, and nothing shows that it has.
+        private func untilCommitsWait() async throws {
+            try await withSQL(server.databaseURL) { commits in
+                try await commits.run("set synchronous_commit = on")
+                try await commits.run("set application_name = '\(Self.trial)'")
+                let pid = try await commits.integer("select pg_backend_pid()")
+                let task = Task {
+                    while !Task.isCancelled {
+                        _ = try? await commits.run("select pg_logical_emit_message(true, 'a', 'b')")
+                    }
+                }
+                let wait = "from pg_stat_activity where pid = \(pid) and wait_event = 'SyncRep'"
+                try await until { try await sql.integer("select count(*) \(wait)") == 1 }
+                task.cancel()
+                try await sql.run("select pg_cancel_backend(pid) \(wait)")
+                await task.value
+            }
         }
 
         /// Ends the wait of a commit for its standby, and sees that it is on this server then.
@@ -33,8 +55,9 @@ struct MissingStandbyTests {
         }
 
         func untilWaiting(for event: String, _ count: Int = 1) async throws {
+            let waiting = "wait_event = '\(event)' and application_name <> '\(Self.trial)'"
             try await until {
-                try await sql.integer("select count(*) from pg_stat_activity where wait_event = '\(event)'") == count
+                try await sql.integer("select count(*) from pg_stat_activity where \(waiting)") == count
             }
         }
     }

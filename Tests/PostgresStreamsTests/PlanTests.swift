@@ -120,7 +120,7 @@ struct PlanTests {
 
     /// Calls of the functions that take every way through them.
     private static let calls: [(name: String, sql: String)] = {
-        let event = #"array['{"type":"close","coroutineId":"r"}']::json[]"#
+        let event = #"array['{"type":"close","coroutineId":"r","result":{"status":"ok"}}']::json[]"#
         func batch(_ positions: String, exact: Bool) -> String {
             """
             select * from append_batch(array['s3', 's4'], array[null, null]::bigint[], array[\(positions)]::bigint[],

@@ -41,6 +41,20 @@ struct PoolerTests {
         }
     }
 
+    @Test("migrating through it leaves no setting to the pool's other clients")
+    func migrating() async throws {
+        try await withPooler { pooled, _ in
+            try await withJournal(.quiet(pooled)) { journal in
+                func path() async throws -> String? {
+                    try await journal.transaction { tx in try await tx.query("show search_path").first?[0].text }
+                }
+                let before = try await path()
+                try await Migrator(.with(pooled) { $0.schema = "other" }).migrate()
+                #expect(try await path() == before)
+            }
+        }
+    }
+
     @Test("a tail through it polls, and says why")
     func polling() async throws {
         try await withPooler { pooled, _ in

@@ -22,7 +22,7 @@ struct RefusalTests {
                 var takers: [SQLSession] = []
                 func takeAll() async { while let taker = try? await SQLSession(url) { takers.append(taker) } }
                 await takeAll()
-                try await takers[0].run("select pg_terminate_backend(pid) from unnest(array[\(pids)]) as pid")
+                try await takers[0].run("select pg_terminate_backend(pid, 60000) from unnest(array[\(pids)]) as pid")
                 await takeAll()
                 #expect(takers.count > 6)
                 // A second journal, which gives up, and one that does not.
@@ -49,14 +49,13 @@ struct RefusalTests {
     func statementTimeout() async throws {
         try await withTestDatabase { url in
             try await withSQL(url) { holder in
+                // In a transaction one sees the same activity again and again.
+                let observer = try await SQLSession(url)
                 let database = try await holder.value("select current_database()")
                 try await holder.run("alter database \"\(database)\" set statement_timeout = '50ms'")
                 try await withJournal(.with(url) { $0.appendDeadline = .seconds(120) }) { journal in
                     let stream = try journal.stream("s")
                     try await stream.append(.close("0", .cancelled))
-                    // In a transaction one sees the same activity again and again.
-                    let observer = try await SQLSession(url)
-                    for session in [holder, observer] { try await session.run("set statement_timeout = 0") }
                     try await holder.run("begin")
                     try await holder.run("select pg_advisory_xact_lock(hashtextextended('durable_streams/s', 0))")
                     async let appended = stream.append(contentsOf: [.close("1", .cancelled), .close("2", .cancelled)])

@@ -3,12 +3,12 @@ import Testing
 import TisynStreams
 
 /// Statements that are repeated: over lost connections, and where they were refused for a reason that passes.
-@Suite("Requests", .serialized, .timeLimit(.minutes(2)))
+@Suite("Requests", .serialized, .timeLimit(.minutes(10)))
 struct RequesterTests {
     @Test("those that are lost together are sent again in the order they came")
     func orderAfterLoss() async throws {
         guard #available(macOS 26, *) else { return }
-        try await withTestJournal { journal in
+        try await withTestJournal(.with { $0.readDeadline = .seconds(240) }) { journal in
             let stream = try journal.stream("s")
             _ = try await stream.claim()
             let url = journal.configuration.databaseURL
@@ -68,7 +68,7 @@ struct RequesterTests {
 
     @Test("what is refused until the deadline says why")
     func refusedUntilTheDeadline() async throws {
-        try await withTestJournal(.with { $0.readDeadline = .milliseconds(500) }) { journal in
+        try await withTestJournal(.with { $0.readDeadline = .seconds(3) }) { journal in
             try await withSQL(journal.configuration.databaseURL) { sql in
                 try await replaceClaim(sql, by: "raise 'no memory for this' using errcode = '53200';")
                 let error = await thrown { try await journal.stream("s").claim() }

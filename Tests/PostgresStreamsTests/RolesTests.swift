@@ -65,7 +65,7 @@ struct RolesTests {
     func tables(_ statement: String) async throws {
         try await Roles.with { roles in
             let (owner, writer, reader) = (roles.owner, roles.writer, roles.reader)
-            let event = #"{"type":"close","coroutineId":"root"}"#
+            let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
             try await owner.run("select * from durable_streams.append('s', array['\(event)']::json[])")
             for role in [writer, reader] {
                 try await withSQL(role) { sql in
@@ -88,7 +88,8 @@ struct RolesTests {
         try await Roles.with { roles in
             let (owner, reader) = (roles.owner, roles.reader)
             let calls = [
-                "append('s', array['{\"type\":\"close\",\"coroutineId\":\"r\"}']::json[])", "claim('s')",
+                "append('s', array['{\"type\":\"close\",\"coroutineId\":\"r\",\"result\":{\"status\":\"ok\"}}']::json[])",
+                "claim('s')",
                 "resolve('s', gen_random_uuid(), 0)", "announce(array['s'])",
                 "append_batch(null, null, null, null, null, null, null, null, null, null)",
             ]
@@ -119,7 +120,7 @@ struct RolesTests {
             try await withSQL(writer) { sql in
                 try await sql.run("create temporary table streams (like durable_streams.streams)")
                 try await sql.run("create temporary table events (like durable_streams.events)")
-                let event = #"{"type":"close","coroutineId":"root"}"#
+                let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
                 try await sql.run("select * from durable_streams.append('s', array['\(event)']::json[])")
                 try await sql.run("select * from durable_streams.claim('s')")
                 #expect(try await sql.value("select count(*) from pg_temp.events") == "0")

@@ -3,7 +3,7 @@ import TisynStreams
 
 @testable import PostgresStreams
 
-@Suite("Segments", .timeLimit(.minutes(2)))
+@Suite("Segments", .timeLimit(.minutes(10)))
 struct SegmentTests {
     private let deadline = ContinuousClock.now
 
@@ -128,7 +128,7 @@ struct SegmentTests {
         #expect(again.runs.map(\.token) == chained.runs.map(\.token))
     }
 
-    @Test("a chained segment's answer is how many rows were inserted", .timeLimit(.minutes(1)))
+    @Test("a chained segment's answer is how many rows were inserted", .timeLimit(.minutes(10)))
     func chainedAnswers() async throws {
         let chained = try chained()
         try await withTestJournal { journal in

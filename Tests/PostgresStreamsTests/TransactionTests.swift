@@ -18,7 +18,10 @@ struct TransactionTests {
                 )
                 try await sql.run("insert into accounts values ('a', 100), ('b', 0)")
             }
-            try await withJournal(.quiet(url)) { journal in try await body(url, journal) }
+            // A slow machine is no reason to give up.
+            let patient = { (configuration: inout JournalConfiguration) in configuration.appendDeadline = .seconds(240)
+            }
+            try await withJournal(.with(url, patient)) { journal in try await body(url, journal) }
         }
     }
 

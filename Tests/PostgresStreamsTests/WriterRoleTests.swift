@@ -99,6 +99,22 @@ struct WriterRoleTests {
         }
     }
 
+    @Test("without the guards' switch a writer's append through the view is checked by them")
+    func viewWithoutSwitch() async throws {
+        try await withTwoStreams { roles, sql in
+            let insert = """
+                insert into appends (stream_id, position, previous, token, kind, coroutine_id, event)
+                select e.stream_id, e.position + 1, e.token, gen_random_uuid(), 'c', 'root', '\(Self.event)'
+                from events e join streams s on s.id = e.stream_id
+                """
+            #expect(try await sql.refusal("\(insert) where s.name = 'open' and e.position = 2") == "00000")
+            let written = "select count(*) from durable_streams.events where position = 3"
+            #expect(try await roles.owner.integer(written) == 1)
+            _ = try await sql.refusal("\(insert) where s.name = 'claimed' and e.position = 1")
+            try await expectUntouched(roles.owner, "appends through the view")
+        }
+    }
+
     /// `{e}` is an event. What a call reads for itself it can be denied too; then there is nothing to see.
     private static let hostileCalls = [
         "append('open', array['{e}']::json[], 700)", "append('open', array['{e}']::json[], 1)",

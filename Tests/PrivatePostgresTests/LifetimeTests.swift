@@ -3,7 +3,7 @@ import Testing
 
 @testable import PrivatePostgres
 
-@Suite("The end of a private server", .timeLimit(.minutes(2)))
+@Suite("The end of a private server", .timeLimit(.minutes(10)))
 struct LifetimeTests {
     @Test("leaves no process and no folder after remove, which can be called again")
     func remove() async throws {

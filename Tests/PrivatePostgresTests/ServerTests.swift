@@ -2,7 +2,7 @@ import Testing
 
 @testable import PrivatePostgres
 
-@Suite("A private server", .timeLimit(.minutes(2)))
+@Suite("A private server", .timeLimit(.minutes(10)))
 struct ServerTests {
     @Test("answers a query, is as durable as a real one, and knows its version")
     func answers() async throws {

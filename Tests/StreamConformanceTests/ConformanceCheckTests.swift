@@ -2,7 +2,7 @@ import StreamConformance
 import Testing
 import TisynStreams
 
-@Suite("The conformance suite", .timeLimit(.minutes(1)))
+@Suite("The conformance suite", .timeLimit(.minutes(10)))
 struct ConformanceCheckTests {
     @Test("passes a stream that keeps every promise", arguments: ConformanceCheck.checks(of: FlawedBackend.self))
     func passes(check: ConformanceCheck) async throws {

@@ -11,7 +11,8 @@ enum Flaw: CaseIterable {
     case mistakesTheBatch, tearsTheBatch
     case mistakesTheExpected, ignoresExpectations, letsTwoWin
     case tailDrops, tailRepeats, tailEnds, tailIgnoresItsStart, tailTakesAnEventAlong
-    case fencesNobody, fencesOnce, forgetsTheClaim, letsRivalsShare
+    case fencesNobody, fencesOnce, fencesNoBatch, fencesNoExpectation, recordsWhatWasUnderWay, losesWhatWasUnderWay
+    case forgetsTheClaim, letsRivalsShare
 
     var breaks: (check: ConformanceCheck, words: String) {
         switch self {
@@ -46,6 +47,10 @@ enum Flaw: CaseIterable {
         case .tailTakesAnEventAlong: (.tailEnd, "after a tail was cancelled")
         case .fencesNobody: (.fencing, "an append by a writer without a claim was acknowledged")
         case .fencesOnce: (.fencing, "an append by a writer without a claim was acknowledged")
+        case .fencesNoBatch: (.fencedBatch, "a batch by a writer without a claim was acknowledged")
+        case .fencesNoExpectation: (.fencedExpectation, "an append at the next position by a writer without a claim")
+        case .recordsWhatWasUnderWay: (.claimDuringAppends, "there is an event that must not be there")
+        case .losesWhatWasUnderWay: (.claimDuringAppends, "was acknowledged, and is not there")
         case .forgetsTheClaim: (.lastingClaim, "after the claimer was gone was acknowledged")
         case .letsRivalsShare: (.rivalClaims, "of 8 rivals that claimed the stream 8 could write")
         }

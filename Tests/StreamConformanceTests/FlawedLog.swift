@@ -27,7 +27,7 @@ struct FlawedLog: Sendable {
         expecting position: Int?
     ) throws(Refused) -> Int {
         appendCount += 1
-        if isFenced(writer) { throw Refused() }
+        if isFenced(writer), !isLetThrough(appended, expecting: position) { throw Refused() }
         if let position, !accepts(position) { throw Refused() }
         if let afterRecording = nextFailsAfterRecording {
             nextFailsAfterRecording = nil
@@ -51,7 +51,15 @@ struct FlawedLog: Sendable {
         }
     }
 
-    private mutating func isFenced(_ writer: Int?) -> Bool {
+    private func isLetThrough(_ appended: [DurableEvent], expecting position: Int?) -> Bool {
+        switch flaw {
+        case .fencesNoBatch: appended.count > 1
+        case .fencesNoExpectation: position != nil
+        default: false
+        }
+    }
+
+    mutating func isFenced(_ writer: Int?) -> Bool {
         guard epoch > 0, writer != epoch else { return false }
         return switch flaw {
         case .fencesNobody: false

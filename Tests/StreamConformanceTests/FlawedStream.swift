@@ -16,7 +16,22 @@ final class FlawedStream: DurableStream {
     }
 
     func append(_ event: DurableEvent) async throws -> Int {
-        guard backend.flaw == .acknowledgesBeforeRecording else { return try record([event]) }
+        switch backend.flaw {
+        case .recordsWhatWasUnderWay where epoch == nil:
+            // It looks whether it may, and records later.
+            if backend.withLog(of: self, { $0.isFenced(nil) }) { throw FlawedLog.Refused() }
+            await untilRead()
+            return backend.withLog(of: self) { log in
+                log.events.append(event)
+                return log.events.count - 1
+            }
+        case .losesWhatWasUnderWay where epoch == nil:
+            if backend.withLog(of: self, { $0.isFenced(nil) }) { throw FlawedLog.Refused() }
+            await untilRead()
+            return (try? record([event])) ?? 0
+        case .acknowledgesBeforeRecording: break
+        default: return try record([event])
+        }
         let position = try await readAll().count
         acknowledged.withLock { $0.append(event) }
         return position

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 import TisynStreams
 
-@Suite("The in-memory stream", .timeLimit(.minutes(1)))
+@Suite("The in-memory stream", .timeLimit(.minutes(10)))
 struct ConformanceTests {
     @Test("keeps the contract of every stream", arguments: ConformanceCheck.checks(of: InMemoryBackend.self))
     func conforms(check: ConformanceCheck) async throws {

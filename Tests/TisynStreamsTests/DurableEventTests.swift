@@ -120,16 +120,18 @@ struct DurableEventTests {
         #expect(try Set([event, DurableEvent(Self.close), DurableEvent(Self.yield)]).count == 2)
     }
 
-    @Test("An event nested more than a thousand levels is refused, at a thousand it is read")
+    @Test("An event whose value is nested more than a thousand levels is refused, at a thousand it is read")
     func depth() throws {
         func text(_ levels: Int) -> String {
             let value = String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
             return #"{"type":"close","coroutineId":"a","result":{"status":"ok","value":\#(value)}}"#
         }
-        let event = try DurableEvent(text(998))
+        let event = try DurableEvent(text(1000))
         #expect(try event.result() == .ok(event.json[member: "result"]?[member: "value"]))
-        let error = #expect(throws: EventError.self) { try DurableEvent(text(999)) }
-        #expect(error?.jsonError?.reason == "nested deeper than 1000 levels")
+        let value = try JSONText(String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000))
+        #expect(try DurableEvent(DurableEvent.close("a", .ok(value)).json.string) == event)
+        let error = #expect(throws: EventError.self) { try DurableEvent(text(1001)) }
+        #expect(error?.jsonError?.reason == "nested deeper than 1002 levels")
     }
 
     @Test("A trusted event is not read until asked, and then says what is wrong")

@@ -11,21 +11,29 @@ extension Journal {
     public func verify(_ stream: StreamName) async throws -> Int {
         let head = try await self.stream(stream).nextPosition()
         var check = LogCheck(stream: stream)
-        var position = 0
+        var position = Int.min
         while true {
             var parameters = Parameters()
             parameters.append(stream.text)
             parameters.append(position)
             parameters.append(configuration.pageSize)
             let result = try await request(verifyPage, parameters)
+            var isAtEnd = true
             for row in 0..<result.rowCount {
-                guard let row = EventRow(result, row: row) else {
+                guard let event = EventRow(result, row: row) else {
                     throw LogFault(law: .columns, stream: stream, position: position, details: "a column is null")
                 }
-                try check.check(row)
-                position = row.position + 1
+                position = event.position
+                guard result.bool(row: row, column: EventRow.columnCount) == false else {
+                    // Behind it there is nothing; by the next page an event may have taken its place.
+                    try check.checkReservation(at: position, isLast: row == result.rowCount - 1)
+                    break
+                }
+                try check.check(event)
+                isAtEnd = false
+                position += 1
             }
-            guard result.rowCount > 0 else { break }
+            if isAtEnd { break }
         }
         try check.finish(head: head)
         return check.eventCount
@@ -50,12 +58,12 @@ extension Journal {
         Statement(
             name: "verify_page",
             sql: """
-                select \(EventRow.columns) from (
+                select \(EventRow.columns), e.kind = 'r' from (
                     select e.*, sum(octet_length(e.event::text)) over (order by e.position) as total
                     from (
                         select * from \(schema.quoted).events
                         where stream_id = (select id from \(schema.quoted).streams where name = $1)
-                            and position >= $2 and kind <> 'r'
+                            and position >= $2
                         order by position limit $3) e) e
                 where e.total - octet_length(e.event::text) < 4194304
                 order by e.position

@@ -47,6 +47,17 @@ struct LogCheck {
         }
     }
 
+    /// Takes the row of a claim's reservation.
+    func checkReservation(at position: Int, isLast: Bool) throws(LogFault) {
+        func fault(_ details: String) -> LogFault {
+            LogFault(law: .reservation, stream: stream, position: position, details: details)
+        }
+        guard position == eventCount else {
+            throw fault("a claim's reservation stands here, and \(eventCount) is next")
+        }
+        guard isLast else { throw fault("there is something behind a claim's reservation") }
+    }
+
     /// - Parameter head: the stream's next position, asked for before its rows were read.
     func finish(head: Int) throws(LogFault) {
         guard eventCount >= head else {

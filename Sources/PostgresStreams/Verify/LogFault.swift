@@ -11,6 +11,8 @@ public struct LogFault: Error, Sendable, Hashable, CustomStringConvertible {
         case columns
         /// A coroutine yields nothing after its close (contract: order within a stream).
         case order
+        /// What a claim reserved is the next position, and nothing else is.
+        case reservation
         /// The stream is as long as its head says, and has a head.
         case head
     }

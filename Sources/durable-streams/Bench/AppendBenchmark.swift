@@ -144,12 +144,12 @@ struct AppendBenchmark: Sendable {
                 group.addTask {
                     var mine = Measured()
                     var start = clock.now
-                    while start < end {
+                    repeat {
                         mine.events += try await step()
                         let now = clock.now
                         mine.samples.append((now - start) / .microseconds(1))
                         start = now
-                    }
+                    } while start < end
                     return mine
                 }
             }

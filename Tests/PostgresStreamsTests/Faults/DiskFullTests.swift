@@ -22,7 +22,7 @@ struct DiskFullTests {
 
     private static func configuration(_ server: PrivatePostgres) -> JournalConfiguration {
         .with(server.databaseURL) {
-            $0.appendDeadline = .seconds(2)
+            $0.appendDeadline = .seconds(8)
             $0.readDeadline = .seconds(60)
         }
     }
