@@ -99,7 +99,7 @@ struct ConnectAttempt {
         let isRefusal = ["FATAL:", "authentication", "certificate", "does not support SSL"].contains {
             message.contains($0)
         }
-        return ConnectionFailure(isRefusal ? .refused : .network, message)
+        return ConnectionFailure(isRefusal || connection.needsPassword ? .refused : .network, message)
     }
 
     /// The last SQLSTATE of a verbose message, and what it would be if it were not: in whatever language, "FATAL:  53300:

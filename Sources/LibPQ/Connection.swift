@@ -34,6 +34,9 @@ struct Connection: ~Copyable, @unchecked Sendable {
     /// `PQstatus`: false once the connection has failed.
     var isAlive: Bool { PQstatus(pointer) == CONNECTION_OK }
 
+    /// `PQconnectionNeedsPassword`: the server asked for one, and there was none.
+    var needsPassword: Bool { PQconnectionNeedsPassword(pointer) != 0 }
+
     /// `PQstatus` while connecting: nothing more can come of this attempt.
     var isBad: Bool { PQstatus(pointer) == CONNECTION_BAD }
 

@@ -64,8 +64,19 @@ struct ConnectionString {
 
     /// libpq quotes what it could not read, which can be the password or the whole string.
     private static func withoutPassword(_ reason: String, _ text: String) -> String {
-        guard !text.isEmpty, let quote = reason.firstIndex(of: "\"") else { return reason }
-        return String(reason[..<quote]).trimmingTrailingWhiteSpace()
+        let parts = reason.split(separator: "\"", omittingEmptySubsequences: false)
+        guard !text.isEmpty, parts.count > 1 else { return reason }
+        if parts[0] == "missing " {
+            return "it begins with neither postgresql:// nor postgres://, and is no list of keyword=value"
+        }
+        let begin = String(parts[0]).trimmingTrailingWhiteSpace()
+        // A keyword that is none; unless it may be a part of a password that was not escaped or quoted.
+        let keyword = String(parts[1])
+        guard begin.hasPrefix("invalid URI query parameter") || begin.hasPrefix("invalid connection option"),
+            let place = text.firstRange(of: keyword), !text[..<place.lowerBound].contains("pass"),
+            !text[place.upperBound...].contains("@")
+        else { return begin }
+        return "\(begin) \"\(keyword)\""
     }
 
     /// `message` without what may be a password that was not escaped as a URI needs it: libpq then takes its parts for a

@@ -29,16 +29,20 @@ final class Conversation: Sendable {
     ) async throws(JournalError) -> Conversation {
         let deadline = ContinuousClock.now + timeout
         var backOff = BackOff()
+        // Says more than that the time was over.
+        var lastError: JournalError?
         while true {
-            let outcome = Once<Result<ConnectionInfo, JournalError>>()
+            let outcome = Once<Result<ConnectionInfo, ConnectionFailure>>()
             let limit = Limit()
             var attempt = options
-            attempt.connectTimeout = min(options.connectTimeout, max(.zero, deadline - .now - backOff.delay))
-            let session = Session.start(attempt, after: backOff.delay) { session, event in
+            let pause = backOff.delay
+            guard lastError == nil || ContinuousClock.now + pause < deadline else { break }
+            attempt.connectTimeout = min(options.connectTimeout, max(.zero, deadline - .now - pause))
+            let session = Session.start(attempt, after: pause) { session, event in
                 switch event {
                 case .connected(let info): outcome.set(.success(info))
                 case .ended(let failure):
-                    outcome.set(.failure(JournalError(failure)))
+                    outcome.set(.failure(failure))
                     heard?(nil)
                 case .notification(let notification): heard?(notification)
                 case .timer:
@@ -58,11 +62,14 @@ final class Conversation: Sendable {
             }
             switch result {
             case .success(let info): return Conversation(session: session, info: info, limit: limit)
-            case .failure(let error):
-                guard error.code == .unreachable, ContinuousClock.now < deadline, !Task.isCancelled else { throw error }
+            case .failure(let failure):
+                let error = JournalError(failure)
+                if lastError == nil || failure.reason != .timedOut { lastError = error }
+                guard error.code == .unreachable, !Task.isCancelled else { throw error }
                 backOff.failed()
             }
         }
+        throw lastError ?? JournalError(.unreachable, "there was no time to connect")
     }
 
     /// Sends statements as one batch and waits for their answers. An error's outcome is `notWritten` where they were not

@@ -199,6 +199,15 @@ public struct Migrator: Sendable {
         return MigrationFile.all.filter { applied[$0.version] == nil }
     }
 
+    /// What to run where the schema is not up to date.
+    package var command: String { Self.command(schema) }
+
+    static func command(_ schema: SchemaName) -> String {
+        guard schema.text != JournalConfiguration().schema else { return "durable-streams migrate" }
+        let quoted = schema.text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#)
+        return "durable-streams migrate --schema '\(quoted)'"
+    }
+
     static func mismatch(found: Int, known: Int, schema: SchemaName) -> JournalError {
         found > known
             ? JournalError(
@@ -208,14 +217,14 @@ public struct Migrator: Sendable {
             : JournalError(
                 .schemaBehind,
                 "schema \(schema.text) is at version \(found), this durable-streams needs \(known): "
-                    + "run `durable-streams migrate`"
+                    + "run `\(command(schema))`"
             )
     }
 
     static func missing(schema: SchemaName) -> JournalError {
         JournalError(
             .schemaBehind,
-            "there is no journal in schema \(schema.text): run `durable-streams migrate`, or name the schema it is in"
+            "there is no journal in schema \(schema.text): run `\(command(schema))`, or name the schema it is in"
         )
     }
 }

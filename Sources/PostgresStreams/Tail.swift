@@ -1,3 +1,4 @@
+import LibPQ
 import TisynStreams
 
 /// Where a tail begins.
@@ -15,7 +16,7 @@ public enum TailStart: Sendable, Hashable {
 ///
 /// It waits for as long as it takes, also for a stream that does not exist yet. It ends
 /// - with `cancelled`, at once, when the task is cancelled,
-/// - after the root coroutine's close, where that was asked for,
+/// - after the root coroutine's close, where that was asked for; where it stands before the begin, with what is there,
 /// - with `closed` when the journal is closed,
 /// - with `refused` when the server refuses to let it be read and always will,
 /// - with `logReplaced` when what it delivered is no longer there.
@@ -37,6 +38,8 @@ public struct Tail: AsyncSequence, Sendable {
         private var page: [EventRow] = []
         private var index = 0
         private var isEnded = false
+        /// Where the stream ended when the tail began, if its root had closed before that.
+        private var end: Int?
 
         init(tail: Tail) { self.tail = tail }
 
@@ -44,7 +47,11 @@ public struct Tail: AsyncSequence, Sendable {
             guard !isEnded else { return nil }
             do {
                 while index == page.count {
-                    page = try await subscribed().next().rows
+                    guard let subscription = try await subscribed() else {
+                        isEnded = true
+                        return nil
+                    }
+                    page = try await subscription.next().rows
                     index = 0
                     if let first = page.first?.position {
                         tail.journal.replayIndices.delivered(page.lazy.map(\.event), of: tail.name, at: first)
@@ -57,14 +64,16 @@ public struct Tail: AsyncSequence, Sendable {
             }
             let row = page[index]
             index += 1
-            if tail.endsWithRootClose, row.event.kind == .close, row.event.coroutineID == .root {
+            let isRootClose = row.event.kind == .close && row.event.coroutineID == .root
+            if tail.endsWithRootClose && isRootClose || row.position + 1 == end {
                 isEnded = true
                 subscription = nil
             }
             return row.recorded(in: tail.name)
         }
 
-        private mutating func subscribed() async throws -> TailSubscription {
+        /// Nil where there is nothing to wait for.
+        private mutating func subscribed() async throws -> TailSubscription? {
             if let subscription { return subscription }
             let cursor =
                 switch tail.start {
@@ -72,6 +81,10 @@ public struct Tail: AsyncSequence, Sendable {
                 case .position(let position): Swift.min(Swift.max(0, position), PostgresStream.greatestPosition)
                 case .end: try await tail.journal.stream(tail.name).nextPosition()
                 }
+            if tail.endsWithRootClose, cursor > 0 {
+                end = try await tail.journal.end(of: tail.name, ifRootClosedBefore: cursor)
+                if let end, end <= cursor { return nil }
+            }
             let subscription = TailSubscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)
             self.subscription = subscription
             return subscription
@@ -100,6 +113,17 @@ final class TailSubscription: Sendable {
 }
 
 extension Journal {
+    fileprivate func end(of name: StreamName, ifRootClosedBefore position: Int) async throws(JournalError) -> Int? {
+        var parameters = Parameters()
+        parameters.append(name.text)
+        parameters.append(CoroutineID.root.encoded)
+        parameters.append(position)
+        parameters.append(false)
+        let heads = try await request(statements.heads, parameters)
+        guard heads.rowCount > 0, heads.integer(row: 0, column: 2) != nil else { return nil }
+        return heads.integer(row: 0, column: 0)
+    }
+
     /// How tails learn of new events just now.
     public var listeningState: ListeningState { tails.listener.current }
 

@@ -23,8 +23,18 @@ final class StressLedger: Sendable {
 
     let startedAt = ContinuousClock.now
     private let state: Mutex<State>
+    private let end: Mutex<ContinuousClock.Instant>
 
-    init() { state = Mutex(State(lastAcknowledgement: startedAt)) }
+    init(duration: Duration) {
+        state = Mutex(State(lastAcknowledgement: startedAt))
+        end = Mutex(startedAt + duration)
+    }
+
+    /// Whether there is time left to begin something new.
+    func isRunning(after pause: Duration = .zero) -> Bool { ContinuousClock.now + pause < end.withLock { $0 } }
+
+    /// Nothing new is to begin.
+    func endNow() { end.withLock { $0 = startedAt } }
 
     /// A copy, once all is over.
     var all: State { state.withLock { $0 } }

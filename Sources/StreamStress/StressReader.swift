@@ -58,9 +58,9 @@ struct StressReader {
     }
 
     /// Reads whole streams, one after the other, while they are short.
-    func read(until end: ContinuousClock.Instant) async throws {
+    func read() async throws {
         var random = SeededGenerator(seed: plan.seed, part: 2_000_000)
-        while ContinuousClock.now < end {
+        while ledger.isRunning() {
             try await Task.sleep(for: .milliseconds(Int.random(in: 0...2000, using: &random)))
             let number = Int.random(in: 0..<plan.streams, using: &random)
             let stream = try journal.stream(StressPlan.name(number))

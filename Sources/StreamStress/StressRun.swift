@@ -28,14 +28,25 @@ package struct StressRun: Sendable {
         self.checking = checking
     }
 
-    /// Runs it, on a migrated and empty schema.
+    /// Runs it, on a migrated and empty schema. Cancelled it ends early, and says what came of it so far.
     ///
-    /// - Throws: `JournalError` when a journal cannot be opened, or the end not be read; `CancellationError`.
+    /// - Throws: `JournalError` when a journal cannot be opened, or the end not be read.
     package func run(_ disruptor: Disruptor? = nil) async throws -> StressReport {
+        let ledger = StressLedger(duration: plan.duration)
+        // In a task of its own, which is not cancelled: what is under way is to be settled and checked.
+        let running = Task { try await run(disruptor, ledger) }
+        return try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            ledger.endNow()
+        }
+    }
+
+    private func run(_ disruptor: Disruptor?, _ ledger: StressLedger) async throws -> StressReport {
         var journals: [Journal] = []
         do {
             for configuration in writing + [reading] { journals.append(try await Journal.open(configuration)) }
-            let report = try await run(disruptor, journals.dropLast(), journals[journals.count - 1])
+            let report = try await run(disruptor, ledger, journals.dropLast(), journals[journals.count - 1])
             for journal in journals { await journal.close() }
             return report
         } catch {
@@ -46,11 +57,10 @@ package struct StressRun: Sendable {
 
     private func run(
         _ disruptor: Disruptor?,
+        _ ledger: StressLedger,
         _ writing: ArraySlice<Journal>,
         _ reading: Journal
     ) async throws -> StressReport {
-        let ledger = StressLedger()
-        let end = ledger.startedAt + plan.duration
         let reader = StressReader(plan: plan, journal: reading, ledger: ledger)
         try await withThrowingTaskGroup(of: Void.self) { tails in
             for number in 0..<plan.tails { tails.addTask { try await reader.tail(number) } }
@@ -62,10 +72,10 @@ package struct StressRun: Sendable {
                         journal: writing[number % writing.count],
                         ledger: ledger
                     )
-                    writers.addTask { try await writer.run(until: end) }
+                    writers.addTask { try await writer.run() }
                 }
-                writers.addTask { try await reader.read(until: end) }
-                if let disruptor { writers.addTask { try await disrupt(disruptor, until: end, ledger) } }
+                writers.addTask { try await reader.read() }
+                if let disruptor { writers.addTask { try await disrupt(disruptor, ledger) } }
                 try await writers.waitForAll()
             }
             await ledger.timing("settling: flush") {
@@ -103,14 +113,13 @@ package struct StressRun: Sendable {
 
     private func disrupt(
         _ disruptor: Disruptor,
-        until end: ContinuousClock.Instant,
         _ ledger: StressLedger
     ) async throws {
         var random = SeededGenerator(seed: plan.seed, part: 3_000_000)
         var kinds = disruptor.kinds
         while !kinds.isEmpty {
             let pause = Duration.seconds(Double.random(in: disruptor.pause, using: &random))
-            guard ContinuousClock.now + pause < end else { break }
+            guard ledger.isRunning(after: pause) else { break }
             try await Task.sleep(for: pause)
             let kind = kinds[Int.random(in: kinds.indices, using: &random)]
             if kind.isFailover { kinds.removeAll { $0.isFailover } }

@@ -24,7 +24,7 @@ struct StressWriter {
         random = SeededGenerator(seed: plan.seed, part: number)
     }
 
-    mutating func run(until end: ContinuousClock.Instant) async throws {
+    mutating func run() async throws {
         let stream = try journal.stream(StressPlan.name(streamNumber))
         // Once at least, also where the time is over before the machine has come to it.
         repeat {
@@ -32,7 +32,7 @@ struct StressWriter {
             if plan.isContested(streamNumber), claim == nil { await claim(stream) }
             guard claim != nil || !plan.isContested(streamNumber) else { continue }
             await append(to: claim?.stream ?? stream)
-        } while ContinuousClock.now < end
+        } while ledger.isRunning()
     }
 
     private mutating func pause(average: Double) async throws {

@@ -26,7 +26,8 @@ struct AppendCommand: AsyncParsableCommand {
             A lost connection is made again for --deadline seconds, and each event is then there exactly once. After that \
             it exits 69 and says whether the events that were under way are written, or that it is not known.
 
-            Interrupted, it reads no further, answers what is under way, and exits 130.
+            Interrupted, it reads no further, answers what is under way, and exits 130; where that takes more than 5 seconds, \
+            or at a second signal, it says of which lines it is not known whether they were written.
             """
     )
 
@@ -77,11 +78,13 @@ struct AppendCommand: AsyncParsableCommand {
         var expected = expect
         do {
             while let batch = try await lines.next() {
-                let positions = try await Self.append(batch, to: target, expecting: expected)
-                if expect != nil { expected = positions.upperBound }
-                var answers: [UInt8] = []
-                for position in positions { answers += #"{"position":\#(position)}"#.utf8 + [UInt8(ascii: "\n")] }
-                try await Output.standard.write(answers)
+                try await Interruption.saying("\(Self.place(batch))whether they were written is not known") {
+                    let positions = try await Self.append(batch, to: target, expecting: expected)
+                    if expect != nil { expected = positions.upperBound }
+                    var answers: [UInt8] = []
+                    for position in positions { answers += #"{"position":\#(position)}"#.utf8 + [UInt8(ascii: "\n")] }
+                    try await Output.standard.write(answers)
+                }
             }
             try await Output.standard.finish()
         } catch let error as LineError {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import PostgresStreams
+import PrivatePostgres
 
 /// Where the journal is: the options every subcommand has that talks to a server.
 struct ConnectionOptions: ParsableArguments {
@@ -37,6 +38,16 @@ struct ConnectionOptions: ParsableArguments {
         if let databaseURL { return databaseURL }
         let variable = ProcessInfo.processInfo.environment["DATABASE_URL"]
         return variable?.isEmpty == false ? variable : nil
+    }
+
+    /// Runs `body` with a server that exists only for that long, and to which what the environment says of others does not
+    /// apply.
+    static func withOwnServer<R: Sendable>(
+        _ options: PrivatePostgres.Options = .init(),
+        _ body: (PrivatePostgres) async throws -> R
+    ) async throws -> R {
+        for name in ProcessInfo.processInfo.environment.keys where name.hasPrefix("PG") { unsetenv(name) }
+        return try await withPrivatePostgres(options, body)
     }
 
     /// One connection for each purpose: a process of the tool does one thing at a time.

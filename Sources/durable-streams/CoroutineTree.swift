@@ -18,13 +18,13 @@ struct CoroutineTree {
 
     var lines: [String] {
         guard !coroutines.isEmpty else { return [] }
-        let known = Set(coroutines.map { $0.id.encoded })
-        var depths: [String: Int] = [:]
+        // Those that have events and that the one before is below, itself included: what is below another comes behind it.
+        var ancestors: [String] = []
         let named = coroutines.map { coroutine in
-            // Parents come first, so that theirs is known.
-            let depth = Self.parent(of: coroutine.id.encoded, among: known).map { (depths[$0] ?? 0) + 1 } ?? 0
-            depths[coroutine.id.encoded] = depth
-            return String(repeating: "  ", count: depth) + coroutine.id.encoded
+            let id = coroutine.id.encoded
+            while let last = ancestors.last, !id.hasPrefix(last + ".") { ancestors.removeLast() }
+            defer { ancestors.append(id) }
+            return String(repeating: "  ", count: ancestors.count) + id.printable
         }
         // One very long id must not push all others out of sight.
         let nameWidth = min(48, named.map(\.count).max() ?? 0)
@@ -34,33 +34,25 @@ struct CoroutineTree {
             let status = coroutine.status.rawValue
             return name + Self.space(nameWidth - name.count) + "  " + Self.space(countWidth - count.count) + count
                 + (coroutine.yields == 1 ? " yield   " : " yields  ") + status
-                + (coroutine.lastEffect.map { Self.space(9 - status.count) + "  last: \($0)" } ?? "")
+                + (coroutine.lastEffect.map { Self.space(9 - status.count) + "  last: \($0.printable)" } ?? "")
         }
     }
 
     private static func space(_ count: Int) -> String { String(repeating: " ", count: max(0, count)) }
 
-    /// The nearest ancestor that has events.
-    private static func parent(of id: String, among known: Set<String>) -> String? {
-        var rest = id[...]
-        while let dot = rest.lastIndex(of: ".") {
-            rest = rest[..<dot]
-            if known.contains(String(rest)) { return String(rest) }
-        }
-        return nil
-    }
-
     private static func path(_ id: CoroutineID) -> [Substring] {
         id.encoded.split(separator: ".", omittingEmptySubsequences: false)
     }
 
-    /// `root.2` before `root.10`: spawn counters are numbers.
+    /// `root.2` before `root.10`: spawn counters are numbers. What is none comes behind them.
     private static func precedes(_ left: [Substring], _ right: [Substring]) -> Bool {
         for (left, right) in zip(left, right) where left != right {
-            guard let leftNumber = Int(left), let rightNumber = Int(right), leftNumber != rightNumber else {
-                return left < right
+            switch (Int(left), Int(right)) {
+            case (let left?, let right?) where left != right: return left < right
+            case (nil, _?): return false
+            case (_?, nil): return true
+            default: return left < right
             }
-            return leftNumber < rightNumber
         }
         return left.count < right.count
     }

@@ -24,18 +24,14 @@ struct DoctorCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Option(
-        name: .customLong("listen-url"),
-        help: ArgumentHelp("A way to the same database for listening, round a pooler.", valueName: "url")
-    )
-    var listenURL: String?
+    @OptionGroup var listening: ListenOptions
 
     @Flag(help: "An object a line for each finding.")
     var json = false
 
     func run() async throws {
         var configuration = connection.configuration
-        configuration.listenURL = listenURL
+        configuration.listenURL = listening.url(besides: connection)
         let diagnosis = try await Doctor(configuration).examine()
         let lines = diagnosis.findings.map(json ? Self.jsonLine : Self.lines)
         try await Output.standard.write(Array(lines.joined().utf8))
@@ -56,12 +52,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let indent = String(repeating: " ", count: 29)
         let first = column(finding.verdict.rawValue, 9) + column(finding.check, 20) + finding.found
         let rest = [finding.meaning, finding.advice.map { "→ " + $0 }].compactMap { $0 }
-        return ([first] + rest.map { indent + $0 }).map(printable).joined(separator: "\n") + "\n"
-    }
-
-    /// Names on a server may hold anything, control characters of terminals included.
-    private static func printable(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+        return ([first] + rest.map { indent + $0 }).map(\.printable).joined(separator: "\n") + "\n"
     }
 
     private static func jsonLine(_ finding: Finding) -> String {

@@ -27,7 +27,7 @@ struct DurableStreamsTool: AsyncParsableCommand {
               64   usage: an argument that cannot be
               65   bad input, the message names the line; migrate --check: behind; verify: a fault
               69   no server, or not a fit one: the message says what was tried
-              70   demo, stress: a check did not hold
+              70   demo, stress, bench memory: a check did not hold
               74   stdout cannot be written
               75   conflict, or fenced by another writer's claim
               130  interrupted (SIGINT, SIGTERM)

@@ -1,12 +1,27 @@
 import Foundation
 import PostgresStreams
+import Synchronization
 
 /// Turns SIGINT and SIGTERM into the cancellation of what runs, and its end into exit code 130.
 ///
 /// The first signal cancels: a tail ends, an append waits for the answers under way. Whoever needs longer than the grace
-/// period, or gets a second signal, is ended at once.
+/// period, or gets a second signal, is ended at once, with the word that was left for that case.
 enum Interruption {
     private static let grace: DispatchTimeInterval = .seconds(5)
+
+    private static let lastWords = Mutex<[String]>([])
+
+    /// Runs `body`; where the program is ended meanwhile, without waiting for it, `word` is said before.
+    static func saying<R>(_ word: String, _ body: () async throws -> R) async rethrows -> R {
+        lastWords.withLock { $0.append(word) }
+        defer { lastWords.withLock { words in words.firstIndex(of: word).map { _ = words.remove(at: $0) } } }
+        return try await body()
+    }
+
+    private static func exitAtOnce() -> Never {
+        for word in lastWords.withLock({ $0 }) { StandardError.say(word) }
+        _exit(ExitStatus.interrupted.rawValue)
+    }
 
     /// Runs `body`; does not return when a signal came.
     static func run(_ body: @escaping @Sendable () async throws -> Void) async throws {
@@ -17,9 +32,9 @@ enum Interruption {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
-                guard interruption.raise() else { _exit(ExitStatus.interrupted.rawValue) }
+                guard interruption.raise() else { exitAtOnce() }
                 task.cancel()
-                queue.asyncAfter(deadline: .now() + grace) { _exit(ExitStatus.interrupted.rawValue) }
+                queue.asyncAfter(deadline: .now() + grace) { exitAtOnce() }
             }
             source.resume()
             return source

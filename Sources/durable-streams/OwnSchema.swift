@@ -13,19 +13,22 @@ func withOwnSchema<R: Sendable>(
     configuration.schema =
         "durable_streams_\(purpose)_" + String(UInt32.random(in: .min ... .max), radix: 36)
     let migrator = try Migrator(configuration)
-    let result: Result<R, any Error>
-    do {
+    return try await Interruption.saying("schema \(configuration.schema) is left on the server: drop it") {
+        // It makes everything or nothing.
         try await migrator.migrate()
-        result = .success(try await body(configuration))
-    } catch {
-        result = .failure(error)
+        let result: Result<R, any Error>
+        do {
+            result = .success(try await body(configuration))
+        } catch {
+            result = .failure(error)
+        }
+        // In a task of its own: also when this one was cancelled.
+        let removing = Task { try await migrator.removeSchema() }
+        do {
+            try await removing.value
+        } catch {
+            StandardError.say("schema \(configuration.schema) could not be dropped: \(error)")
+        }
+        return try result.get()
     }
-    // In a task of its own: also when this one was cancelled.
-    let removing = Task { try await migrator.removeSchema() }
-    do {
-        try await removing.value
-    } catch {
-        StandardError.say("schema \(configuration.schema) could not be dropped: \(error)")
-    }
-    return try result.get()
 }

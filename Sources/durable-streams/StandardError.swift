@@ -3,7 +3,7 @@ import Logging
 
 /// Where everything goes that is not data: messages for people, each a line of its own.
 enum StandardError {
-    static func say(_ message: String) { writeLine("durable-streams: \(message)") }
+    static func say(_ message: String) { writeLine("durable-streams: \(message.printable)") }
 
     /// One `write` a line, so that lines of several processes on one terminal do not mix.
     static func writeLine(_ line: String) {

@@ -22,7 +22,7 @@ struct StressCommand: AsyncParsableCommand {
             --disrupt also terminates and cancels the server's processes of this run, and of nobody else, about once a \
             second.
 
-            The report goes to stdout. Exits 0, or 70 where a promise was broken.
+            The report goes to stdout, also of a run that is interrupted. Exits 0, or 70 where a promise was broken.
             """
     )
 

@@ -25,7 +25,8 @@ struct TailCommand: AsyncParsableCommand {
             With --all it follows every stream, or those that begin with --prefix, and each new one as it is created. Each \
             stream's events come in its order; there is no order between streams.
 
-            With --until-close it ends when every stream named has had its root coroutine's close; else with Ctrl-C, which \
+            With --until-close it ends when every stream named has had its root coroutine's close, or, where that stands \
+            before the begin, when it has printed what is there; else with Ctrl-C, which \
             exits 130, or when the reader of its output goes away, which exits 0. Line feeds and carriage returns between \
             an event's tokens come out as spaces.
             """
@@ -57,15 +58,7 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(name: .customLong("until-close"), help: "End when every stream named has its root's close.")
     var untilClose = false
 
-    @Option(
-        name: .customLong("listen-url"),
-        help: ArgumentHelp(
-            "A way to the same database for listening, round a pooler.",
-            discussion: "Without it, and without --database-url, DATABASE_LISTEN_URL counts.",
-            valueName: "url"
-        )
-    )
-    var listenURL: String?
+    @OptionGroup var listening: ListenOptions
 
     func validate() throws {
         if all {
@@ -77,16 +70,9 @@ struct TailCommand: AsyncParsableCommand {
         }
     }
 
-    /// The variable goes with `DATABASE_URL`: it would be the way to another database than --database-url's.
-    private var givenListenURL: String? {
-        if let listenURL { return listenURL }
-        let variable = ProcessInfo.processInfo.environment["DATABASE_LISTEN_URL"]
-        return connection.databaseURL == nil && variable?.isEmpty == false ? variable : nil
-    }
-
     func run() async throws {
         var configuration = connection.configuration
-        configuration.listenURL = givenListenURL
+        configuration.listenURL = listening.url(besides: connection)
         try await withJournal(configuration) { journal in
             let reporter = Task { await report(journal.listeningStates()) }
             defer { reporter.cancel() }

@@ -113,6 +113,25 @@ struct ReadTests {
         }
     }
 
+    @Test("in replay's tree what is no number stands behind the numbers, each below its parent, and no id is obeyed")
+    func tree() async throws {
+        try await ToolDatabase.with { tool in
+            let ids = ["1a.0", "10.0", "2", "2.0", "10", "1a", "2b", "2b.x.y", "\\u001b[31m", "\u{9b}31m\u{202e}"]
+            let events = ids.enumerated().map { Sample.event($0.offset, in: "root.\($0.element)") } + [Sample.event(99)]
+            // So deep that looking at each part of it for each other would not end.
+            let deep = Sample.event(100, in: "deep" + String(repeating: ".", count: 200_000))
+            let input = (events + [deep]).joined(separator: "\n")
+            try await #require(tool.run("append", "s", input: input).status == 0)
+            let tree = try await tool.run("replay", "s")
+            #expect(
+                tree.lines.dropFirst().compactMap { $0.firstMatch(of: /^ *[^ ]+/).map { String($0.output) } } == [
+                    "root", "  root.2", "    root.2.0", "  root.10", "    root.10.0", "  root.1a", "    root.1a.0",
+                    "  root.2b", "    root.2b.x.y", "  root.\\u001b[31m", "  root.\\u{9b}31m\\u{202e}",
+                ]
+            )
+        }
+    }
+
     @Test("list pages through many streams, by name, with prefix and status")
     func list() async throws {
         try await ToolDatabase.with { tool in

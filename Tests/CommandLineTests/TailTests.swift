@@ -43,6 +43,20 @@ struct TailTests {
         }
     }
 
+    @Test(
+        "begun behind the root's close, it prints what is there, if anything, and ends",
+        arguments: [("0", 0..<2), ("2", 2..<4), ("3", 3..<4), ("4", 4..<4), ("100", 4..<4), ("end", 4..<4)]
+    )
+    func behindTheClose(start: String, expected: Range<Int>) async throws {
+        try await ToolDatabase.with { tool in
+            let events = [Sample.event(0), Sample.close("root"), Sample.event(2), Sample.close("root.1")]
+            try await #require(tool.run("append", "s", input: events.joined(separator: "\n")).status == 0)
+            let outcome = try await tool.run("tail", "s", "--until-close", "--from", start)
+            #expect(outcome.status == 0)
+            #expect(try outcome.lines.map(Line.init).map(\.position) == Array(expected))
+        }
+    }
+
     @Test("prints an event while its writer goes on, one line for each")
     func live() async throws {
         try await ToolDatabase.with { tool in

@@ -19,7 +19,7 @@ struct UsageTests {
         let text = try await Tool().run("--help").text
         for subcommand in Self.subcommands { #expect(text.contains("\n  \(subcommand) "), "\(subcommand)") }
         #expect(!text.contains("demo-worker"))
-        for code in ["64", "65", "69", "75", "130"] { #expect(text.contains("\n  \(code) "), "\(code)") }
+        for code in ["64", "65", "69", "70", "74", "75", "130"] { #expect(text.contains("\n  \(code) "), "\(code)") }
     }
 
     @Test(
@@ -30,7 +30,9 @@ struct UsageTests {
             ["append", ""], ["append", String(repeating: "x", count: 513)], ["append", "s", "--deadline", "0"],
             ["migrate", "--print", "--check"], ["read", "s", "--connect-timeout", "60"],
             ["migrate", "--schema", "pg_x"],
-            ["read", "s", "--database-url", "host=a nonsense"],
+            ["read", "s", "--database-url", "host=a nonsense"], ["migrate", "--schema", "$user"],
+            ["bench", "memory", "--interval", "1e300"], ["bench", "memory", "--minutes", "1"],
+            ["bench", "tail", "--catch-up", "9223372036854775807"],
         ]
     )
     func usage(arguments: [String]) async throws {
@@ -52,6 +54,8 @@ struct UsageTests {
         #expect(outcome.status == 69)
         #expect(outcome.output.isEmpty)
         #expect(outcome.messages.contains("/nonexistent/folder"), "\(outcome.messages)")
+        // The system's own reason, not that the time was over.
+        #expect(outcome.messages.contains("No such file"), "\(outcome.messages)")
         #expect(!outcome.messages.contains("sesame"))
     }
 

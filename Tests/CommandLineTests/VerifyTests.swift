@@ -78,6 +78,22 @@ struct VerifyTests {
         }
     }
 
+    @Test("a stream's name is not obeyed by the terminal its fault is shown on")
+    func hostileName() async throws {
+        try await ToolDatabase.with { tool in
+            let name = "a\u{1b}[31m\u{9b}1m\nb"
+            try await #require(tool.run("append", name, input: Sample.event(0)).status == 0)
+            try await ToolDatabase.psql(
+                "set session_replication_role = replica; update durable_streams.events set position = 4",
+                on: tool
+            )
+            let outcome = try await tool.run("verify", "--all")
+            #expect(outcome.status == 65)
+            #expect(outcome.messages.contains("stream a\\u{1b}[31m\\u{9b}1m b, position 4"), "\(outcome.messages)")
+            #expect(!outcome.messages.contains("\u{1b}"))
+        }
+    }
+
     @Test("neither a name nor --all, and both, are usage errors")
     func usage() async throws {
         #expect(try await Tool().run("verify").status == 64)

@@ -72,6 +72,18 @@ struct ConnectionStringTests {
     }
 
     @Test(
+        "what is no connection string is refused in words that say what is wrong",
+        arguments: [
+            ("mysql://u:p@h/d", "neither postgresql:// nor postgres://"), ("pasword=x host=h", "\"pasword\""),
+            ("postgresql://u:p@h/d?foo=bar", "\"foo\""), ("postgresql://u@h/d?sslmod=x&host=y", "\"sslmod\""),
+        ]
+    )
+    func reasons(text: String, words: String) throws {
+        let failure = try #require(throws: ConnectionFailure.self) { try ConnectionString.parse(text).get() }
+        #expect(failure.message.contains(words), "\(failure.message)")
+    }
+
+    @Test(
         "what is no connection string is refused, in words that hold nothing of the password",
         arguments: [
             "hunter2", "password=hunter2 host", "password='hunter2", "password=hunter2 nope=1", "=hunter2",

@@ -127,7 +127,7 @@ public struct Doctor: Sendable {
                 facts.schemaUsable == nil
                     ? "there is no schema \(schema.text)" : "there is no journal in \(schema.text)",
                 means: "nothing can be appended or read",
-                advice: "durable-streams migrate, or name the schema it is in"
+                advice: "\(Migrator.command(schema)), or name the schema it is in"
             )
         }
         do {
@@ -138,7 +138,7 @@ public struct Doctor: Sendable {
                     check,
                     "\(schema.text) lacks \(pending.count == 1 ? "migration" : "migrations") \(list) of \(known)",
                     means: "this library does not open it",
-                    advice: "durable-streams migrate"
+                    advice: Migrator.command(schema)
                 )
             }
             return .ok(check, "\(schema.text), at version \(known)")

@@ -19,7 +19,7 @@ struct BenchmarkOptions: ParsableArguments {
         var configuration = connection.configuration
         configuration.writerConnections = JournalConfiguration().writerConnections
         guard connection.givenURL == nil else { return try await body(configuration) }
-        try await withPrivatePostgres(.init(settings: settings)) { server in
+        try await ConnectionOptions.withOwnServer(.init(settings: settings)) { server in
             configuration.databaseURL = server.databaseURL
             try await body(configuration)
         }

@@ -19,9 +19,17 @@ enum Floor {
     /// Runs statements one after the other, each in a transaction of its own.
     static func execute(_ statements: [String], on databaseURL: String) async throws {
         for statement in statements {
+            try Task.checkCancellation()
             let error = await run { String(cString: floor_execute(databaseURL, statement)) }
             guard error.isEmpty else { throw BenchmarkError(description: error) }
         }
+    }
+}
+
+extension Floor {
+    /// 0..<count in parts that a server writes within a second or two.
+    static func chunks(of count: Int) -> [Range<Int>] {
+        stride(from: 0, to: count, by: 100_000).map { $0..<min($0 + 100_000, count) }
     }
 }
 

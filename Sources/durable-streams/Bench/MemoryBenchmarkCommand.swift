@@ -40,8 +40,14 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard minutes > 0, minutes <= 10_080, interval > 0, (1...100_000).contains(rate) else {
-            throw ValidationError("--minutes takes more than 0 and at most 10,080, --rate 1 to 100,000")
+        guard minutes > 0, minutes <= 10_080, interval > 0, interval <= 3600, (1...100_000).contains(rate) else {
+            throw ValidationError(
+                "--minutes takes more than 0 and at most 10,080, --interval more than 0 and at most 3600, --rate 1 to "
+                    + "100,000"
+            )
+        }
+        guard minutes * 60 >= 8 * interval else {
+            throw ValidationError("8 readings are needed at least: --minutes for longer, or --interval for more")
         }
     }
 
@@ -49,7 +55,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
         if let url = connection.givenURL {
             try await measure(url)
         } else {
-            try await withPrivatePostgres { server in try await measure(server.databaseURL) }
+            try await ConnectionOptions.withOwnServer { server in try await measure(server.databaseURL) }
         }
         try await Output.standard.finish()
     }
@@ -57,19 +63,13 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
     private func measure(_ url: String) async throws {
         var configuration = connection.configuration
         configuration.databaseURL = url
-        configuration.schema = "durable_streams_bench_" + String(UInt32.random(in: .min ... .max), radix: 36)
-        configuration.applicationName = configuration.schema
         // Lost connections are what the run is about.
         if !connection.verbose { configuration.logger.logLevel = .critical }
-        let migrator = try Migrator(configuration)
-        try await migrator.migrate()
-        do {
+        try await withOwnSchema(for: "bench", configuration) { configuration in
+            var configuration = configuration
+            configuration.applicationName = configuration.schema
             try await measure(configuration)
-        } catch {
-            try? await migrator.removeSchema()
-            throw error
         }
-        try await migrator.removeSchema()
     }
 
     private func measure(_ configuration: JournalConfiguration) async throws {
@@ -81,7 +81,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
             try await Output.standard.write(Array((json ? reading.json : reading.line).utf8))
         }
         let memory = readings.all.withLock { $0.map { Double($0.memory) } }
-        guard memory.count >= 8 else { return }
+        guard memory.count >= 8 else { throw ToolError(.checkFailed, "too few readings to tell: \(memory.count)") }
         let quarter = memory.count / 4
         let before = memory[quarter..<(2 * quarter)].reduce(0, +) / Double(quarter)
         let after = memory.suffix(quarter).reduce(0, +) / Double(quarter)

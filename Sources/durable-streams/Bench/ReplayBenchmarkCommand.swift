@@ -1,5 +1,4 @@
 import ArgumentParser
-import LibPQFloor
 import PostgresStreams
 import PrivatePostgres
 import TisynStreams
@@ -61,7 +60,7 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
         } else if let url = connection.givenURL {
             try await measure(configuration, url)
         } else {
-            try await withPrivatePostgres { server in
+            try await ConnectionOptions.withOwnServer { server in
                 configuration.databaseURL = server.databaseURL
                 try await measure(configuration, server.databaseURL)
             }
@@ -70,18 +69,11 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
     }
 
     private func measure(_ configuration: JournalConfiguration, _ url: String) async throws {
-        var configuration = configuration
-        configuration.schema = "durable_streams_bench_" + String(UInt32.random(in: .min ... .max), radix: 36)
-        do {
-            try await Migrator(configuration).migrate()
-            try fill(configuration.schema, url)
+        try await withOwnSchema(for: "bench", configuration) { configuration in
+            try await fill(configuration.schema, url)
             let stream = try StreamName("bench/replay")
             try await rows(ReplayBenchmark(configuration: configuration, stream: stream), isOurs: true)
-        } catch {
-            try execute("set client_min_messages = error; drop schema \(configuration.schema) cascade", url)
-            throw error
         }
-        try execute("set client_min_messages = error; drop schema \(configuration.schema) cascade", url)
     }
 
     private func rows(_ benchmark: ReplayBenchmark, isOurs: Bool) async throws {
@@ -105,34 +97,35 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
 
     // MARK: The stream
 
-    /// Yields of all coroutines in turn; at the end every other one closes. In one statement: what is measured is reading.
-    private func fill(_ schema: String, _ url: String) throws {
-        try execute(
-            """
-            set search_path = \(schema);
-            set synchronous_commit = off;
-            with s as (insert into streams (name) values ('bench/replay') returning id)
-            insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-            select s.id, n, now(), '00000000-0000-4000-8000-000000000000', k.kind, c.id,
-                (case k.kind when 'y'
-                    then '{"type":"yield","coroutineId":"' || c.id || '","description":{"type":"fraud-detector",'
-                        || '"name":"fraudCheck","input":{"userId":"u-123","amount":' || n || '},'
-                        || '"sha":"8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"},'
-                        || '"result":{"status":"ok","value":{"score":0.25,"reasons":["new-device","amount"],'
-                        || '"checks":{"geo":1,"velocity":[1,2,3]}}}}'
-                    else '{"type":"close","coroutineId":"' || c.id || '","result":{"status":"ok"}}' end)::json
-            from s, generate_series(0, \(events - 1)) n,
-                lateral (select case n % \(coroutines) when 0 then 'root' else 'root.' || n % \(coroutines) end as id) c,
-                lateral (select (case when n >= \(events - coroutines) and n % 2 = 1 then 'c' else 'y' end)::"char"
-                    as kind) k;
-            """,
-            url
-        )
-        try execute("vacuum analyze \(schema).events", url)
+    /// Yields of all coroutines in turn; at the end every other one closes. Many in a statement, as what is measured is
+    /// reading; not all, so that it can be given up.
+    private func fill(_ schema: String, _ url: String) async throws {
+        try await Floor.execute(["insert into \(schema).streams (name) values ('bench/replay')"], on: url)
+        for range in Floor.chunks(of: events) { try await fill(range, schema, url) }
+        try await Floor.execute(["vacuum analyze \(schema).events"], on: url)
     }
 
-    private func execute(_ sql: String, _ url: String) throws {
-        let error = String(cString: floor_execute(url, sql))
-        if !error.isEmpty { throw ToolError(.unavailable, "bench: \(error)") }
+    private func fill(_ range: Range<Int>, _ schema: String, _ url: String) async throws {
+        try await Floor.execute(
+            [
+                """
+                set synchronous_commit = off;
+                insert into \(schema).events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+                select s.id, n, now(), '00000000-0000-4000-8000-000000000000', k.kind, c.id,
+                    (case k.kind when 'y'
+                        then '{"type":"yield","coroutineId":"' || c.id || '","description":{"type":"fraud-detector",'
+                            || '"name":"fraudCheck","input":{"userId":"u-123","amount":' || n || '},'
+                            || '"sha":"8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"},'
+                            || '"result":{"status":"ok","value":{"score":0.25,"reasons":["new-device","amount"],'
+                            || '"checks":{"geo":1,"velocity":[1,2,3]}}}}'
+                        else '{"type":"close","coroutineId":"' || c.id || '","result":{"status":"ok"}}' end)::json
+                from \(schema).streams s, generate_series(\(range.lowerBound), \(range.upperBound - 1)) n,
+                    lateral (select case n % \(coroutines) when 0 then 'root' else 'root.' || n % \(coroutines) end as id) c,
+                    lateral (select (case when n >= \(events - coroutines) and n % 2 = 1 then 'c' else 'y' end)::"char"
+                        as kind) k;
+                """
+            ],
+            on: url
+        )
     }
 }

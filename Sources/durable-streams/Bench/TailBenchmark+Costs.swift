@@ -78,17 +78,18 @@ extension TailBenchmark {
     }
 
     private func fill(_ name: String, count: Int) async throws {
+        let inserts = Floor.chunks(of: count).map { range in
+            """
+            insert into \(quotedSchema).events
+            select s.id, n, now(), gen_random_uuid(), (case when n = \(count - 1) then 'c' else 'y' end)::"char",
+                case when n = \(count - 1) then 'root' else 'root.0' end, '\(AppendBenchmark.eventText)'
+            from \(quotedSchema).streams s, generate_series(\(range.lowerBound), \(range.upperBound - 1)) n
+            where s.name = '\(name)'
+            """
+        }
         try await Floor.execute(
-            [
-                "insert into \(quotedSchema).streams (name) values ('\(name)')",
-                """
-                insert into \(quotedSchema).events
-                select s.id, n, now(), gen_random_uuid(), (case when n = \(count - 1) then 'c' else 'y' end)::"char",
-                    case when n = \(count - 1) then 'root' else 'root.0' end, '\(AppendBenchmark.eventText)'
-                from \(quotedSchema).streams s, generate_series(0, \(count - 1)) n where s.name = '\(name)'
-                """,
-                "vacuum (analyze) \(quotedSchema).events",
-            ],
+            ["insert into \(quotedSchema).streams (name) values ('\(name)')"] + inserts
+                + ["vacuum (analyze) \(quotedSchema).events"],
             on: databaseURL
         )
     }

@@ -52,8 +52,8 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
         guard rate * timing.seconds <= 10_000_000 else {
             throw ValidationError("--rate × --seconds is at most 10,000,000 appends")
         }
-        guard [writers, catchUp, processes].compactMap({ $0 }).allSatisfy({ $0 > 1 }) else {
-            throw ValidationError("--writers, --catch-up and --processes take 2 or more")
+        guard [writers, catchUp, processes].compactMap({ $0 }).allSatisfy({ (2...100_000_000).contains($0) }) else {
+            throw ValidationError("--writers, --catch-up and --processes take 2 or more, and at most 100,000,000")
         }
         guard !polling || rate == 0 else { throw ValidationError("--polling goes with --rate 0") }
     }

@@ -48,7 +48,11 @@ final class ChildProcess: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0])
         process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(["DATABASE_URL": databaseURL]) { $1 }
+        var environment = ProcessInfo.processInfo.environment
+        // It goes with the user's DATABASE_URL.
+        if environment["DATABASE_URL"] != databaseURL { environment["DATABASE_LISTEN_URL"] = nil }
+        environment["DATABASE_URL"] = databaseURL
+        process.environment = environment
         let lines = Pipe()
         switch input {
         case .nothing: process.standardInput = FileHandle.nullDevice

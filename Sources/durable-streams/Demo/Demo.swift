@@ -47,11 +47,11 @@ struct Demo: Sendable {
         )
     }
 
-    /// Returns when the tail says that it hears of new events, or that it looks for them.
+    /// Returns when the tail says that it hears of new events, or that it does not and looks for them.
     private func waitUntilFollowing(_ tail: ChildProcess) async throws {
         while let messages = try await tail.messages?.next() {
             for message in messages {
-                if message.contains("tail: listening") || message.contains("tail: polling") { return }
+                if message.contains(" tail: ") { return }
                 if !message.contains(": info: ") { StandardError.writeLine(message) }
             }
         }

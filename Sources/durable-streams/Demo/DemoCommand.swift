@@ -35,7 +35,7 @@ struct DemoCommand: AsyncParsableCommand {
             try await show(url, isPrivate: false, on: paper)
         } else {
             try await paper.line("Starting a PostgreSQL server of our own …", .faint)
-            try await withPrivatePostgres { server in
+            try await ConnectionOptions.withOwnServer { server in
                 try await show(server.databaseURL, isPrivate: true, on: paper)
             }
         }
