@@ -97,7 +97,7 @@ begin
     -- A run has events, and offsets that leave no gap; as a rule one, at 0. (Two of the same the primary key refuses.)
     if (v_size = v_count and 0 = all (p_offsets) and p_runs = array(select generate_series(1, v_count))) is not true
         and (
-            select (count(*) = v_count and count(*) filter (where r.is_dense) = v_count
+            select (count(r.run) = v_count and count(*) filter (where r.is_dense) = v_count
                 and min(r.run) = 1 and max(r.run) = v_count) is not true
             from (
                 select e.run, min(e.place) = 0 and max(e.place) = count(*) - 1 as is_dense
@@ -232,9 +232,9 @@ select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutin
 create rule append as on insert to appends do instead
 insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
 select n.stream_id, n.position, clock_timestamp(), n.token, n.kind, n.coroutine_id, n.event
-from (
+from lateral (
     -- What is inserted can be given as expressions. Behind the offset each is evaluated once, so that what was checked is
-    -- what is written, whatever the expression answers the second time.
+    -- what is written, whatever the expression answers the second time. (That it is lateral, servers know since 14.8.)
     select new.stream_id as stream_id, new.position as position, new.previous as previous, new.token as token,
         new.kind as kind, new.coroutine_id as coroutine_id, new.event as event
     offset 0) n
@@ -271,17 +271,21 @@ begin
         raise exception 'append: there are no events' using errcode = '22023';
     end if;
     if exists (
-        select from unnest(p_events) as e (event)
-        where (json_typeof(e.event) = 'object' and json_typeof(e.event -> 'coroutineId') = 'string'
-            and case e.event ->> 'type'
+        select from (
+            -- Behind the offset each is looked for once.
+            select e.event -> 'coroutineId' as id, e.event ->> 'type' as type, e.event -> 'description' as description,
+                e.event -> 'result' as result
+            from unnest(p_events) as e (event) offset 0) e
+        where (json_typeof(e.id) = 'string'
+            and case e.type
                 when 'close' then true
-                when 'yield' then json_typeof(e.event -> 'description') = 'object'
-                    and json_typeof(e.event -> 'description' -> 'type') = 'string'
-                    and json_typeof(e.event -> 'description' -> 'name') = 'string' end
-            and json_typeof(e.event -> 'result') = 'object'
-            and case e.event -> 'result' ->> 'status'
+                when 'yield' then json_typeof(e.description -> 'type') = 'string'
+                    and json_typeof(e.description -> 'name') = 'string'
+                    and coalesce(json_typeof(e.description -> 'sha'), 'string') = 'string' end
+            and case e.result ->> 'status'
                 when 'ok' then true when 'cancelled' then true
-                when 'error' then json_typeof(e.event -> 'result' -> 'error' -> 'message') = 'string' end) is not true)
+                when 'error' then json_typeof(e.result -> 'error' -> 'message') = 'string'
+                    and coalesce(json_typeof(e.result -> 'error' -> 'name'), 'string') = 'string' end) is not true)
     then
         raise exception 'append: one of the events is none' using errcode = '22023',
             hint = '{"type":"yield","coroutineId":…,"description":{"type":…,"name":…},"result":{"status":"ok","value":…}}, '

@@ -73,10 +73,14 @@ struct ConnectionString {
         // A keyword that is none; unless it may be a part of a password that was not escaped or quoted.
         let keyword = String(parts[1])
         guard begin.hasPrefix("invalid URI query parameter") || begin.hasPrefix("invalid connection option"),
-            let place = text.firstRange(of: keyword), !text[..<place.lowerBound].contains("pass"),
-            !text[place.upperBound...].contains("@")
+            keyword.wholeMatch(of: /[A-Za-z_]+/) != nil, let place = text.ranges(of: keyword).last
         else { return begin }
-        return "\(begin) \"\(keyword)\""
+        let (before, after) = (text[..<place.lowerBound], text[place.upperBound...])
+        let authority = before.firstRange(of: "://").map { before[$0.upperBound...] } ?? ""
+        let mayBeSecret =
+            before.lowercased().contains("pass") || after.contains("@")
+            || authority.contains(":") && !authority.contains("@")
+        return mayBeSecret ? begin : "\(begin) \"\(keyword)\""
     }
 
     /// `message` without what may be a password that was not escaped as a URI needs it: libpq then takes its parts for a

@@ -76,6 +76,10 @@ final class Conversation: Sendable {
     /// sent; otherwise it has none.
     @discardableResult
     func run(_ commands: (Statement, Parameters)...) async throws(JournalError) -> [QueryResult] {
+        try await run(commands)
+    }
+
+    private func run(_ commands: [(Statement, Parameters)]) async throws(JournalError) -> [QueryResult] {
         let outcome = await withCheckedContinuation { continuation in
             session.submit([Batch(commands) { continuation.resume(returning: $0) }])
         }
@@ -92,8 +96,8 @@ final class Conversation: Sendable {
     }
 
     @discardableResult
-    func run(_ sql: String) async throws(JournalError) -> [QueryResult] {
-        try await run((Statement(name: "", sql: sql), Parameters()))
+    func run(_ sql: String...) async throws(JournalError) -> [QueryResult] {
+        try await run(sql.map { (Statement(name: "", sql: $0), Parameters()) })
     }
 
     /// Ends the session when so much time has passed, whatever it is at; nil: never. A later call replaces an earlier one.

@@ -95,16 +95,21 @@ extension Journal {
 
     /// What lies between may swallow what is said, and tell nobody: then the connection is closed.
     @discardableResult
-    private func end(_ conversation: Conversation, by sql: String) async throws(JournalError) -> [QueryResult] {
+    private func end(
+        _ conversation: Conversation,
+        by end: (Conversation) async throws(JournalError) -> [QueryResult]
+    ) async throws(JournalError) -> [QueryResult] {
         conversation.limit(to: configuration.appendDeadline)
         // Before somebody else has it.
         defer { conversation.limit(to: nil) }
-        return try await conversation.run(sql)
+        return try await end(conversation)
     }
 
     private func rollBack(_ conversation: Conversation) async {
         do throws(JournalError) {
-            try await end(conversation, by: "rollback")
+            try await end(conversation) { (conversation) async throws(JournalError) in
+                try await conversation.run("rollback")
+            }
             transactions.giveBack(conversation)
         } catch {
             // Then the connection is gone, and with it the transaction.
@@ -116,12 +121,16 @@ extension Journal {
     private func commit(_ conversation: Conversation, _ transaction: JournalTransaction) async throws(JournalError) {
         let results: [QueryResult]
         do throws(JournalError) {
-            results = try await end(conversation, by: "commit")
+            results = try await end(conversation) { (conversation) async throws(JournalError) in
+                // Whatever the caller set: the warning of a commit that no longer waits for its standbys must come through.
+                try await conversation.run("set local client_min_messages = warning", "commit")
+            }
         } catch {
             conversation.close()
             transactions.giveBack(nil)
             // It was never sent.
             guard error.outcome == nil else { throw error }
+            guard error.sqlState != "25P02" else { throw Self.failedBefore }
             // A refused COMMIT (a deferred constraint, a serialization failure) is a rollback.
             guard error.sqlState == nil || error.code == .unreachable else {
                 var refusal = error
@@ -132,13 +141,15 @@ extension Journal {
         }
         transactions.giveBack(conversation)
         // COMMIT in a failed transaction answers with an OK status and this tag.
-        guard results.last?.commandTag == "COMMIT" else {
-            throw JournalError(
-                .refused,
-                outcome: .notWritten,
-                "a statement of the transaction had failed, so that its commit was a rollback: let the error leave the body"
-            )
-        }
+        guard results.last?.commandTag == "COMMIT" else { throw Self.failedBefore }
+    }
+
+    private static var failedBefore: JournalError {
+        JournalError(
+            .refused,
+            outcome: .notWritten,
+            "a statement of the transaction had failed, so that its commit was a rollback: let the error leave the body"
+        )
     }
 
     /// Whether a transaction whose connection was lost during the commit was committed.

@@ -27,11 +27,14 @@ public struct Migrator: Sendable {
     @discardableResult
     public func migrate() async throws(JournalError) -> [Int] {
         try await withConversation { (conversation) async throws(JournalError) in
-            let encoding = try await conversation.run("select current_setting('server_encoding')").last
-            if let encoding = encoding?.text(row: 0, column: 0), encoding != "UTF8" {
+            let server = try await conversation.run("select current_setting('server_encoding'), pg_is_in_recovery()")
+                .last
+            if let encoding = server?.text(row: 0, column: 0), encoding != "UTF8" {
                 throw .wrongEncoding(encoding)
             }
-            try await conversation.run(Self.begin)
+            // On a standby there may be nothing to do.
+            let mayWrite = server?.bool(row: 0, column: 1) == false
+            try await conversation.run(Self.begin + (mayWrite ? " read write" : ""))
             // Held to the end of the transaction. The key is this library's and the schema's.
             try await conversation.run(
                 (
@@ -90,7 +93,7 @@ public struct Migrator: Sendable {
         let isMissing = "to_regnamespace(\(literal(schema.quoted))) is null"
         let makesSchema = "if \(isMissing) then create schema \(schema.quoted); end if;"
         var lines = [
-            "\(Self.begin);", "do \(literal("begin \(makesSchema) end"));",
+            "\(Self.begin) read write;", "do \(literal("begin \(makesSchema) end"));",
             "set local search_path = \(schema.quoted), pg_temp;", "",
         ]
         for file in MigrationFile.all {
@@ -103,7 +106,7 @@ public struct Migrator: Sendable {
     // MARK: Steps
 
     /// Whatever the defaults are: with one snapshot for all, who waited for another's migration would not see it.
-    private static let begin = "begin isolation level read committed read write"
+    private static let begin = "begin isolation level read committed"
 
     /// The files set it for the session, so that they can be run by hand; a pooler would hand it on to others.
     private static let resetPath = "reset search_path"

@@ -72,6 +72,17 @@ public struct Tail: AsyncSequence, Sendable {
             return row.recorded(in: tail.name)
         }
 
+        /// A request gives up after a while, a tail does not.
+        private func patiently<R>(_ request: () async throws -> R) async throws -> R {
+            while true {
+                do {
+                    return try await request()
+                } catch let error as JournalError where error.code == .unreachable {
+                    continue
+                }
+            }
+        }
+
         /// Nil where there is nothing to wait for.
         private mutating func subscribed() async throws -> TailSubscription? {
             if let subscription { return subscription }
@@ -79,10 +90,10 @@ public struct Tail: AsyncSequence, Sendable {
                 switch tail.start {
                 case .start: 0
                 case .position(let position): Swift.min(Swift.max(0, position), PostgresStream.greatestPosition)
-                case .end: try await tail.journal.stream(tail.name).nextPosition()
+                case .end: try await patiently { try await tail.journal.stream(tail.name).nextPosition() }
                 }
             if tail.endsWithRootClose, cursor > 0 {
-                end = try await tail.journal.end(of: tail.name, ifRootClosedBefore: cursor)
+                end = try await patiently { try await tail.journal.end(of: tail.name, ifRootClosedBefore: cursor) }
                 if let end, end <= cursor { return nil }
             }
             let subscription = TailSubscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)

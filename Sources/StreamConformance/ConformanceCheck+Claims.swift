@@ -1,3 +1,4 @@
+import Synchronization
 import TisynStreams
 
 /// Single writer: at most one at any time, and the others learn it (contract §2).
@@ -53,10 +54,12 @@ extension ConformanceCheck {
 
     func claimDuringAppends<Backend: Claiming>(_ backend: Backend) async throws {
         let (writers, most) = (8, 500)
+        let ended = Count()
         try await backend.withStream(named: newName()) { stream in
             try await withThrowingTaskGroup(of: [DurableEvent].self) { group in
                 for writer in 0..<writers {
                     group.addTask {
+                        defer { ended.value.withLock { $0 += 1 } }
                         var acknowledged: [DurableEvent] = []
                         for event in events(0..<most, of: "\(writer)") {
                             guard (try? await stream.append(event)) != nil else { break }
@@ -66,10 +69,12 @@ extension ConformanceCheck {
                     }
                 }
                 // Once they are at it.
-                while try await stream.readAll().count < writers {
+                while try await stream.readAll().count < writers, ended.value.withLock({ $0 }) < writers {
                     try Task.checkCancellation()
                     await Task.yield()
                 }
+                let count = try await stream.readAll().count
+                try expect(count >= writers, "of \(writers) writers' appends before any claim \(count) are there")
                 let claimed = try await backend.claim(stream)
                 let recorded = try await stream.readAll()
                 let acknowledged = try await group.reduce(into: []) { $0 += $1 }
@@ -121,6 +126,10 @@ extension ConformanceCheck {
             try expect(written.count == 1, "of 8 rivals that claimed the stream \(written.count) could write")
             try await expect(stream, holds: written, "after 8 rivals claimed and one wrote")
         }
+    }
+
+    private final class Count: Sendable {
+        let value = Mutex(0)
     }
 
     private func expectFenced(_ writer: some DurableStream, _ who: String) async throws {

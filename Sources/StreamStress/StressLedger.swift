@@ -23,18 +23,32 @@ final class StressLedger: Sendable {
 
     let startedAt = ContinuousClock.now
     private let state: Mutex<State>
-    private let end: Mutex<ContinuousClock.Instant>
+    private let end: Mutex<(time: ContinuousClock.Instant, stop: (@Sendable () -> Void)?)>
 
     init(duration: Duration) {
         state = Mutex(State(lastAcknowledgement: startedAt))
-        end = Mutex(startedAt + duration)
+        end = Mutex((startedAt + duration, nil))
     }
 
     /// Whether there is time left to begin something new.
-    func isRunning(after pause: Duration = .zero) -> Bool { ContinuousClock.now + pause < end.withLock { $0 } }
+    func isRunning(after pause: Duration = .zero) -> Bool { ContinuousClock.now + pause < end.withLock { $0.time } }
 
     /// Nothing new is to begin.
-    func endNow() { end.withLock { $0 = startedAt } }
+    func endNow() {
+        let stop = end.withLock { end in
+            end.time = startedAt
+            return end.stop
+        }
+        stop?()
+    }
+
+    /// Runs what begins new things; where it is ended before its time, it is cancelled.
+    func running(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        let task = Task { try await body() }
+        end.withLock { $0.stop = { task.cancel() } }
+        if !isRunning(), startedAt == end.withLock({ $0.time }) { task.cancel() }
+        try await task.value
+    }
 
     /// A copy, once all is over.
     var all: State { state.withLock { $0 } }

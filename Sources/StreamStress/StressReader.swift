@@ -61,7 +61,8 @@ struct StressReader {
     func read() async throws {
         var random = SeededGenerator(seed: plan.seed, part: 2_000_000)
         while ledger.isRunning() {
-            try await Task.sleep(for: .milliseconds(Int.random(in: 0...2000, using: &random)))
+            try? await Task.sleep(for: .milliseconds(Int.random(in: 0...2000, using: &random)))
+            guard ledger.isRunning() else { break }
             let number = Int.random(in: 0..<plan.streams, using: &random)
             let stream = try journal.stream(StressPlan.name(number))
             do {
@@ -71,7 +72,7 @@ struct StressReader {
                 for try await recorded in stream.read() { events.append(StressEvent.id(of: recorded.event)) }
                 ledger.record { $0.endRead(read, events) }
                 ledger.count("reads")
-            } catch let error as JournalError where error.code != .cancelled {
+            } catch let error as JournalError where error.code != .cancelled || !ledger.isRunning() {
                 ledger.count("reads failed, \(error.kind)")
             }
         }

@@ -64,19 +64,21 @@ package struct StressRun: Sendable {
         let reader = StressReader(plan: plan, journal: reading, ledger: ledger)
         try await withThrowingTaskGroup(of: Void.self) { tails in
             for number in 0..<plan.tails { tails.addTask { try await reader.tail(number) } }
-            try await withThrowingTaskGroup(of: Void.self) { writers in
-                for number in 0..<plan.writers {
-                    var writer = StressWriter(
-                        number: number,
-                        plan: plan,
-                        journal: writing[number % writing.count],
-                        ledger: ledger
-                    )
-                    writers.addTask { try await writer.run() }
+            try await ledger.running {
+                try await withThrowingTaskGroup(of: Void.self) { writers in
+                    for number in 0..<plan.writers {
+                        var writer = StressWriter(
+                            number: number,
+                            plan: plan,
+                            journal: writing[number % writing.count],
+                            ledger: ledger
+                        )
+                        writers.addTask { try await writer.run() }
+                    }
+                    writers.addTask { try await reader.read() }
+                    if let disruptor { writers.addTask { try await disrupt(disruptor, ledger) } }
+                    try await writers.waitForAll()
                 }
-                writers.addTask { try await reader.read() }
-                if let disruptor { writers.addTask { try await disrupt(disruptor, ledger) } }
-                try await writers.waitForAll()
             }
             await ledger.timing("settling: flush") {
                 for journal in writing { await journal.flush() }
@@ -120,7 +122,8 @@ package struct StressRun: Sendable {
         while !kinds.isEmpty {
             let pause = Duration.seconds(Double.random(in: disruptor.pause, using: &random))
             guard ledger.isRunning(after: pause) else { break }
-            try await Task.sleep(for: pause)
+            try? await Task.sleep(for: pause)
+            guard ledger.isRunning() else { break }
             let kind = kinds[Int.random(in: kinds.indices, using: &random)]
             if kind.isFailover { kinds.removeAll { $0.isFailover } }
             ledger.disrupted(kind.name)

@@ -78,13 +78,14 @@ struct AppendCommand: AsyncParsableCommand {
         var expected = expect
         do {
             while let batch = try await lines.next() {
-                try await Interruption.saying("\(Self.place(batch))whether they were written is not known") {
-                    let positions = try await Self.append(batch, to: target, expecting: expected)
-                    if expect != nil { expected = positions.upperBound }
-                    var answers: [UInt8] = []
-                    for position in positions { answers += #"{"position":\#(position)}"#.utf8 + [UInt8(ascii: "\n")] }
-                    try await Output.standard.write(answers)
+                let word = "\(Self.place(batch))whether that was written is not known"
+                let positions = try await Interruption.saying(word) {
+                    try await Self.append(batch, to: target, expecting: expected)
                 }
+                if expect != nil { expected = positions.upperBound }
+                var answers: [UInt8] = []
+                for position in positions { answers += #"{"position":\#(position)}"#.utf8 + [UInt8(ascii: "\n")] }
+                try await Output.standard.write(answers)
             }
             try await Output.standard.finish()
         } catch let error as LineError {

@@ -5,20 +5,30 @@ import Synchronization
 /// Turns SIGINT and SIGTERM into the cancellation of what runs, and its end into exit code 130.
 ///
 /// The first signal cancels: a tail ends, an append waits for the answers under way. Whoever needs longer than the grace
-/// period, or gets a second signal, is ended at once, with the word that was left for that case.
+/// period, unless that was announced, or gets a second signal, is ended at once, with the word that was left for that
+/// case.
 enum Interruption {
     private static let grace: DispatchTimeInterval = .seconds(5)
 
     private static let lastWords = Mutex<[String]>([])
+    private static let isPatient = Latch()
+
+    /// From here on only a second signal ends the program before it has ended by itself.
+    static func waitsForTheEnd() { isPatient.raise() }
 
     /// Runs `body`; where the program is ended meanwhile, without waiting for it, `word` is said before.
-    static func saying<R>(_ word: String, _ body: () async throws -> R) async rethrows -> R {
+    static func saying<R>(_ word: String?, _ body: () async throws -> R) async rethrows -> R {
+        guard let word else { return try await body() }
         lastWords.withLock { $0.append(word) }
         defer { lastWords.withLock { words in words.firstIndex(of: word).map { _ = words.remove(at: $0) } } }
         return try await body()
     }
 
     private static func exitAtOnce() -> Never {
+        // Nobody may read what is said, and the pipe be full.
+        DispatchQueue(label: "durable-streams.exit").asyncAfter(deadline: .now() + 1) {
+            _exit(ExitStatus.interrupted.rawValue)
+        }
         for word in lastWords.withLock({ $0 }) { StandardError.say(word) }
         _exit(ExitStatus.interrupted.rawValue)
     }
@@ -34,7 +44,7 @@ enum Interruption {
             source.setEventHandler {
                 guard interruption.raise() else { exitAtOnce() }
                 task.cancel()
-                queue.asyncAfter(deadline: .now() + grace) { exitAtOnce() }
+                if !isPatient.isRaised { queue.asyncAfter(deadline: .now() + grace) { exitAtOnce() } }
             }
             source.resume()
             return source

@@ -62,6 +62,7 @@ struct ListCommand: AsyncParsableCommand {
         let status = summary.status.rawValue
         return String(repeating: " ", count: max(0, 9 - count.count)) + count + " events  "
             + Timestamp(summary.lastActivity).text + "  " + status
-            + String(repeating: " ", count: max(0, 9 - status.count)) + "  " + JSONString(summary.name.text).encoded
+            + String(repeating: " ", count: max(0, 9 - status.count)) + "  "
+            + JSONString(summary.name.text).encoded.printable
     }
 }

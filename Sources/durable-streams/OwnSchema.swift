@@ -3,25 +3,21 @@ import PostgresStreams
 /// Runs `body` with a journal of its own on the configuration's database: a new schema, migrated, which is dropped at the
 /// end. Used by `bench` and `stress`, which must leave nothing on somebody's server.
 ///
-/// - Parameter purpose: what the schema is called after; part of its name.
+/// - Parameters:
+///   - purpose: what the schema is called after; part of its name.
+///   - isLasting: the server stays when the program is gone.
 func withOwnSchema<R: Sendable>(
     for purpose: String,
     _ configuration: JournalConfiguration,
+    isLasting: Bool = true,
     _ body: (JournalConfiguration) async throws -> R
 ) async throws -> R {
-    var configuration = configuration
-    configuration.schema =
+    var named = configuration
+    named.schema =
         "durable_streams_\(purpose)_" + String(UInt32.random(in: .min ... .max), radix: 36)
+    let configuration = named
     let migrator = try Migrator(configuration)
-    return try await Interruption.saying("schema \(configuration.schema) is left on the server: drop it") {
-        // It makes everything or nothing.
-        try await migrator.migrate()
-        let result: Result<R, any Error>
-        do {
-            result = .success(try await body(configuration))
-        } catch {
-            result = .failure(error)
-        }
+    func remove() async {
         // In a task of its own: also when this one was cancelled.
         let removing = Task { try await migrator.removeSchema() }
         do {
@@ -29,6 +25,23 @@ func withOwnSchema<R: Sendable>(
         } catch {
             StandardError.say("schema \(configuration.schema) could not be dropped: \(error)")
         }
+    }
+    do {
+        try await migrator.migrate()
+    } catch {
+        // It made everything or nothing, and did not say which.
+        if error.code == .cancelled { await remove() }
+        throw error
+    }
+    let word = isLasting ? "schema \(configuration.schema) is left on the server: drop it" : nil
+    return try await Interruption.saying(word) {
+        let result: Result<R, any Error>
+        do {
+            result = .success(try await body(configuration))
+        } catch {
+            result = .failure(error)
+        }
+        await remove()
         return try result.get()
     }
 }

@@ -38,7 +38,11 @@ enum Program {
             StandardError.say("\(error)")
             exit(ExitStatus.outputFailed.rawValue)
         } catch let error as PrivatePostgresError {
-            StandardError.say("\(error)")
+            // With the end of a log.
+            for line in "\(error)".split(separator: "\n") { StandardError.say(String(line)) }
+            exit(ExitStatus.unavailable.rawValue)
+        } catch let error as BenchmarkError {
+            StandardError.say("bench: \(error)")
             exit(ExitStatus.unavailable.rawValue)
         } catch let error as EventError {
             StandardError.say("the journal holds what is no event (\(error)); another program wrote it")

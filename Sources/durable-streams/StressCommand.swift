@@ -22,7 +22,8 @@ struct StressCommand: AsyncParsableCommand {
             --disrupt also terminates and cancels the server's processes of this run, and of nobody else, about once a \
             second.
 
-            The report goes to stdout, also of a run that is interrupted. Exits 0, or 70 where a promise was broken.
+            The report goes to stdout, also of a run that is interrupted: that takes as long as settling and checking does, \
+            and a second signal ends it at once. Exits 0, or 70 where a promise was broken.
             """
     )
 
@@ -70,6 +71,7 @@ struct StressCommand: AsyncParsableCommand {
         var configuration = connection.configuration
         // Lost connections are what the run is about, and are in its report.
         if !connection.verbose { configuration.logger.logLevel = .critical }
+        Interruption.waitsForTheEnd()
         let report = try await withOwnSchema(for: "stress", configuration) { configuration in
             var configuration = configuration
             // Tells our own connections from all others.

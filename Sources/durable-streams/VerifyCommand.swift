@@ -73,9 +73,9 @@ struct VerifyCommand: AsyncParsableCommand {
             line += fault.map(Self.object) ?? "null"
             line += "}"
         } else if let fault {
-            line = "\(fault.law.rawValue) at position \(fault.position): \(fault.details)  \(name.encoded)"
+            line = "\(fault.law.rawValue) at position \(fault.position): \(fault.details)  \(name.encoded)".printable
         } else {
-            line = "ok, \(events ?? 0) events  \(name.encoded)"
+            line = "ok, \(events ?? 0) events  \(name.encoded)".printable
         }
         try await Output.standard.write(Array(line.utf8) + [UInt8(ascii: "\n")])
     }

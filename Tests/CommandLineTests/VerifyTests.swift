@@ -90,7 +90,11 @@ struct VerifyTests {
             let outcome = try await tool.run("verify", "--all")
             #expect(outcome.status == 65)
             #expect(outcome.messages.contains("stream a\\u{1b}[31m\\u{9b}1m b, position 4"), "\(outcome.messages)")
-            #expect(!outcome.messages.contains("\u{1b}"))
+            let listed = try await tool.run("list")
+            for text in [outcome.messages, outcome.text, listed.text] {
+                #expect(!text.contains("\u{1b}"))
+                #expect(!text.contains("\u{9b}"))
+            }
         }
     }
 

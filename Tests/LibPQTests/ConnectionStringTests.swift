@@ -90,6 +90,11 @@ struct ConnectionStringTests {
             "postgresql://u:hunter2%zz@h/d", "postgresql://u:hunter2%00@h/d", "postgresql://u:hunter2@h/d?nope=1",
             "postgresql://u:hunter2@[::1/d", "postgresql://u:hunter2@h/d?password=hunter2&x",
             "postgresql://u:p@h/d?password=hunter2=x", "postgresql://u:hunter2@[]/d", "postgresql://u:hunter2@[::1]x/d",
+            "mysql://u:hunter2@h/d?sslmode=require", "postgresql+async://u:hunter2@h:5432/d?ssl=require",
+            " postgres://u:hunter2@h/d?sslmode=require", "u:hunter2@h/d?sslmode=require", "postgres://u:hunter2/x?y=1",
+            "postgres://us/er:pw?a@h/d?hunter2=1", "user=hunter2 password=my hunter2=word", "PASSWORD=a hunter2=b",
+            "postgres://u@h/hunter2?password=a&hunter2=b",
+            "postgres://u:pw/x?hunter2=1",
         ]
     )
     func invalid(text: String) {

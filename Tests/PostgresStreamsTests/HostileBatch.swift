@@ -88,6 +88,19 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             events: "array[]"
         ).misshapen,
         HostileBatch(
+            what: "a null run in the place of a claimer's",
+            streams: "array['a', 'claimed', 'open']",
+            epochs: "array[null, 2, null]",
+            positions: "array[0, 2, 3]",
+            exact: "array[true, true, true]",
+            tokens: "array[gen_random_uuid(), gen_random_uuid(), gen_random_uuid()]",
+            runs: "array[1, 3, null]",
+            offsets: "array[0, 0, 0]",
+            kinds: "array['c', 'c', 'c']",
+            ids: "array['a', 'b', 'c']",
+            events: "array['{}', '{}', '{}']"
+        ).misshapen,
+        HostileBatch(
             what: "runs from 0",
             streams: "array['claimed', 'open']",
             epochs: "array[2, null]",

@@ -141,6 +141,8 @@ struct MissingStandbyTests {
             let journal = setting.journal
             let task = Task {
                 try await journal.transaction { tx in
+                    // As scripts do.
+                    try await tx.query("set local client_min_messages = error")
                     let position = try await tx.append(Self.event, to: stream)
                     try await setting.miss(true)
                     return position

@@ -17,6 +17,10 @@ struct SchemaGuardTests {
 
     private static let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
 
+    private static let yield =
+        #"{"type":"yield","coroutineId":"root","description":{"type":"t","name":"n","sha":"00"},"#
+        + #""result":{"status":"error","error":{"message":"m","name":"a"}}}"#
+
     private func append(_ sql: SQLSession, _ stream: String, count: Int = 1) async throws {
         for _ in 0..<count { try await sql.run("select * from append('\(stream)', array['\(Self.event)']::json[])") }
     }
@@ -126,6 +130,10 @@ struct SchemaGuardTests {
             ),
             ("select * from append('s', array['\(event.replacing("\"ok\"", with: "\"error\""))']::json[])", "22023"),
             ("select * from append('s', array['\(event.replacing("\"ok\"", with: "1"))']::json[])", "22023"),
+            ("select * from append('s', array['\(Self.yield.replacing("\"00\"", with: "5"))']::json[])", "22023"),
+            (
+                "select * from append('s', array['\(Self.yield.replacing("\"a\"", with: "7"))']::json[])", "22023"
+            ),
             ("select * from append('s', array['not json']::json[])", "22P02"),
         ]
     )

@@ -76,6 +76,14 @@ struct StandbyTests {
         }
     }
 
+    @Test("where there is nothing to migrate, to migrate a standby does nothing")
+    func migrating() async throws {
+        try await withStandby { _, standby in
+            let applied = try await Migrator(.quiet(standby.databaseURL)).migrate()
+            #expect(applied == [])
+        }
+    }
+
     @Test("a journal that prefers a standby for reading claims, replays and commits on the primary")
     func writingOnThePrimary() async throws {
         try await withStandby { primary, standby in

@@ -135,6 +135,44 @@ struct TailFaultTests {
     }
 
     @Test(
+        "begun while the server is away for longer than reads are tried, it waits, wherever it begins",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: [TailStart.start, .position(1), .end]
+    )
+    func begunWhileAway(start: TailStart) async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let hasty = { (configuration: inout JournalConfiguration) in configuration.readDeadline = .milliseconds(100)
+            }
+            try await withJournal(.with(try await through(proxy, url), hasty)) { journal in
+                proxy.refuse(true)
+                proxy.endConnections()
+                let tail = try journal.stream("s").tail(from: start, untilClose: true)
+                let task = Task { try await tail.reduce(into: 0) { count, _ in count += 1 } }
+                // Several times as long as a read is tried.
+                try await Task.sleep(for: .milliseconds(500))
+                proxy.refuse(false)
+                // One that begins at the end asks where that is when it can.
+                try await withJournal(.quiet(url)) { writing in
+                    let stream = try writing.stream("s")
+                    try await stream.append(.close("root.0", .cancelled))
+                    try await stream.append(.close("root", .cancelled))
+                }
+                if start == .end { task.cancel() }
+                let count = await task.result
+                switch start {
+                case .start: #expect(try count.get() == 2)
+                case .position: #expect(try count.get() == 1)
+                // Whether it was there before the close is not known here; it did not fail.
+                case .end: if case .failure(let error as JournalError) = count { #expect(error.code == .cancelled) }
+                }
+            }
+        }
+    }
+
+    @Test(
         "a role that may not log in for a while, longer than reads are tried, ends no tail",
         .enabled(if: TestServer.isPrivate, "creates a role")
     )

@@ -75,7 +75,10 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
             for row in Row.allCases where rows.isEmpty || rows.contains(row) {
                 do {
                     // Each begins with an empty table.
-                    try await options.show(withOwnSchema(for: "bench", configuration) { try await measure(row, $0) })
+                    let rows = try await withOwnSchema(for: "bench", configuration, isLasting: options.isLasting) {
+                        try await measure(row, $0)
+                    }
+                    try await options.show(rows)
                 } catch let error as JournalError where row == .slow && rows.isEmpty {
                     StandardError.say("row slow is left out: \(error)")
                 }

@@ -9,6 +9,9 @@ struct BenchmarkOptions: ParsableArguments {
     @Flag(help: "Print each row as a JSON object.")
     var json = false
 
+    /// Whether the server is there when the benchmark is over.
+    var isLasting: Bool { connection.givenURL != nil }
+
     /// Runs `body` with the database that was given, else with a private server that exists only for that long.
     ///
     /// The configuration is the library's default one but for the connection.

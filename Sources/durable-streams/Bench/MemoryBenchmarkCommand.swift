@@ -47,7 +47,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
             )
         }
         guard minutes * 60 >= 8 * interval else {
-            throw ValidationError("8 readings are needed at least: --minutes for longer, or --interval for more")
+            throw ValidationError("8 readings are needed at least: more --minutes, or a shorter --interval")
         }
     }
 
@@ -65,7 +65,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
         configuration.databaseURL = url
         // Lost connections are what the run is about.
         if !connection.verbose { configuration.logger.logLevel = .critical }
-        try await withOwnSchema(for: "bench", configuration) { configuration in
+        try await withOwnSchema(for: "bench", configuration, isLasting: connection.givenURL != nil) { configuration in
             var configuration = configuration
             configuration.applicationName = configuration.schema
             try await measure(configuration)

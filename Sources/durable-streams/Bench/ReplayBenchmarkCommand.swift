@@ -69,7 +69,7 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
     }
 
     private func measure(_ configuration: JournalConfiguration, _ url: String) async throws {
-        try await withOwnSchema(for: "bench", configuration) { configuration in
+        try await withOwnSchema(for: "bench", configuration, isLasting: connection.givenURL != nil) { configuration in
             try await fill(configuration.schema, url)
             let stream = try StreamName("bench/replay")
             try await rows(ReplayBenchmark(configuration: configuration, stream: stream), isOurs: true)

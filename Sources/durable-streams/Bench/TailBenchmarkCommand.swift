@@ -60,7 +60,10 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await options.withDatabase(settings: ["max_connections": "1000"]) { configuration in
-            try await options.show(withOwnSchema(for: "bench", configuration) { try await measure($0) })
+            let rows = try await withOwnSchema(for: "bench", configuration, isLasting: options.isLasting) {
+                try await measure($0)
+            }
+            try await options.show(rows)
         }
     }
 
