@@ -182,7 +182,8 @@ struct AppendTests {
                 ) != "1"
             }
             try await wait(for: "PgSleep")
-            let process = try tool.start("append", "s")
+            // It must still be waiting when that is looked at.
+            let process = try tool.start("append", "s", "--deadline", "3600", "--connect-timeout", "28")
             process.write(line: Sample.event(0))
             process.write(line: Sample.event(1))
             try await wait(for: "advisory")

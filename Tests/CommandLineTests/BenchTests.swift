@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// That the benchmarks run, say what they promise to, and clean up. What they measure here means nothing.
-@Suite("bench", .serialized, .timeLimit(.minutes(5)))
+@Suite("bench", .serialized, .timeLimit(.minutes(10)))
 struct BenchTests {
     private struct AppendRow: Decodable {
         var name: String

@@ -6,7 +6,7 @@ import Testing
 /// Many processes that append to one stream while the server's side of their connections is terminated at random.
 ///
 /// `DURABLE_STREAMS_PROCESS_SECONDS` says for how long; 12 where it is not set.
-@Suite("Writers whose connections are killed", .timeLimit(.minutes(5)))
+@Suite("Writers whose connections are killed", .timeLimit(.minutes(10)))
 struct KilledConnectionsTests {
     private static let seconds =
         ProcessInfo.processInfo.environment["DURABLE_STREAMS_PROCESS_SECONDS"].flatMap(Double.init) ?? 12

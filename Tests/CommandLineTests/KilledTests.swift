@@ -3,7 +3,7 @@ import StreamHistory
 import Testing
 
 /// A client that is killed with SIGKILL at random, again and again; and the history of it.
-@Suite("A killed client", .timeLimit(.minutes(5)))
+@Suite("A killed client", .timeLimit(.minutes(10)))
 struct KilledTests {
     private static let rounds = 12
     private static let eventsPerRound = 400

@@ -42,9 +42,11 @@ final class ToolProcess: Sendable {
         // Of our own, so that it can be closed while the pipe object lives.
         input = dup(stdin.fileHandleForWriting.fileDescriptor)
         _ = fcntl(input, F_SETFD, FD_CLOEXEC)
-        try stdin.fileHandleForWriting.close()
+        // `Process` stays, and with it what it was given: a thousand descriptors are too many for how it waits.
+        for handle in [stdin.fileHandleForWriting, stdin.fileHandleForReading] { try handle.close() }
+        for handle in [stdout.fileHandleForWriting, stderr.fileHandleForWriting] { try? handle.close() }
         if !hasReader { try stdout.fileHandleForReading.close() }
-        standardOutput = Capture(hasReader ? stdout : Pipe())
+        standardOutput = Capture(hasReader ? stdout : nil)
         standardError = Capture(stderr)
         lines = standardOutput.lines
         messages = standardError.lines
@@ -88,7 +90,7 @@ private final class Capture: Sendable {
     let lines: AsyncStream<String>
     private let reading: Task<[UInt8], Never>
 
-    init(_ pipe: Pipe) {
+    init(_ pipe: Pipe?) {
         let (lines, lineContinuation) = AsyncStream.makeStream(of: String.self)
         let (wholes, wholeContinuation) = AsyncStream.makeStream(of: [UInt8].self)
         self.lines = lines
@@ -96,7 +98,11 @@ private final class Capture: Sendable {
             for await whole in wholes { return whole }
             return []
         }
-        let handle = pipe.fileHandleForReading
+        guard let handle = pipe?.fileHandleForReading else {
+            lineContinuation.finish()
+            wholeContinuation.finish()
+            return
+        }
         Thread.detachNewThread {
             var all: [UInt8] = []
             var lineStart = 0
@@ -115,6 +121,7 @@ private final class Capture: Sendable {
                 }
                 searched = all.count
             }
+            try? handle.close()
             lineContinuation.finish()
             wholeContinuation.yield(all)
             wholeContinuation.finish()

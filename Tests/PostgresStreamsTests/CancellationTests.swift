@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// Tasks that are cancelled and journals that are closed, with work in every state.
-@Suite("Cancelling and closing", .serialized, .timeLimit(.minutes(5)))
+@Suite("Cancelling and closing", .serialized, .timeLimit(.minutes(10)))
 struct CancellationTests {
     /// A journal with one connection that appends, stopped at the lock of the events, of which stream `s` has one.
     ///

@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// The end of a journal: what was accepted is finished, the rest is told, nothing is left.
-@Suite("Closing", .serialized, .timeLimit(.minutes(5)))
+@Suite("Closing", .serialized, .timeLimit(.minutes(10)))
 struct ClosingTests {
     @Test("close waits for appends under way, ends tails, and refuses what comes later")
     func underWay() async throws {

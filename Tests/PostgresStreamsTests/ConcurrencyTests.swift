@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// Many writers, as in many processes: each with a journal of its own.
-@Suite("Many writers", .serialized, .timeLimit(.minutes(5)))
+@Suite("Many writers", .serialized, .timeLimit(.minutes(10)))
 struct ConcurrencyTests {
     /// What each of several journals did at the same time.
     private func withWriters<R: Sendable>(

@@ -6,7 +6,7 @@ import Testing
 @Suite(
     "The doctor",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "settings are planted as a superuser")
 )
 struct DoctorTests {

@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// What errors say, and what they keep to themselves.
-@Suite("Errors", .serialized, .timeLimit(.minutes(5)))
+@Suite("Errors", .serialized, .timeLimit(.minutes(10)))
 struct ErrorTests {
     private static let secret = "correct-horse-battery"
 

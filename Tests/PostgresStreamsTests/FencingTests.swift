@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// One writer: whatever the order in which an append and a claim meet at the stream's lock.
-@Suite("Fencing", .serialized, .timeLimit(.minutes(5)))
+@Suite("Fencing", .serialized, .timeLimit(.minutes(10)))
 struct FencingTests {
     private static let event = #"{"type":"close","coroutineId":"by hand","result":{"status":"ok"}}"#
 

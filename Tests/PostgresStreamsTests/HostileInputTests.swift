@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// Names, ids and payloads as an attacker or an unlucky user would have them: each is data, whatever it looks like.
-@Suite("Hostile input", .serialized, .timeLimit(.minutes(5)))
+@Suite("Hostile input", .serialized, .timeLimit(.minutes(10)))
 struct HostileInputTests {
     /// Besides what they are made of, they end with each other's beginnings and are equal to some collations.
     static let names: [String] = [

@@ -5,7 +5,7 @@ import Testing
 import TisynStreams
 
 /// How tails are told of new events, and that they are told whatever happens to who tells them.
-@Suite("Listening", .serialized, .timeLimit(.minutes(5)))
+@Suite("Listening", .serialized, .timeLimit(.minutes(10)))
 struct ListeningTests {
     private static let backends = """
         from pg_stat_activity where datname = current_database() and application_name = 'durable-streams'

@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// A failover or restore that lost the end of the log: played by the tables' owner, who can switch the guards off.
-@Suite("A log that was replaced", .serialized, .timeLimit(.minutes(5)))
+@Suite("A log that was replaced", .serialized, .timeLimit(.minutes(10)))
 struct LogReplacedTests {
     /// Runs `change` on the tables of a journal that has delivered events 0 and 1 of `s`, cuts its connections, and gives
     /// what its tail ends with.

@@ -4,7 +4,7 @@ import Testing
 
 @testable import PostgresStreams
 
-@Suite("Migrating by hand, and without rights", .serialized, .timeLimit(.minutes(5)))
+@Suite("Migrating by hand, and without rights", .serialized, .timeLimit(.minutes(10)))
 struct MigrationByHandTests {
     /// Everything the files make, with the schema's name taken out, so that two schemas can be compared.
     private func catalog(of schema: String, _ sql: SQLSession) async throws -> [[String]] {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import PostgresStreams
 
-@Suite("Migrating", .serialized, .timeLimit(.minutes(5)))
+@Suite("Migrating", .serialized, .timeLimit(.minutes(10)))
 struct MigratorTests {
     private static let allVersions = Array(1...Migrator.knownVersion)
 

@@ -7,7 +7,7 @@ import TisynStreams
 @Suite(
     "A full notification queue",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "needs a server of its own"),
     .enabled("the queue of servers before 17 has 8 GB and cannot be made smaller") {
         try await TestServer.shared.server().serverVersion >= 170_000

@@ -5,7 +5,7 @@ import Testing
 
 /// What runs for each append, page and look-up reads ranges of indices, at any size of the tables and whatever the server
 /// knows of them.
-@Suite("Plans", .serialized, .timeLimit(.minutes(5)))
+@Suite("Plans", .serialized, .timeLimit(.minutes(10)))
 struct PlanTests {
     /// What the server knows when it plans.
     enum Knowledge: CaseIterable, Sendable, CustomTestStringConvertible {

@@ -6,7 +6,7 @@ import TisynStreams
 @Suite(
     "Behind a pooler",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
     .enabled(if: Pooler.program != nil, "there is no pgbouncer in PATH or /usr/sbin")
 )

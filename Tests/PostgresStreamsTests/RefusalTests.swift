@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// A server that is there and will not: each refusal by itself, where the fault suite mixes them.
-@Suite("A server that refuses", .serialized, .timeLimit(.minutes(5)))
+@Suite("A server that refuses", .serialized, .timeLimit(.minutes(10)))
 struct RefusalTests {
     @Test(
         "with all connections taken a journal waits, says so when it gives up, and goes on when there is one",

@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// Both forms of the index against a plain model, on journals made by chance. A failure names its seed.
-@Suite("Replay, by chance", .serialized, .timeLimit(.minutes(5)))
+@Suite("Replay, by chance", .serialized, .timeLimit(.minutes(10)))
 struct ReplayPropertyTests {
     /// How the journal reads.
     struct Reading: Sendable, CustomTestStringConvertible {

@@ -4,7 +4,7 @@ import TisynStreams
 
 /// What the index over a stream reads, when, and what it does when others interfere. What it answers is the business of
 /// `ReplayPropertyTests`.
-@Suite("Replaying from the server", .serialized, .timeLimit(.minutes(5)))
+@Suite("Replaying from the server", .serialized, .timeLimit(.minutes(10)))
 struct ReplayTests {
     private func yield(_ id: CoroutineID, _ n: Int) throws -> DurableEvent {
         .yield(id, try EffectDescription(effectID: "step.run", input: JSONText("\(n)")), .ok(try JSONText("\(n)")))

@@ -7,7 +7,7 @@ import TisynStreams
 @Suite(
     "The roles",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "roles are created as a superuser")
 )
 struct RolesTests {

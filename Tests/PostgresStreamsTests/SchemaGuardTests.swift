@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// What the schema promises against any SQL client, the owner of the tables included.
-@Suite("The schema's guards", .serialized, .timeLimit(.minutes(5)))
+@Suite("The schema's guards", .serialized, .timeLimit(.minutes(10)))
 struct SchemaGuardTests {
     private func withSchema(_ body: (SQLSession) async throws -> Void) async throws {
         try await withTestDatabase { url in

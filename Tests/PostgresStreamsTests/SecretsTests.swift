@@ -9,7 +9,7 @@ import TisynStreams
 @Suite(
     "Secrets",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "needs a server that asks for a password")
 )
 struct SecretsTests {

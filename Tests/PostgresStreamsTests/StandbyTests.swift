@@ -7,7 +7,7 @@ import TisynStreams
 @Suite(
     "Standbys",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "starts and stops servers")
 )
 struct StandbyTests {

@@ -5,7 +5,7 @@ import StreamStress
 import Testing
 
 /// The run that `stress` and the fault suite share: clean on a server that is well, and not on one that cheats.
-@Suite("A stress run", .serialized, .timeLimit(.minutes(5)))
+@Suite("A stress run", .serialized, .timeLimit(.minutes(10)))
 struct StressRunTests {
     private func run(
         _ url: String,

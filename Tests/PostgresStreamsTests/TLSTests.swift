@@ -7,7 +7,7 @@ import Testing
 @Suite(
     "TLS",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "needs a server of its own"),
     .enabled("needs a server that was built with TLS") { try await TestServer.shared.hasTLS() },
     .enabled(if: CertificateAuthority.program != nil, "there is no openssl")

@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// What ends, stops or deafens the connections of a tail: it goes on where it was.
-@Suite("Tails in trouble", .serialized, .timeLimit(.minutes(5)))
+@Suite("Tails in trouble", .serialized, .timeLimit(.minutes(10)))
 struct TailFaultTests {
     private static let victims = """
         from pg_stat_activity where datname = current_database() and application_name = 'durable-streams'

@@ -2,7 +2,7 @@ import PostgresStreams
 import Testing
 import TisynStreams
 
-@Suite("Tailing every stream", .serialized, .timeLimit(.minutes(5)))
+@Suite("Tailing every stream", .serialized, .timeLimit(.minutes(10)))
 struct TailOfAllTests {
     /// The events of a tail until there are so many: ids by stream.
     private func ids(_ tail: TailOfAll, count: Int) async throws -> [String: [String]] {

@@ -3,7 +3,7 @@ import PostgresStreams
 import Testing
 import TisynStreams
 
-@Suite("Tailing", .serialized, .timeLimit(.minutes(5)))
+@Suite("Tailing", .serialized, .timeLimit(.minutes(10)))
 struct TailTests {
     private func ids(_ tail: Tail, count: Int) async throws -> [String] {
         var ids: [String] = []

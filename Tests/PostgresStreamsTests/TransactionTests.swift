@@ -4,7 +4,7 @@ import Testing
 import TisynStreams
 
 /// Appends in the caller's own transactions.
-@Suite("Transactions of the caller", .serialized, .timeLimit(.minutes(5)))
+@Suite("Transactions of the caller", .serialized, .timeLimit(.minutes(10)))
 struct TransactionTests {
     private static let event = DurableEvent.close("root", .cancelled)
 

@@ -7,7 +7,7 @@ import TisynStreams
 @Suite(
     "Faults on the wire",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
 )
 struct WireFaultTests {

@@ -9,7 +9,7 @@ import TisynStreams
 @Suite(
     "Workers of least privilege",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate, "roles are created as a superuser")
 )
 struct WriterRoleTests {

@@ -7,7 +7,7 @@ import TisynStreams
 @Suite(
     "A full disk",
     .serialized,
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     .enabled(if: TestServer.isPrivate && SmallDisk.isPermitted, "a small disk is mounted, which takes root")
 )
 struct DiskFullTests {
