@@ -76,8 +76,8 @@ package struct History: Sendable {
 
     // MARK: Failover
 
-    /// The primary is about to be killed, and a standby that may be behind to take over: whatever is acknowledged until
-    /// `endFailover` may be lost, from some position of each stream on. At most one in a history.
+    /// The primary is about to be killed, and a standby that may be behind to take over: what began until `endFailover`
+    /// and is acknowledged may be lost, from some position of each stream on. At most one in a history.
     package mutating func beginFailover() {
         let begin = now()
         failover = begin...Int.max

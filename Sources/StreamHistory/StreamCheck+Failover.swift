@@ -6,7 +6,8 @@ extension StreamCheck {
     /// Whether what the primary said of this append need not hold any more.
     func mayBeLost(_ append: History.Append) -> Bool {
         guard let failover else { return false }
-        return append.returned <= failover.upperBound
+        // By which server one was answered that began before is not known, however late the answer was looked at.
+        return append.began <= failover.upperBound
     }
 
     /// Whether all these, which a reader saw, can have gone with the primary: one that is still there was not lost, and
