@@ -234,7 +234,7 @@ insert into events (stream_id, position, recorded_at, token, kind, coroutine_id,
 select n.stream_id, n.position, clock_timestamp(), n.token, n.kind, n.coroutine_id, n.event
 from lateral (
     -- What is inserted can be given as expressions. Behind the offset each is evaluated once, so that what was checked is
-    -- what is written, whatever the expression answers the second time. (That it is lateral, servers know since 14.8.)
+    -- what is written, whatever the expression answers the second time. (Server 14.1 takes that for lateral only if told.)
     select new.stream_id as stream_id, new.position as position, new.previous as previous, new.token as token,
         new.kind as kind, new.coroutine_id as coroutine_id, new.event as event
     offset 0) n

@@ -45,8 +45,11 @@ final class StressLedger: Sendable {
     /// Runs what begins new things; where it is ended before its time, it is cancelled.
     func running(_ body: @escaping @Sendable () async throws -> Void) async throws {
         let task = Task { try await body() }
-        end.withLock { $0.stop = { task.cancel() } }
-        if !isRunning(), startedAt == end.withLock({ $0.time }) { task.cancel() }
+        let isEnded = end.withLock { end in
+            end.stop = { task.cancel() }
+            return end.time == startedAt
+        }
+        if isEnded { task.cancel() }
         try await task.value
     }
 

@@ -22,7 +22,7 @@ struct CoroutineTree {
         var ancestors: [String] = []
         let named = coroutines.map { coroutine in
             let id = coroutine.id.encoded
-            while let last = ancestors.last, !id.hasPrefix(last + ".") { ancestors.removeLast() }
+            while let last = ancestors.last, !id.utf8.starts(with: (last + ".").utf8) { ancestors.removeLast() }
             defer { ancestors.append(id) }
             return String(repeating: "  ", count: ancestors.count) + id.printable
         }

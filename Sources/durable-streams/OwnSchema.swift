@@ -12,10 +12,10 @@ func withOwnSchema<R: Sendable>(
     isLasting: Bool = true,
     _ body: (JournalConfiguration) async throws -> R
 ) async throws -> R {
-    var named = configuration
-    named.schema =
+    var own = configuration
+    own.schema =
         "durable_streams_\(purpose)_" + String(UInt32.random(in: .min ... .max), radix: 36)
-    let configuration = named
+    let configuration = own
     let migrator = try Migrator(configuration)
     func remove() async {
         // In a task of its own: also when this one was cancelled.

@@ -93,7 +93,7 @@ struct AppenderStateTests {
     {
         let place = state.takeOffTheWire(segment.id, of: 0)
         state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
-        // By the segment's own clock, or a slow machine would add to it.
+        // By the segment's own clock: a slow machine would add to ours.
         state.goOn(0, after: place, at: (place?.sentAt ?? .now) + duration)
         return state.takeEffects().departures.map(\.segment)
     }

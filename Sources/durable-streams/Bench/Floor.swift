@@ -27,7 +27,7 @@ enum Floor {
 }
 
 extension Floor {
-    /// 0..<count in parts that a server writes within a second or two.
+    /// 0..<count in parts, between which filling a table can be given up.
     static func chunks(of count: Int) -> [Range<Int>] {
         stride(from: 0, to: count, by: 100_000).map { $0..<min($0 + 100_000, count) }
     }
