@@ -33,6 +33,8 @@ final class StressLedger: Sendable {
     /// Whether there is time left to begin something new.
     func isRunning(after pause: Duration = .zero) -> Bool { ContinuousClock.now + pause < end.withLock { $0.time } }
 
+    var isEndedEarly: Bool { end.withLock { $0.time == startedAt } }
+
     /// Nothing new is to begin.
     func endNow() {
         let stop = end.withLock { end in
@@ -45,11 +47,8 @@ final class StressLedger: Sendable {
     /// Runs what begins new things; where it is ended before its time, it is cancelled.
     func running(_ body: @escaping @Sendable () async throws -> Void) async throws {
         let task = Task { try await body() }
-        let isEnded = end.withLock { end in
-            end.stop = { task.cancel() }
-            return end.time == startedAt
-        }
-        if isEnded { task.cancel() }
+        end.withLock { $0.stop = { task.cancel() } }
+        if isEndedEarly { task.cancel() }
         try await task.value
     }
 

@@ -32,26 +32,29 @@ package struct StressRun: Sendable {
     ///
     /// - Throws: `JournalError` when a journal cannot be opened, or the end not be read.
     package func run(_ disruptor: Disruptor? = nil) async throws -> StressReport {
-        let ledger = StressLedger(duration: plan.duration)
-        // In a task of its own, which is not cancelled: what is under way is to be settled and checked.
-        let running = Task { try await run(disruptor, ledger) }
-        return try await withTaskCancellationHandler {
-            try await running.value
-        } onCancel: {
-            ledger.endNow()
-        }
-    }
-
-    private func run(_ disruptor: Disruptor?, _ ledger: StressLedger) async throws -> StressReport {
         var journals: [Journal] = []
         do {
             for configuration in writing + [reading] { journals.append(try await Journal.open(configuration)) }
-            let report = try await run(disruptor, ledger, journals.dropLast(), journals[journals.count - 1])
+            let report = try await run(disruptor, over: journals)
             for journal in journals { await journal.close() }
             return report
         } catch {
             for journal in journals { await journal.close() }
             throw error
+        }
+    }
+
+    private func run(_ disruptor: Disruptor?, over journals: [Journal]) async throws -> StressReport {
+        // Its time begins now.
+        let ledger = StressLedger(duration: plan.duration)
+        // In a task of its own, which is not cancelled: what is under way is to be settled and checked.
+        let running = Task {
+            try await run(disruptor, ledger, journals.dropLast(), journals[journals.count - 1])
+        }
+        return try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            ledger.endNow()
         }
     }
 
@@ -123,7 +126,7 @@ package struct StressRun: Sendable {
             let pause = Duration.seconds(Double.random(in: disruptor.pause, using: &random))
             guard ledger.isRunning(after: pause) else { break }
             try? await Task.sleep(for: pause)
-            guard ledger.isRunning() else { break }
+            guard !ledger.isEndedEarly else { break }
             let kind = kinds[Int.random(in: kinds.indices, using: &random)]
             if kind.isFailover { kinds.removeAll { $0.isFailover } }
             ledger.disrupted(kind.name)
