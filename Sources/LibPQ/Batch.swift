@@ -10,10 +10,17 @@ package struct Batch: Sendable {
 
     var commands: [Command]
     package let completion: Completion
+    /// Whoever gets the answer is likely to send the next batch at once, and to wait for that one too.
+    var expectsAnother = false
 
-    package init(_ commands: [(Statement, Parameters)], completion: @escaping Completion) {
+    package init(
+        _ commands: [(Statement, Parameters)],
+        expectsAnother: Bool = false,
+        completion: @escaping Completion
+    ) {
         self.commands = commands.map { Command(statement: $0.0, parameters: $0.1) }
         self.completion = completion
+        self.expectsAnother = expectsAnother
     }
 
     private init(commands: [Command], completion: @escaping Completion) {

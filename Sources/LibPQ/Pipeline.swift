@@ -8,6 +8,7 @@ struct Pipeline {
     struct Finished {
         var completion: Batch.Completion
         var outcome: Result<[QueryResult], BatchFailure>
+        var expectsAnother = false
         /// Statements that were to be prepared on the way and were not.
         var unprepared: [String] = []
     }
@@ -25,11 +26,17 @@ struct Pipeline {
         /// Statements prepared on the way, before all others: their results come first and are not the caller's.
         var preparing: ArraySlice<String>
         var completion: Batch.Completion
+        var expectsAnother: Bool
         var results: [QueryResult] = []
         var failure: ServerMessage?
 
         func finished(_ outcome: Result<[QueryResult], BatchFailure>) -> Finished {
-            Finished(completion: completion, outcome: outcome, unprepared: Array(preparing))
+            Finished(
+                completion: completion,
+                outcome: outcome,
+                expectsAnother: expectsAnother,
+                unprepared: Array(preparing)
+            )
         }
     }
 
@@ -37,8 +44,14 @@ struct Pipeline {
 
     var isEmpty: Bool { waiting.isEmpty }
 
-    mutating func sent(_ completion: @escaping Batch.Completion, preparing: [String] = []) {
-        waiting.append(Waiting(preparing: preparing[...], completion: completion))
+    mutating func sent(
+        _ completion: @escaping Batch.Completion,
+        preparing: [String] = [],
+        expectsAnother: Bool = false
+    ) {
+        waiting.append(
+            Waiting(preparing: preparing[...], completion: completion, expectsAnother: expectsAnother)
+        )
     }
 
     /// Takes one item; returns the batch that it completes.

@@ -10,6 +10,8 @@ import Synchronization
 ///     thread ── poll ────► lock { PQconsumeInput, PQgetResult } ◄────── server
 ///                 └──────► completion, event (outside the lock)
 ///
+/// After the answer to a batch that expects another, the thread stays awake for a moment (`BusyWait`).
+///
 /// Everything that touches the `PGconn` is done under one lock, since libpq wants one thread at a time; nothing done
 /// under it waits.
 package final class Session: Sendable {
@@ -89,7 +91,11 @@ package final class Session: Sendable {
             for batch in batches {
                 // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
                 let preparing = Self.send(batch, state: &state)
-                state.pipeline.sent(batch.completion, preparing: preparing)
+                state.pipeline.sent(
+                    batch.completion,
+                    preparing: preparing,
+                    expectsAnother: batch.expectsAnother
+                )
             }
             Self.flush(state: &state)
             if state.isFlushing { wakePipe.wake() }
@@ -131,12 +137,14 @@ package final class Session: Sendable {
         state.withLock { $0.thread = currentThread() }
         var failure = waitToStart(until: start)
         if failure == nil { failure = connect() }
+        var busyWait = BusyWait(limit: options.busyWait)
         while failure == nil {
             let (socket, isFlushing, timer) = state.withLock { state in
                 (state.connection?.socket ?? -1, state.isFlushing, state.timer)
             }
+            if let end = busyWait.end(at: .now) { stayAwake(on: socket, until: min(end, timer ?? end)) }
             wait(on: socket, forWriting: isFlushing, until: timer, for: nil)
-            failure = serve()
+            failure = serve(&busyWait)
         }
         end(failure ?? ConnectionFailure(.closed, "the session was closed"))
     }
@@ -178,6 +186,16 @@ package final class Session: Sendable {
         return isReady
     }
 
+    /// Returns when the socket is readable, another thread has woken us, or the time is over. Whoever else can run goes first.
+    private func stayAwake(on socket: Int32, until end: ContinuousClock.Instant) {
+        var hasEvent = false
+        while !hasEvent, ContinuousClock.now < end {
+            yieldProcessor()
+            let events = waitForEvents(on: socket, forWriting: false, or: wakePipe.readEnd, for: .zero)
+            hasEvent = events.isReady || events.isWoken
+        }
+    }
+
     private func closedFailure() -> ConnectionFailure? {
         state.withLock { $0.phase == .closing } ? ConnectionFailure(.closed, "the session was closed") : nil
     }
@@ -205,7 +223,7 @@ package final class Session: Sendable {
     }
 
     /// Takes what came in and tells whom it concerns.
-    private func serve() -> ConnectionFailure? {
+    private func serve(_ busyWait: inout BusyWait) -> ConnectionFailure? {
         var finished: [Pipeline.Finished] = []
         var events: [Event] = []
         let failure: ConnectionFailure? = state.withLock { state in
@@ -219,6 +237,7 @@ package final class Session: Sendable {
         }
         for batch in finished { batch.completion(batch.outcome) }
         for event in events { handler(self, event) }
+        if finished.contains(where: \.expectsAnother) { busyWait.expectAnother(at: .now) }
         return failure
     }
 

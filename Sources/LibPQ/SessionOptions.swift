@@ -10,19 +10,23 @@ package struct SessionOptions: Sendable {
     package var overrides: [(keyword: String, value: String)]
     /// How long one attempt may take, over all its hosts. A `connect_timeout` in the connection string is for each host.
     package var connectTimeout: Duration
+    /// How long the session's thread stays awake after the answer to a batch that expects another, until the next such.
+    package var busyWait: Duration
 
     package init(
         connectionString: String,
         applicationName: String = "durable-streams",
         defaults: [(keyword: String, value: String)] = [],
         overrides: [(keyword: String, value: String)] = [],
-        connectTimeout: Duration = .seconds(10)
+        connectTimeout: Duration = .seconds(10),
+        busyWait: Duration = .zero
     ) {
         self.connectionString = connectionString
         self.applicationName = applicationName
         self.defaults = defaults
         self.overrides = overrides
         self.connectTimeout = connectTimeout
+        self.busyWait = busyWait
     }
 
     /// What goes to `PQconnectStartParams`: our defaults, then the connection string, which wins over them, then what

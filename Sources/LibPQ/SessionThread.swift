@@ -36,6 +36,9 @@ package func runAfter(_ pause: Duration, _ body: @escaping @Sendable () -> Void)
     }
 }
 
+/// Lets other threads have the processor, if any can run.
+func yieldProcessor() { _ = sched_yield() }
+
 /// What tells the calling thread from all others that live.
 func currentThread() -> UInt {
     #if canImport(Darwin)

@@ -20,6 +20,10 @@ final class Appender: Sendable {
     private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
+    /// So many are answered together at most where the connection's thread stays awake for their next appends: with more, it
+    /// would win less and take the processor from the callers.
+    private static let fewCallers = 2
+
     private let segmentSizes = Recorder(label: "durable_streams_segment_appends")
 
     init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
@@ -150,7 +154,7 @@ final class Appender: Sendable {
         var commands = [segment.command(statements, durability)]
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
-        let append = Batch(commands) { [self] outcome in
+        let append = Batch(commands, expectsAnother: segment.appendCount <= Self.fewCallers) { [self] outcome in
             answered(segment, on: departure.line, over: session, isAnnounced: announcement != nil, outcome)
         }
         session.submit([append] + [announcement].compactMap { $0 })

@@ -32,6 +32,14 @@ public struct JournalConfiguration: Sendable {
     /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.
     public var appendDeadline: Duration = .seconds(30)
 
+    /// How long the thread of a connection that appends stays awake, after an answer to one or two callers, until the answer
+    /// to their next append, rather than sleep until that comes. At most a second; zero: not at all.
+    ///
+    /// Who appends one event after the other, each awaited, to a server that is near waits about a fifth less. It takes a
+    /// processor that nobody else wants meanwhile. Where the next answer takes longer than this, as from servers that are
+    /// farther away or to callers that do something else in between, it is tried after one in 64 answers only.
+    public var busyWait: Duration = .microseconds(500)
+
     /// How long a read or a claim is tried before it fails. Tails do not give up.
     public var readDeadline: Duration = .seconds(30)
 

@@ -304,7 +304,8 @@ extension Link.Options {
             session: SessionOptions(
                 connectionString: configuration.databaseURL,
                 defaults: ConnectionDefaults.primary(configuration.databaseURL),
-                overrides: configuration.applicationName.map { [("application_name", $0)] } ?? []
+                overrides: configuration.applicationName.map { [("application_name", $0)] } ?? [],
+                busyWait: configuration.busyWait
             ),
             statements: Statements(schema: schema),
             schema: schema,
