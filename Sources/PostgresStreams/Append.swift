@@ -1,22 +1,67 @@
 import TisynStreams
 
 /// One call of `append`: what the caller wants in the log, on its way there.
+///
+/// It goes from hand to hand several times, and many do together; so it is small, and what does not change is shared.
 struct Append: Sendable {
+    typealias Caller = CheckedContinuation<AppendResult, Never>
+
     var id: Int
-    var stream: StreamName
-    /// The epoch the writer claimed; nil for an unclaimed writer.
-    var epoch: Int?
-    /// Where it must land; nil: at the end, wherever that is.
-    var expecting: Int?
-    /// Not empty.
-    var events: [DurableEvent]
-    var byteCount: Int
-    var deadline: ContinuousClock.Instant
     /// It shared a transaction that the server refused: from now on it goes alone, so that it fails nobody else.
     var goesAlone = false
     /// Its caller was cancelled while it was on the wire, and has a receipt that knows it by its token: so it is sent again
     /// as it was, and never under another.
     var isGivenUp = false
+    private let call: Call
+
+    private final class Call: Sendable {
+        let stream: StreamName
+        let epoch: Int?
+        let expecting: Int?
+        let events: [DurableEvent]
+        let byteCount: Int
+        let deadline: ContinuousClock.Instant
+        let caller: Caller?
+
+        init(
+            _ stream: StreamName,
+            _ epoch: Int?,
+            _ expecting: Int?,
+            _ events: [DurableEvent],
+            _ byteCount: Int,
+            _ deadline: ContinuousClock.Instant,
+            _ caller: Caller?
+        ) {
+            (self.stream, self.epoch, self.expecting, self.events) = (stream, epoch, expecting, events)
+            (self.byteCount, self.deadline, self.caller) = (byteCount, deadline, caller)
+        }
+    }
+
+    init(
+        id: Int,
+        stream: StreamName,
+        epoch: Int?,
+        expecting: Int?,
+        events: [DurableEvent],
+        byteCount: Int,
+        deadline: ContinuousClock.Instant,
+        caller: Caller? = nil
+    ) {
+        self.id = id
+        call = Call(stream, epoch, expecting, events, byteCount, deadline, caller)
+    }
+
+    var stream: StreamName { call.stream }
+    /// The epoch the writer claimed; nil for an unclaimed writer.
+    var epoch: Int? { call.epoch }
+    /// Where it must land; nil: at the end, wherever that is.
+    var expecting: Int? { call.expecting }
+    /// Not empty.
+    var events: [DurableEvent] { call.events }
+    var byteCount: Int { call.byteCount }
+    var deadline: ContinuousClock.Instant { call.deadline }
+    /// Who waits for the answer. Who gave it up has been told.
+    var caller: Caller? { isGivenUp ? nil : call.caller }
 
     /// What an event costs beside its text: row, array element, coroutine id.
     private static let overhead = 100

@@ -75,12 +75,23 @@ final class AppendGate: Sendable {
 
     // MARK: For the journal
 
-    /// Returns when there is room; at once, and without suspending, where there is some and nobody waits.
+    /// Lets in where there is room and nobody waits; nil where one has to `wait`.
+    func enter(_ byteCount: Int) throws(JournalError) -> Pass? {
+        let now = ContinuousClock.now
+        let result: Result<Pass?, JournalError> = state.withLock { state in
+            guard !state.isClosed else { return .failure(.closedUnsent) }
+            guard let id = state.queue.enterAtOnce(byteCount) else { return .success(nil) }
+            state.came(id)
+            return .success(Pass(id: id, byteCount: byteCount, admittedAt: now))
+        }
+        return try result.get()
+    }
+
+    /// Returns when there is room.
     ///
     /// Waiting has no deadline while appends get through. Where they fail because theirs passed, whoever has waited as
     /// long fails with them.
-    func enter(_ byteCount: Int) async throws(JournalError) -> Pass {
-        if let pass = try enterAtOnce(byteCount) { return pass }
+    func wait(_ byteCount: Int) async throws(JournalError) -> Pass {
         let ticket = Ticket()
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (waiter: Waiter) in wait(waiter, byteCount, ticket) }
@@ -96,10 +107,10 @@ final class AppendGate: Sendable {
     /// - Parameter error: what the append failed with.
     func leave(_ pass: Pass, because error: JournalError? = nil) {
         perform { state in
-            let now = ContinuousClock.now
-            if var error, error.code != .cancelled, now - pass.admittedAt >= deadline {
+            if var error, error.code != .cancelled {
+                let since = ContinuousClock.now - deadline
                 (error.outcome, error.receipt) = (.notWritten, nil)
-                state.fail(state.queue.giveUp(waitingSince: now - deadline), error)
+                if pass.admittedAt <= since { state.fail(state.queue.giveUp(waitingSince: since), error) }
             }
             state.admit(state.queue.leave(pass.byteCount))
             state.left(pass.id)
@@ -123,18 +134,6 @@ final class AppendGate: Sendable {
     }
 
     // MARK: Under the lock
-
-    /// Nil where it has to wait.
-    private func enterAtOnce(_ byteCount: Int) throws(JournalError) -> Pass? {
-        let now = ContinuousClock.now
-        let result: Result<Pass?, JournalError> = state.withLock { state in
-            guard !state.isClosed else { return .failure(.closedUnsent) }
-            guard let id = state.queue.enterAtOnce(byteCount) else { return .success(nil) }
-            state.came(id)
-            return .success(Pass(id: id, byteCount: byteCount, admittedAt: now))
-        }
-        return try result.get()
-    }
 
     private func wait(_ waiter: Waiter, _ byteCount: Int, _ ticket: Ticket) {
         let now: Result<Int, JournalError>? = state.withLock { state in

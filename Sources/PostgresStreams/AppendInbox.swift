@@ -9,7 +9,6 @@ final class AppendInbox: Sendable {
     struct Entry: Sendable {
         var append: Append
         var ticket: Ticket
-        var caller: AppenderState.Continuation
     }
 
     private let entries = Mutex<[Entry]>([])

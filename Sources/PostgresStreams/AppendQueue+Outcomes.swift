@@ -25,7 +25,7 @@ extension AppendQueue {
         var resolutions: [Resolution] = []
         for append in again.reversed() {
             if append.isGivenUp {
-                resolutions.append(Resolution(id: append.id, result: .failure(.cancelledUnsent)))
+                resolutions.append(Resolution(append: append, result: .failure(.cancelledUnsent)))
             } else {
                 lanes[lane].waiting.prepend(append)
                 waitingCount += 1
@@ -42,7 +42,7 @@ extension AppendQueue {
         var resolutions: [Resolution] = []
         resolutions.reserveCapacity(segment.appendCount)
         for (run, answer) in zip(segment.runs, answers) {
-            let lane = lane(of: run.stream)
+            let lane = run.lane
             var again: [Append] = []
             switch answer.outcome {
             case .written: written(run, in: lane, answer, into: &resolutions)
@@ -55,7 +55,7 @@ extension AppendQueue {
                 again = conflict(run, in: lane, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
             case .fenced:
                 let error = JournalError.fenced(run, answer)
-                resolutions += run.appends.map { Resolution(id: $0.id, result: .failure(error)) }
+                resolutions += run.appends.map { Resolution(append: $0, result: .failure(error)) }
             }
             resolutions += release(lane, again: again)
         }
@@ -71,7 +71,7 @@ extension AppendQueue {
         var next = answer.position ?? run.position
         if next != run.position { collided(lane) }
         for append in run.appends {
-            resolutions.append(Resolution(id: append.id, result: .success(next)))
+            resolutions.append(Resolution(append: append, result: .success(next)))
             next += append.events.count
         }
         remember(lane, next: next, End(streamID: answer.streamID, token: run.token, epoch: run.epoch))
@@ -99,7 +99,7 @@ extension AppendQueue {
             return []
         }
         let failed = run.isExact ? run.appends.prefix(1) : run.appends[...]
-        resolutions += failed.map { Resolution(id: $0.id, result: .failure(error)) }
+        resolutions += failed.map { Resolution(append: $0, result: .failure(error)) }
         return Array(run.appends.dropFirst(failed.count))
     }
 
@@ -134,8 +134,8 @@ extension AppendQueue {
         let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
         if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
         if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
-            release(lane(of: append.stream))
-            return [Resolution(id: append.id, result: .failure(JournalError(refusal, outcome: .notWritten)))]
+            release(segment.runs[0].lane)
+            return [Resolution(append: append, result: .failure(JournalError(refusal, outcome: .notWritten)))]
         }
         return tryAgain(segment, alone: !passes || SQLState.mayBeOnesFault(refusal.sqlState))
     }
@@ -146,7 +146,7 @@ extension AppendQueue {
         for run in segment.runs.reversed() {
             var appends = run.appends
             if alone { for index in appends.indices { appends[index].goesAlone = true } }
-            resolutions += release(lane(of: run.stream), again: appends, first: true)
+            resolutions += release(run.lane, again: appends, first: true)
         }
         return resolutions
     }
@@ -216,12 +216,12 @@ extension AppendQueue {
         }
         waitingCount -= given.count
         ready.removeAll { lanes[$0].waiting.isEmpty }
-        return given.sorted { $0.id < $1.id }.map { Resolution(id: $0.id, result: .failure(error)) }
+        return given.sorted { $0.id < $1.id }.map { Resolution(append: $0, result: .failure(error)) }
     }
 
     private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
         segment.runs.flatMap { run in
-            release(lane(of: run.stream))
+            release(run.lane)
             return unknown(run, because: reason)
         }
     }
@@ -233,7 +233,7 @@ extension AppendQueue {
             error.outcome = .unknown
             error.receipt = run.receipt(offset: offset)
             offset += append.events.count
-            return Resolution(id: append.id, result: .failure(error))
+            return Resolution(append: append, result: .failure(error))
         }
     }
 }

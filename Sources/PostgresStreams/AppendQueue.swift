@@ -18,11 +18,14 @@ struct AppendQueue {
         var events = 8192
         /// Segments on the wire at the same time.
         var segmentsUnderWay = 1
+        /// Streams whose end is remembered. With more, those of quiet streams are forgotten: it costs them a little time when
+        /// they come again, and remembering all would grow without bound.
+        var lanes = 100_000
     }
 
     /// What becomes of an append.
     struct Resolution {
-        var id: Int
+        var append: Append
         var result: AppendResult
     }
 
@@ -56,8 +59,11 @@ struct AppendQueue {
     static let unchainedAfterCollision = 64
 
     private let limits: Limits
+    /// A lane keeps its number as long as there are appends of its stream.
     var lanes: [Lane] = []
     private var laneNumbers: [StreamName: Int] = [:]
+    /// Lanes of no stream.
+    private var vacant: [Int] = []
     /// Lanes that are not busy and have appends, in the order they came to be so. None twice.
     var ready: Deque<Int> = []
     /// How many appends wait in all lanes.
@@ -71,12 +77,11 @@ struct AppendQueue {
     private var tokenNumber = 0
     private var random: any RandomNumberGenerator & Sendable
 
-    /// With so many lanes those of quiet streams are forgotten: it costs them a little time when they come again, and
-    /// remembering all would grow without bound.
-    private var laneLimit = 100_000
+    private var laneLimit: Int
 
     init(limits: Limits, random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()) {
         self.limits = limits
+        laneLimit = limits.lanes
         self.random = random
     }
 
@@ -115,49 +120,44 @@ struct AppendQueue {
         waitingCount += 1
     }
 
-    /// Takes back an append that was not sent; false where it was.
-    mutating func withdraw(_ id: Int, of stream: StreamName) -> Bool {
+    /// Takes back an append that was not sent; nil where it was.
+    mutating func withdraw(_ id: Int, of stream: StreamName) -> Append? {
         guard let lane = laneNumbers[stream],
             let index = lanes[lane].waiting.firstIndex(where: { $0.id == id })
-        else { return false }
-        lanes[lane].waiting.remove(at: index)
+        else { return nil }
+        let append = lanes[lane].waiting.remove(at: index)
         waitingCount -= 1
         if lanes[lane].waiting.isEmpty { ready.removeAll { $0 == lane } }
-        return true
+        return append
     }
 
-    /// Its caller no longer waits for an append that is on the wire: what `Journal.resolve` needs to find it.
-    mutating func giveUp(_ id: Int) -> AppendReceipt? {
+    /// Its caller no longer waits for an append that is on the wire; nil where it is not.
+    ///
+    /// - Returns: the append as it was, and what `Journal.resolve` needs to find it.
+    mutating func giveUp(_ id: Int) -> (Append, AppendReceipt)? {
         for index in onTheWire.indices {
-            if let receipt = onTheWire[index].segment.giveUp(id) { return receipt }
+            if let given = onTheWire[index].segment.giveUp(id) { return given }
         }
         for index in unsettled.indices {
-            if let receipt = unsettled[index].segment.giveUp(id) { return receipt }
+            if let given = unsettled[index].segment.giveUp(id) { return given }
         }
         return nil
     }
 
-    mutating func lane(of stream: StreamName) -> Int {
+    private mutating func lane(of stream: StreamName) -> Int {
         if let lane = laneNumbers[stream] { return lane }
-        if lanes.count >= laneLimit { forgetIdleLanes() }
-        lanes.append(Lane())
-        laneNumbers[stream] = lanes.count - 1
-        return lanes.count - 1
+        if vacant.isEmpty, lanes.count >= laneLimit { forgetIdleLanes() }
+        let lane = vacant.popLast() ?? lanes.count
+        if lane == lanes.count { lanes.append(Lane()) } else { lanes[lane] = Lane() }
+        laneNumbers[stream] = lane
+        return lane
     }
 
     private mutating func forgetIdleLanes() {
-        var kept: [Lane] = []
-        var numbers: [StreamName: Int] = [:]
-        var moved: [Int: Int] = [:]
-        for (stream, lane) in laneNumbers where lanes[lane].isBusy || !lanes[lane].waiting.isEmpty {
-            moved[lane] = kept.count
-            numbers[stream] = kept.count
-            kept.append(lanes[lane])
-        }
-        lanes = kept
-        laneNumbers = numbers
-        ready = Deque(ready.compactMap { moved[$0] })
-        laneLimit = max(laneLimit, 2 * lanes.count)
+        laneNumbers = laneNumbers.filter { lanes[$1].isBusy || !lanes[$1].waiting.isEmpty }
+        let kept = Set(laneNumbers.values)
+        vacant = lanes.indices.filter { !kept.contains($0) }
+        laneLimit = max(laneLimit, 2 * kept.count)
     }
 
     // MARK: Out
@@ -205,6 +205,7 @@ struct AppendQueue {
         room.take(first)
         var run = Segment.Run(
             stream: first.stream,
+            lane: lane,
             epoch: first.epoch,
             position: first.expecting ?? lanes[lane].nextPosition,
             isExact: first.expecting != nil,

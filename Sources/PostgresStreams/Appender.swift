@@ -68,9 +68,10 @@ final class Appender: Sendable {
                     expecting: expecting,
                     events: events,
                     byteCount: Append.byteCount(of: events),
-                    deadline: .now + deadline
+                    deadline: .now + deadline,
+                    caller: continuation
                 )
-                inbox.put(.init(append: append, ticket: ticket, caller: continuation))
+                inbox.put(.init(append: append, ticket: ticket))
                 workOff()
             }
         } onCancel: {
@@ -98,17 +99,17 @@ final class Appender: Sendable {
 
     private func cancel(_ ticket: Ticket, _ stream: StreamName) {
         perform { state in
-            guard let id = ticket.cancel(), let caller = state.callers[id] else { return }
+            guard let id = ticket.cancel() else { return }
             var error = JournalError.cancelledUnsent
-            if state.queue.withdraw(id, of: stream) {
+            if let append = state.queue.withdraw(id, of: stream) {
+                state.tell(append.caller, .failure(error))
                 state.count(id)
-            } else {
+            } else if let (append, receipt) = state.queue.giveUp(id) {
                 // Awaited on the wire, though not by the caller.
                 error.outcome = .unknown
-                error.receipt = state.queue.giveUp(id)
+                error.receipt = receipt
+                state.tell(append.caller, .failure(error))
             }
-            state.callers[id] = nil
-            state.tell(caller, .failure(error))
         }
     }
 

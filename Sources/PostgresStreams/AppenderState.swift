@@ -3,8 +3,6 @@ import LibPQ
 /// What an appender knows under its lock: the queue, who waits for an answer, and what each connection is doing. It decides
 /// and collects what is to be done outside the lock (`Effects`); it does no IO itself.
 struct AppenderState {
-    typealias Continuation = CheckedContinuation<AppendResult, Never>
-
     /// A connection as the queue's state sees it.
     struct Line {
         var session: Session?
@@ -34,6 +32,7 @@ struct AppenderState {
     struct UnderWay {
         var segmentID: Int
         var runCount: Int
+        var appendCount: Int
         var sentAt: ContinuousClock.Instant
         /// How many segments were on the wire then, itself included.
         var sharedBy: Int
@@ -55,7 +54,7 @@ struct AppenderState {
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
     struct Effects {
         fileprivate(set) var departures: [Departure] = []
-        fileprivate(set) var told: [(Continuation, AppendResult)] = []
+        fileprivate(set) var told: [(Append.Caller, AppendResult)] = []
         fileprivate(set) var flushed: [CheckedContinuation<Void, Never>] = []
         /// Connections that are to be made: there is more to send than the others can take.
         fileprivate(set) var starting: [Int] = []
@@ -65,9 +64,8 @@ struct AppenderState {
 
     var queue: AppendQueue
     var pace = Pace()
+    private var spread = Spread()
     var gathering = Gathering()
-    /// Those who wait for an answer. Who was cancelled does not, though the append may be on the wire.
-    var callers: [Int: Continuation] = [:]
     var lastID = 0
     var lines: [Line]
     var isClosed = false
@@ -100,15 +98,14 @@ struct AppenderState {
         accepted.reserveCapacity(entries.count)
         for entry in entries {
             guard !isClosed else {
-                tell(entry.caller, .failure(.closedUnsent))
+                tell(entry.append.caller, .failure(.closedUnsent))
                 continue
             }
             lastID += 1
             guard entry.ticket.accept(lastID) else {
-                tell(entry.caller, .failure(.cancelledUnsent))
+                tell(entry.append.caller, .failure(.cancelledUnsent))
                 continue
             }
-            callers[lastID] = entry.caller
             accepted.append(entry.append)
             accepted[accepted.count - 1].id = lastID
         }
@@ -147,6 +144,7 @@ struct AppenderState {
             UnderWay(
                 segmentID: segment.id,
                 runCount: segment.runs.count,
+                appendCount: segment.appendCount,
                 sentAt: now,
                 sharedBy: lines[line].underWay.count + 1
             )
@@ -175,11 +173,12 @@ struct AppenderState {
     }
 
     /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
-    /// smaller ones; another is for more than a segment can hold, or for when those before it do not answer: they may
-    /// wait for a lock that somebody holds.
+    /// smaller ones, unless commits are slow and can wait side by side; another is for more than a segment can hold, too, or
+    /// for when those before it do not answer: they may wait for a lock that somebody holds.
     private func isNeeded(_ line: Int, at now: ContinuousClock.Instant) -> Bool {
+        if (spread.isWide && pace.isSlow) || queue.hasMoreThanASegment { return true }
         // By index, here and below: a line is too large to be copied for every append.
-        queue.hasMoreThanASegment || (0..<line).allSatisfy { lines[$0].isStuck(at: now) }
+        return (0..<line).allSatisfy { lines[$0].isStuck(at: now) }
     }
 
     /// The first connection that is free and needed takes its share, then the next, while there is something that is worth
@@ -225,6 +224,7 @@ struct AppenderState {
         }
         if isFree(line), let segment {
             pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
+            observeSpread(segment, at: now)
             // Where the way is far they need not go together.
             let others = pace.isFar ? 0 : queue.ready.count
             if gathering.answered(effects.told.count, before: others, on: line, roundTrip: pace.roundTrip, at: now) {
@@ -232,6 +232,14 @@ struct AppenderState {
             }
         }
         departOrLet(line)
+    }
+
+    private mutating func observeSpread(_ segment: UnderWay, at now: ContinuousClock.Instant) {
+        guard pace.isSlow, lines.count > 1 else {
+            spread = Spread()
+            return
+        }
+        spread.answered(segment.appendCount, areAllOpen: lines.indices.allSatisfy { lines[$0].isOpen }, at: now)
     }
 
     /// Whether nothing is on its wire and nothing is about to be.
@@ -245,14 +253,15 @@ struct AppenderState {
 
     // MARK: Answers
 
-    mutating func tell(_ caller: Continuation, _ result: AppendResult) {
-        effects.told.append((caller, result))
+    /// - Parameter caller: nil where nobody waits any more.
+    mutating func tell(_ caller: Append.Caller?, _ result: AppendResult) {
+        if let caller { effects.told.append((caller, result)) }
     }
 
     mutating func resolve(_ resolutions: [AppendQueue.Resolution]) {
         for resolution in resolutions {
-            if let caller = callers.removeValue(forKey: resolution.id) { tell(caller, resolution.result) }
-            count(resolution.id)
+            tell(resolution.append.caller, resolution.result)
+            count(resolution.append.id)
         }
     }
 

@@ -188,7 +188,8 @@ public final class Journal: Sendable {
         byteCount: Int,
         _ makeEvents: () throws -> [DurableEvent]
     ) async throws -> (events: [DurableEvent], first: Int) {
-        let pass = try await gate.enter(byteCount)
+        let pass: AppendGate.Pass
+        if let room = try gate.enter(byteCount) { pass = room } else { pass = try await gate.wait(byteCount) }
         do {
             let events = try makeEvents()
             let first = try await appender.append(events, to: stream, epoch: epoch, expecting: expecting)

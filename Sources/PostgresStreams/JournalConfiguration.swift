@@ -16,7 +16,8 @@ public struct JournalConfiguration: Sendable {
     /// How many connections append, at most.
     ///
     /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
-    /// busy. Another is made when more streams wait than one transaction takes, or when the first does not answer.
+    /// busy. Another is made when more streams wait than one transaction takes, when the first does not answer, or where
+    /// commits are slow and more get through side by side, which is tried.
     public var writerConnections = 2
 
     /// How many connections read.

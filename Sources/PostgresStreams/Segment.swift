@@ -6,6 +6,8 @@ struct Segment: Sendable {
     /// Appends to one stream, one after the other, with one token: all of them are written or none.
     struct Run: Sendable {
         var stream: StreamName
+        /// The stream's, in the queue.
+        var lane = 0
         var epoch: Int?
         /// Exact: where the first event goes. Otherwise: the lowest position it can have.
         var position: Int
@@ -51,14 +53,17 @@ struct Segment: Sendable {
     /// The same, tokens and positions included, by `append_batch`: whatever happened to it, that knows.
     mutating func unchain() { isChained = false }
 
-    /// The append is marked as given up. What finds it again; nil where the segment does not hold it.
-    mutating func giveUp(_ id: Int) -> AppendReceipt? {
+    /// The append is marked as given up; nil where the segment does not hold it.
+    ///
+    /// - Returns: the append as it was, and what finds it again.
+    mutating func giveUp(_ id: Int) -> (Append, AppendReceipt)? {
         for run in runs.indices {
             var offset = 0
             for append in runs[run].appends.indices {
                 if runs[run].appends[append].id == id {
+                    let given = runs[run].appends[append]
                     runs[run].appends[append].isGivenUp = true
-                    return runs[run].receipt(offset: offset)
+                    return (given, runs[run].receipt(offset: offset))
                 }
                 offset += runs[run].appends[append].events.count
             }

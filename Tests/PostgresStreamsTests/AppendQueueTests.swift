@@ -54,6 +54,30 @@ struct AppendQueueTests {
         #expect(Set(first + second).count == 4)
     }
 
+    @Test("quiet streams are forgotten when there are too many; what is under way is not mixed up")
+    func lanes() {
+        var log = AppendQueueTranscript(.init(bytes: 1 << 20, segmentsUnderWay: 2, lanes: 2))
+        log.add(1, "quiet")
+        log.send()
+        #expect(log.answer(.written(7)) == "1 at 7")
+        log.add(2, "busy")
+        log.send()
+        let busy = log.segment
+        // In the quiet one's place.
+        log.add(3, "new")
+        #expect(log.send() == "new@0: 3")
+        log.add(4, "busy")
+        log.add(5, "more")
+        #expect(log.answer(.written(3)) == "3 at 3")
+        #expect(log.send() == "more@0: 5")
+        #expect(log.answer(.written(5)) == "5 at 5")
+        #expect(log.queue.answered(busy?.id ?? 0, [.written(9)]).map(\.append.id) == [2])
+        log.add(6, "quiet")
+        #expect(log.send() == "busy@10: 4 | quiet@0: 6")
+        #expect(log.answer(.written(10), .written(8)) == "4 at 10, 6 at 8")
+        #expect(log.queue.isEmpty)
+    }
+
     // MARK: Positions
 
     @Test("a run that is too far behind is tried anew with the position the server told")

@@ -44,8 +44,7 @@ struct AppendQueueTranscript {
 
     /// Of whatever stream it is.
     mutating func withdraw(_ id: Int) -> Bool {
-        for stream in streams where queue.withdraw(id, of: stream) { return true }
-        return false
+        streams.contains { queue.withdraw(id, of: $0) != nil }
     }
 
     @discardableResult
@@ -81,7 +80,7 @@ struct AppendQueueTranscript {
         Self.text(queue.connectionLost(segment?.id ?? 0, sent: sent))
     }
 
-    mutating func giveUp(_ id: Int) -> AppendReceipt? { queue.giveUp(id) }
+    mutating func giveUp(_ id: Int) -> AppendReceipt? { queue.giveUp(id)?.1 }
 
     mutating func expire(after seconds: Int) -> String {
         let expired = queue.expire(at: Self.start + .seconds(seconds), because: JournalError(.unreachable, "gone"))
@@ -93,9 +92,9 @@ struct AppendQueueTranscript {
     private static func text(_ resolutions: [AppendQueue.Resolution]) -> String {
         resolutions.map { resolution in
             switch resolution.result {
-            case .success(let position): return "\(resolution.id) at \(position)"
+            case .success(let position): return "\(resolution.append.id) at \(position)"
             case .failure(let error):
-                var words = ["\(resolution.id)", "\(error.code)"]
+                var words = ["\(resolution.append.id)", "\(error.code)"]
                 if let expected = error.expectedPosition, let actual = error.actualPosition {
                     words.append("\(expected)≠\(actual)")
                 }

@@ -71,14 +71,17 @@ struct AppenderStateTests {
         #expect(next.segment.runs.first?.appends.map(\.id) == [2])
     }
 
-    /// A state with one open connection that two segments fit on.
-    private func open(_ body: (inout AppenderState) throws -> Void) throws {
-        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 2)), lineCount: 1)
-        // Nothing is sent over this one: it stands for one that is open.
+    /// A state with open connections that two segments fit on each.
+    private func open(_ lineCount: Int = 1, _ body: (inout AppenderState) throws -> Void) throws {
+        var state = AppenderState(
+            queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 2 * lineCount)),
+            lineCount: lineCount
+        )
+        // Nothing is sent over this one: it stands for those that are open.
         state.lines[0].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
         let session = try #require(state.lines[0].session)
         defer { session.close() }
-        state.lines[0].depth = 2
+        for line in 0..<lineCount { (state.lines[line].session, state.lines[line].depth) = (session, 2) }
         try body(&state)
     }
 
@@ -137,6 +140,25 @@ struct AppenderStateTests {
             #expect(add(1, from: 1, to: &state).count == 1)
             #expect(add(1, from: 2, to: &state).isEmpty)
             #expect(answer(first, &state, after: .milliseconds(2.1)).count == 1)
+        }
+    }
+
+    @Test("where commits are slow, it is tried whether more gets through over all connections")
+    func slow() throws {
+        try open(2) { state in
+            // It is not known yet that they are slow.
+            for segment in add(48, from: 0, to: &state) { _ = answer(segment, &state, after: .milliseconds(3)) }
+            // One for the whole trial of one connection: the warm-up, and what is counted.
+            for _ in 2..<40 {
+                let segments = add(48, from: 0, to: &state)
+                #expect(segments.map(\.runs.count) == [48])
+                for segment in segments { _ = answer(segment, &state, after: .milliseconds(3)) }
+            }
+            let deadline = ContinuousClock.now + .seconds(30)
+            state.add((0..<48).map { append($0, to: "s\($0)", deadline: deadline) })
+            let departures = state.takeEffects().departures
+            #expect(departures.map(\.line) == [0, 1])
+            #expect(departures.map(\.segment.runs.count) == [24, 24])
         }
     }
 }

@@ -90,8 +90,8 @@ struct SegmentTests {
     private func chained() throws -> Segment {
         var runs = try segment().runs
         for index in runs.indices {
-            runs[index].appends = [runs[index].appends[0]]
-            runs[index].appends[0].events.removeLast(runs[index].eventCount - 1)
+            let first = runs[index].appends[0]
+            runs[index].appends = [append(first.id, first.stream, Array(first.events.prefix(1)), epoch: first.epoch)]
             runs[index].predecessor = .init(streamID: 40 + index, token: .init(high: 9, low: 9))
         }
         return Segment(id: 2, runs: runs)
@@ -117,7 +117,8 @@ struct SegmentTests {
         let chained = try chained()
         #expect(chained.isChained)
         var runs = chained.runs
-        runs[0].appends[0].events += runs[0].appends[0].events
+        let first = runs[0].appends[0]
+        runs[0].appends = [append(first.id, first.stream, first.events + first.events)]
         #expect(!Segment(id: 3, runs: runs).isChained)
         runs = chained.runs
         runs[1].predecessor = nil
