@@ -20,7 +20,7 @@ struct BusyWait {
 
     /// A batch was answered that expects another.
     mutating func expectAnother(at now: ContinuousClock.Instant) {
-        if until != nil {
+        if end(at: now) != nil {
             misses = 0
         } else if resting > 0 {
             resting -= 1
