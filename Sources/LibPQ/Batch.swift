@@ -9,7 +9,7 @@ package struct Batch: Sendable {
     package typealias Completion = @Sendable (Result<[QueryResult], BatchFailure>) -> Void
 
     var commands: [Command]
-    package let completion: Completion
+    package private(set) var completion: Completion
     /// Whoever gets the answer is likely to send the next batch at once, and to wait for that one too.
     var expectsAnother = false
 
@@ -23,14 +23,11 @@ package struct Batch: Sendable {
         self.expectsAnother = expectsAnother
     }
 
-    private init(commands: [Command], completion: @escaping Completion) {
-        self.commands = commands
-        self.completion = completion
-    }
-
     /// The same statements, with somebody else to tell.
     package func completing(_ completion: @escaping Completion) -> Batch {
-        Batch(commands: commands, completion: completion)
+        var batch = self
+        batch.completion = completion
+        return batch
     }
 }
 

@@ -142,7 +142,11 @@ package final class Session: Sendable {
             let (socket, isFlushing, timer) = state.withLock { state in
                 (state.connection?.socket ?? -1, state.isFlushing, state.timer)
             }
-            if let end = busyWait.end(at: .now) { stayAwake(on: socket, until: min(end, timer ?? end)) }
+            if let end = busyWait.end(at: .now),
+                let interruption = stayAwake(on: socket, forWriting: isFlushing, until: min(end, timer ?? end))
+            {
+                busyWait.interrupted(for: interruption)
+            }
             wait(on: socket, forWriting: isFlushing, until: timer, for: nil)
             failure = serve(&busyWait)
         }
@@ -186,14 +190,23 @@ package final class Session: Sendable {
         return isReady
     }
 
-    /// Returns when the socket is readable, another thread has woken us, or the time is over. Whoever else can run goes first.
-    private func stayAwake(on socket: Int32, until end: ContinuousClock.Instant) {
-        var hasEvent = false
-        while !hasEvent, ContinuousClock.now < end {
+    /// Returns when the socket is ready, another thread has woken us, the time is over, or somebody else has had the processor;
+    /// then for how long.
+    private func stayAwake(
+        on socket: Int32,
+        forWriting: Bool,
+        until end: ContinuousClock.Instant
+    ) -> Duration? {
+        var before = ContinuousClock.now
+        while before < end {
             yieldProcessor()
-            let events = waitForEvents(on: socket, forWriting: false, or: wakePipe.readEnd, for: .zero)
-            hasEvent = events.isReady || events.isWoken
+            let events = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: .zero)
+            let now = ContinuousClock.now
+            if now - before > BusyWait.interruption { return now - before }
+            if events.isReady || events.isWoken { return nil }
+            before = now
         }
+        return nil
     }
 
     private func closedFailure() -> ConnectionFailure? {

@@ -24,13 +24,13 @@ struct Append: Sendable {
         let caller: Caller?
 
         init(
-            _ stream: StreamName,
-            _ epoch: Int?,
-            _ expecting: Int?,
-            _ events: [DurableEvent],
-            _ byteCount: Int,
-            _ deadline: ContinuousClock.Instant,
-            _ caller: Caller?
+            stream: StreamName,
+            epoch: Int?,
+            expecting: Int?,
+            events: [DurableEvent],
+            byteCount: Int,
+            deadline: ContinuousClock.Instant,
+            caller: Caller?
         ) {
             (self.stream, self.epoch, self.expecting, self.events) = (stream, epoch, expecting, events)
             (self.byteCount, self.deadline, self.caller) = (byteCount, deadline, caller)
@@ -48,7 +48,15 @@ struct Append: Sendable {
         caller: Caller? = nil
     ) {
         self.id = id
-        call = Call(stream, epoch, expecting, events, byteCount, deadline, caller)
+        call = Call(
+            stream: stream,
+            epoch: epoch,
+            expecting: expecting,
+            events: events,
+            byteCount: byteCount,
+            deadline: deadline,
+            caller: caller
+        )
     }
 
     var stream: StreamName { call.stream }

@@ -107,10 +107,9 @@ final class AppendGate: Sendable {
     /// - Parameter error: what the append failed with.
     func leave(_ pass: Pass, because error: JournalError? = nil) {
         perform { state in
-            if var error, error.code != .cancelled {
-                let since = ContinuousClock.now - deadline
+            if var error, error.code != .cancelled, .now - pass.admittedAt >= deadline {
                 (error.outcome, error.receipt) = (.notWritten, nil)
-                if pass.admittedAt <= since { state.fail(state.queue.giveUp(waitingSince: since), error) }
+                state.fail(state.queue.giveUp(waitingSince: .now - deadline), error)
             }
             state.admit(state.queue.leave(pass.byteCount))
             state.left(pass.id)

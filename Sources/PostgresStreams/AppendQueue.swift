@@ -148,7 +148,7 @@ struct AppendQueue {
         if let lane = laneNumbers[stream] { return lane }
         if vacant.isEmpty, lanes.count >= laneLimit { forgetIdleLanes() }
         let lane = vacant.popLast() ?? lanes.count
-        if lane == lanes.count { lanes.append(Lane()) } else { lanes[lane] = Lane() }
+        if lane == lanes.count { lanes.append(Lane()) }
         laneNumbers[stream] = lane
         return lane
     }
@@ -157,6 +157,7 @@ struct AppendQueue {
         laneNumbers = laneNumbers.filter { lanes[$1].isBusy || !lanes[$1].waiting.isEmpty }
         let kept = Set(laneNumbers.values)
         vacant = lanes.indices.filter { !kept.contains($0) }
+        for lane in vacant { lanes[lane] = Lane() }
         laneLimit = max(laneLimit, 2 * kept.count)
     }
 

@@ -20,9 +20,9 @@ final class Appender: Sendable {
     private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
-    /// So many are answered together at most where the connection's thread stays awake for their next appends: with more, it
-    /// would win less and take the processor from the callers.
-    private static let fewCallers = 2
+    /// So many are answered together at most where the connection's thread stays awake for their next appends. With 8 it wins
+    /// little, and takes the processor from the callers.
+    private static let fewCallers = 4
 
     private let segmentSizes = Recorder(label: "durable_streams_segment_appends")
 

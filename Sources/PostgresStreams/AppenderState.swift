@@ -1,6 +1,6 @@
 import LibPQ
 
-/// What an appender knows under its lock: the queue, who waits for an answer, and what each connection is doing. It decides
+/// What an appender knows under its lock: the queue, and what each connection is doing. It decides
 /// and collects what is to be done outside the lock (`Effects`); it does no IO itself.
 struct AppenderState {
     /// A connection as the queue's state sees it.
@@ -32,7 +32,6 @@ struct AppenderState {
     struct UnderWay {
         var segmentID: Int
         var runCount: Int
-        var appendCount: Int
         var sentAt: ContinuousClock.Instant
         /// How many segments were on the wire then, itself included.
         var sharedBy: Int
@@ -136,7 +135,7 @@ struct AppenderState {
         guard isFree(line), isWorthIt(line), let session = lines[line].session else { return false }
         let now = ContinuousClock.now
         guard isNeeded(line, at: now) else { return false }
-        let places = lines.indices.reduce(0) { $0 + (isNeeded($1, at: now) ? depth(of: $1) : 0) }
+        let places = lines.indices.reduce(0) { $0 + (lines[$1].isOpen && isNeeded($1, at: now) ? depth(of: $1) : 0) }
         let count = queue.count
         let shares = min(places, max(1, count / Self.leastShare))
         guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares) else { return false }
@@ -144,7 +143,6 @@ struct AppenderState {
             UnderWay(
                 segmentID: segment.id,
                 runCount: segment.runs.count,
-                appendCount: segment.appendCount,
                 sentAt: now,
                 sharedBy: lines[line].underWay.count + 1
             )
@@ -176,7 +174,7 @@ struct AppenderState {
     /// smaller ones, unless commits are slow and can wait side by side; another is for more than a segment can hold, too, or
     /// for when those before it do not answer: they may wait for a lock that somebody holds.
     private func isNeeded(_ line: Int, at now: ContinuousClock.Instant) -> Bool {
-        if (spread.isWide && pace.isSlow) || queue.hasMoreThanASegment { return true }
+        if spread.isWide || queue.hasMoreThanASegment { return true }
         // By index, here and below: a line is too large to be copied for every append.
         return (0..<line).allSatisfy { lines[$0].isStuck(at: now) }
     }
@@ -190,7 +188,7 @@ struct AppenderState {
             guard depart(line), queue.hasReady else { return }
         }
         let isConnecting = lines.indices.contains { lines[$0].isStarted && lines[$0].session == nil }
-        guard !isConnecting, let line = lines.indices.first(where: { !lines[$0].isStarted || isFree($0) }) else {
+        guard let line = lines.indices.first(where: { isFree($0) || (!isConnecting && !lines[$0].isStarted) }) else {
             return
         }
         if !lines[line].isStarted, isNeeded(line, at: now) {
@@ -239,7 +237,13 @@ struct AppenderState {
             spread = Spread()
             return
         }
-        spread.answered(segment.appendCount, areAllOpen: lines.indices.allSatisfy { lines[$0].isOpen }, at: now)
+        spread.answered(
+            effects.told.count,
+            sinceSending: lines.lazy.compactMap(\.underWay.first?.sentAt).reduce(segment.sentAt, min),
+            pause: pace.roundTrip / 2,
+            areAllOpen: lines.allSatisfy(\.isOpen),
+            at: now
+        )
     }
 
     /// Whether nothing is on its wire and nothing is about to be.

@@ -16,8 +16,8 @@ public struct JournalConfiguration: Sendable {
     /// How many connections append, at most.
     ///
     /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
-    /// busy. Another is made when more streams wait than one transaction takes, when the first does not answer, or where
-    /// commits are slow and more get through side by side, which is tried.
+    /// busy. Another is made when more streams wait than one transaction takes, or when the first does not answer. Where
+    /// commits are slow, one at a time is under way on a connection, and it is tried whether more get through over several.
     public var writerConnections = 2
 
     /// How many connections read.
@@ -33,12 +33,14 @@ public struct JournalConfiguration: Sendable {
     /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.
     public var appendDeadline: Duration = .seconds(30)
 
-    /// How long the thread of a connection that appends stays awake, after an answer to one or two callers, until the answer
-    /// to their next append, rather than sleep until that comes. At most a second; zero: not at all.
+    /// How long the thread of a connection that appends stays awake, after an answer to four callers at most, until the answer
+    /// to their next append, rather than sleep until that comes. At most a second; zero or less: not at all.
     ///
-    /// Who appends one event after the other, each awaited, to a server that is near waits about a fifth less. It takes a
-    /// processor that nobody else wants meanwhile. Where the next answer takes longer than this, as from servers that are
-    /// farther away or to callers that do something else in between, it is tried after one in 64 answers only.
+    /// Who appends one event after the other, each awaited, to a server that is near waits up to a quarter less. The price
+    /// is a processor, for as long as they do so without a pause. It is left to others who want it, and given up for some
+    /// time where they do, or where a limit on processor time stops the process; set zero where it must not be used at all.
+    /// Where answers mostly take longer than this, as from servers that are farther away or to callers that do something
+    /// else in between, it is tried after one in 64 only.
     public var busyWait: Duration = .microseconds(500)
 
     /// How long a read or a claim is tried before it fails. Tails do not give up.

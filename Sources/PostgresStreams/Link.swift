@@ -305,7 +305,7 @@ extension Link.Options {
                 connectionString: configuration.databaseURL,
                 defaults: ConnectionDefaults.primary(configuration.databaseURL),
                 overrides: configuration.applicationName.map { [("application_name", $0)] } ?? [],
-                busyWait: configuration.busyWait
+                busyWait: min(configuration.busyWait, .seconds(1))
             ),
             statements: Statements(schema: schema),
             schema: schema,

@@ -11,7 +11,8 @@ struct Pace {
     ///   - duration: from sending to answer.
     ///   - shared: how many segments were on the wire when it was sent, itself included.
     mutating func answered(after duration: Duration, sharedBy shared: Int) {
-        let service = max(.zero, duration - way) / shared
+        // Capped: one that had to wait for a lock for long does not make a server slow.
+        let service = min(Self.slow * 2, max(.zero, duration - way) / shared)
         served = roundTrip == .zero ? service : Self.average(served, service)
         roundTrip = roundTrip == .zero ? duration : Self.average(roundTrip, duration)
     }

@@ -10,44 +10,72 @@ struct Spread {
     private(set) var isWide = false
     private var phase = Phase.tryingOne
     private var answerCount = 0
+    /// Of those that count.
+    private var countedAnswers = 0
     private var appendCount = 0
-    private var begin: ContinuousClock.Instant?
+    private var busy = Duration.zero
+    private var lastAnswer: ContinuousClock.Instant?
     /// Appends in a second over one connection.
     private var rateOfOne = 0.0
 
-    /// In answers: how many pass until a change shows, how many are then counted, and how long the outcome is kept.
+    /// In answers: how many pass until a change shows, how many are then counted, after how many a trial is given up, and how
+    /// long the outcome is kept.
     private static let warmUp = 8
     private static let trial = 32
+    private static let patience = 256
     private static let term = 1024
     /// More connections must be worth it by so much.
     private static let gain = 1.05
 
-    /// A segment of so many appends was answered.
+    /// A segment was answered.
     ///
-    /// - Parameter areAllOpen: whether all connections are there.
-    mutating func answered(_ count: Int, areAllOpen: Bool, at now: ContinuousClock.Instant) {
+    /// - Parameters:
+    ///   - count: how many of its callers were.
+    ///   - begin: when the first of the segments was sent that were on a wire until now, this one included.
+    ///   - pause: so long at most callers take to come back; what is longer is idle, and says nothing.
+    ///   - areAllOpen: whether all connections are there.
+    mutating func answered(
+        _ count: Int,
+        sinceSending begin: ContinuousClock.Instant,
+        pause: Duration,
+        areAllOpen: Bool,
+        at now: ContinuousClock.Instant
+    ) {
+        let before = lastAnswer ?? begin
+        lastAnswer = now
         answerCount += 1
-        if phase == .settled {
-            if answerCount >= Self.term { start(.tryingOne, isWide: false) }
-            return
+        switch phase {
+        case .settled:
+            if answerCount >= Self.term {
+                start(.tryingOne, isWide: false)
+            } else if !areAllOpen {
+                isWide = false
+            }
+        case .tryingAll where !areAllOpen:
+            // They are being made. What was counted before one was lost says nothing.
+            (countedAnswers, appendCount, busy) = (0, 0, .zero)
+            if answerCount >= Self.patience { start(.settled, isWide: false) }
+        case .tryingOne, .tryingAll:
+            countedAnswers += 1
+            guard countedAnswers > Self.warmUp else { return }
+            appendCount += count
+            busy += now - (begin - before <= pause ? before : begin)
+            if countedAnswers == Self.warmUp + Self.trial { conclude() }
         }
-        guard let begin else {
-            if answerCount >= Self.warmUp { (self.begin, answerCount) = (now, 0) }
-            return
-        }
-        appendCount += count
-        guard answerCount >= Self.trial else { return }
-        let rate = Double(appendCount) / ((now - begin) / .seconds(1))
+    }
+
+    private mutating func conclude() {
+        let rate = Double(appendCount) / max(busy / .seconds(1), .leastNormalMagnitude)
         if phase == .tryingOne {
             rateOfOne = rate
             start(.tryingAll, isWide: true)
         } else {
-            start(.settled, isWide: areAllOpen && rate > rateOfOne * Self.gain)
+            start(.settled, isWide: rate > rateOfOne * Self.gain)
         }
     }
 
     private mutating func start(_ phase: Phase, isWide: Bool) {
         (self.phase, self.isWide) = (phase, isWide)
-        (answerCount, appendCount, begin) = (0, 0, nil)
+        (answerCount, countedAnswers, appendCount, busy) = (0, 0, 0, .zero)
     }
 }

@@ -159,6 +159,29 @@ struct AppenderStateTests {
             let departures = state.takeEffects().departures
             #expect(departures.map(\.line) == [0, 1])
             #expect(departures.map(\.segment.runs.count) == [24, 24])
+            // With one of them gone the other takes all.
+            for departure in departures {
+                let segment = departure.segment
+                _ = state.takeOffTheWire(segment.id, of: departure.line)
+                state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
+            }
+            state.lines[1].session = nil
+            #expect(add(48, from: 0, to: &state).map(\.runs.count) == [48])
+        }
+    }
+
+    @Test("what waits for a connection that may be stuck is looked at again, also while another one is being made")
+    func connectingMeanwhile() throws {
+        try open(3) { state in
+            (state.lines[1].session, state.lines[1].isStarted) = (nil, true)
+            state.lines[0].depth = 1
+            #expect(add(1, from: 0, to: &state).count == 1)
+            #expect(add(1, from: 1, to: &state).isEmpty)
+            let time = try #require(state.nextTime(of: 0))
+            #expect(time < .now + .seconds(1))
+            state.lines[0].underWay[0].sentAt -= .seconds(1)
+            state.lookAgain(at: time)
+            #expect(state.takeEffects().departures.map(\.line) == [2])
         }
     }
 }
