@@ -244,6 +244,11 @@ struct AppenderState {
             areAllOpen: lines.allSatisfy(\.isOpen),
             at: now
         )
+        guard spread.isWide else { return }
+        for line in lines.indices where !lines[line].isStarted {
+            lines[line].isStarted = true
+            effects.starting.append(line)
+        }
     }
 
     /// Whether nothing is on its wire and nothing is about to be.

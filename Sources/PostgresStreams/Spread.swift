@@ -20,10 +20,10 @@ struct Spread {
 
     /// In answers: how many pass until a change shows, how many are then counted, after how many a trial is given up, and how
     /// long the outcome is kept.
-    private static let warmUp = 8
-    private static let trial = 32
+    private static let warmUp = 16
+    private static let trial = 48
     private static let patience = 256
-    private static let term = 1024
+    private static let term = 2048
     /// More connections must be worth it by so much.
     private static let gain = 1.05
 

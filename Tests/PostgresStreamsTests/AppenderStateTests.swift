@@ -149,7 +149,7 @@ struct AppenderStateTests {
             // It is not known yet that they are slow.
             for segment in add(48, from: 0, to: &state) { _ = answer(segment, &state, after: .milliseconds(3)) }
             // One for the whole trial of one connection: the warm-up, and what is counted.
-            for _ in 2..<40 {
+            for _ in 2..<64 {
                 let segments = add(48, from: 0, to: &state)
                 #expect(segments.map(\.runs.count) == [48])
                 for segment in segments { _ = answer(segment, &state, after: .milliseconds(3)) }
@@ -166,6 +166,25 @@ struct AppenderStateTests {
                 state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
             }
             state.lines[1].session = nil
+            #expect(add(48, from: 0, to: &state).map(\.runs.count) == [48])
+        }
+    }
+
+    @Test("the others are made for that, and until they are there the first takes all")
+    func othersAreMade() throws {
+        try open(3) { state in
+            for line in 1..<3 { state.lines[line].session = nil }
+            state.lines[0].isStarted = true
+            var starting: [Int] = []
+            while starting.isEmpty {
+                for segment in add(48, from: 0, to: &state) {
+                    let place = state.takeOffTheWire(segment.id, of: 0)
+                    state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
+                    state.goOn(0, after: place, at: (place?.sentAt ?? .now) + .milliseconds(3))
+                    starting += state.takeEffects().starting
+                }
+            }
+            #expect(starting == [1, 2])
             #expect(add(48, from: 0, to: &state).map(\.runs.count) == [48])
         }
     }

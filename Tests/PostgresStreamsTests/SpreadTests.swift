@@ -37,8 +37,8 @@ struct SpreadTests {
     }
 
     /// Until both have been tried: the warm-up, and what is counted.
-    private static let trials = 2 * (8 + 32)
-    private static let term = 1024
+    private static let trials = 2 * (16 + 48)
+    private static let term = 2048
 
     @Test("all connections are kept where they get more through")
     func sideBySide() {
