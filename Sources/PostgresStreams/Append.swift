@@ -12,9 +12,9 @@ struct Append: Sendable {
     /// Its caller was cancelled while it was on the wire, and has a receipt that knows it by its token: so it is sent again
     /// as it was, and never under another.
     var isGivenUp = false
-    private let call: Call
+    private let shared: Shared
 
-    private final class Call: Sendable {
+    private struct Call: Sendable {
         let stream: StreamName
         let epoch: Int?
         let expecting: Int?
@@ -22,19 +22,12 @@ struct Append: Sendable {
         let byteCount: Int
         let deadline: ContinuousClock.Instant
         let caller: Caller?
+    }
 
-        init(
-            stream: StreamName,
-            epoch: Int?,
-            expecting: Int?,
-            events: [DurableEvent],
-            byteCount: Int,
-            deadline: ContinuousClock.Instant,
-            caller: Caller?
-        ) {
-            (self.stream, self.epoch, self.expecting, self.events) = (stream, epoch, expecting, events)
-            (self.byteCount, self.deadline, self.caller) = (byteCount, deadline, caller)
-        }
+    private final class Shared: Sendable {
+        let call: Call
+
+        init(_ call: Call) { self.call = call }
     }
 
     init(
@@ -48,28 +41,30 @@ struct Append: Sendable {
         caller: Caller? = nil
     ) {
         self.id = id
-        call = Call(
-            stream: stream,
-            epoch: epoch,
-            expecting: expecting,
-            events: events,
-            byteCount: byteCount,
-            deadline: deadline,
-            caller: caller
+        shared = Shared(
+            Call(
+                stream: stream,
+                epoch: epoch,
+                expecting: expecting,
+                events: events,
+                byteCount: byteCount,
+                deadline: deadline,
+                caller: caller
+            )
         )
     }
 
-    var stream: StreamName { call.stream }
+    var stream: StreamName { shared.call.stream }
     /// The epoch the writer claimed; nil for an unclaimed writer.
-    var epoch: Int? { call.epoch }
+    var epoch: Int? { shared.call.epoch }
     /// Where it must land; nil: at the end, wherever that is.
-    var expecting: Int? { call.expecting }
+    var expecting: Int? { shared.call.expecting }
     /// Not empty.
-    var events: [DurableEvent] { call.events }
-    var byteCount: Int { call.byteCount }
-    var deadline: ContinuousClock.Instant { call.deadline }
+    var events: [DurableEvent] { shared.call.events }
+    var byteCount: Int { shared.call.byteCount }
+    var deadline: ContinuousClock.Instant { shared.call.deadline }
     /// Who waits for the answer. Who gave it up has been told.
-    var caller: Caller? { isGivenUp ? nil : call.caller }
+    var caller: Caller? { isGivenUp ? nil : shared.call.caller }
 
     /// What an event costs beside its text: row, array element, coroutine id.
     private static let overhead = 100

@@ -1,7 +1,7 @@
 import LibPQ
 
-/// What an appender knows under its lock: the queue, and what each connection is doing. It decides
-/// and collects what is to be done outside the lock (`Effects`); it does no IO itself.
+/// What an appender knows under its lock: the queue, and what each connection is doing. It decides and collects what is to
+/// be done outside the lock (`Effects`); it does no IO itself.
 struct AppenderState {
     /// A connection as the queue's state sees it.
     struct Line {

@@ -44,8 +44,8 @@ struct BusyWaitTests {
     @Test("seldom where it is in vain, whether or not it is asked between the answers")
     func inVain() {
         var wait = BusyWait(limit: .microseconds(500))
-        // The first; then one after 4, one after 16, and from then on one after 64.
-        #expect(awake(&wait, answers: 1 + 4 + 16, every: 1000) == 3 - 1)
+        // After the first; then 4 are slept through, then 16, and from then on 64.
+        #expect(awake(&wait, answers: 1 + 4 + 16, every: 1000) == 2)
         #expect(awake(&wait, answers: 64 * 10, every: 1000, from: 21_000) == 10)
         for answer in 0..<640 {
             wait.expectAnother(at: time(661_000 + answer * 1000))
@@ -54,30 +54,21 @@ struct BusyWaitTests {
         #expect(awake(&wait, answers: 64 * 10, every: 1000, from: 1_301_000) == 10)
     }
 
-    @Test("seldom where every other answer comes too late")
-    func halfInVain() {
+    /// The same, where one in so many answers comes too late.
+    private func awake(lateOneIn count: Int) -> Int {
         var wait = BusyWait(limit: .microseconds(500))
-        var count = 0
         var now = 0
-        for answer in 0..<10_000 {
-            now += answer.isMultiple(of: 2) ? 400 : 1000
+        return (0..<10_000).count { answer in
+            now += answer.isMultiple(of: count) ? 1000 : 400
             wait.expectAnother(at: time(now))
-            if wait.end(at: time(now)) != nil { count += 1 }
+            return wait.end(at: time(now)) != nil
         }
-        #expect(count < 1000)
     }
 
-    @Test("mostly where one answer in ten comes too late")
-    func seldomInVain() {
-        var wait = BusyWait(limit: .microseconds(500))
-        var count = 0
-        var now = 0
-        for answer in 0..<10_000 {
-            now += answer.isMultiple(of: 10) ? 1000 : 400
-            wait.expectAnother(at: time(now))
-            if wait.end(at: time(now)) != nil { count += 1 }
-        }
-        #expect(count > 5000)
+    @Test("seldom where every other answer comes too late, mostly where one in ten does")
+    func partlyInVain() {
+        #expect(awake(lateOneIn: 2) < 1000)
+        #expect(awake(lateOneIn: 10) > 5000)
     }
 
     @Test("again once it pays")
@@ -99,27 +90,23 @@ struct BusyWaitTests {
         #expect(awake(&wait, answers: 100, every: 300, from: 2_019_200) == 100)
     }
 
-    @Test("hardly where the processor is taken away again and again, as where its use is limited")
-    func limited() {
+    /// The same, where it is taken away each time after so many.
+    private func awake(takenAwayAfter interval: Int) -> Int {
         var wait = BusyWait(limit: .microseconds(500))
         var count = 0
         for answer in 0..<100_000 {
             wait.expectAnother(at: time(answer * 300))
             guard wait.end(at: time(answer * 300)) != nil else { continue }
             count += 1
-            if count.isMultiple(of: 100) { wait.interrupted(for: .milliseconds(60)) }
+            if count.isMultiple(of: interval) { wait.interrupted(for: .milliseconds(60)) }
         }
-        #expect(count < 5000)
-        // Seldom enough, it does not matter.
-        var seldom = BusyWait(limit: .microseconds(500))
-        count = 0
-        for answer in 0..<100_000 {
-            seldom.expectAnother(at: time(answer * 300))
-            guard seldom.end(at: time(answer * 300)) != nil else { continue }
-            count += 1
-            if count.isMultiple(of: 1000) { seldom.interrupted(for: .milliseconds(60)) }
-        }
-        #expect(count > 90_000)
+        return count
+    }
+
+    @Test("hardly where the processor is taken away again and again, as where its use is limited")
+    func limited() {
+        #expect(awake(takenAwayAfter: 100) < 5000)
+        #expect(awake(takenAwayAfter: 1000) > 90_000)
     }
 
     @Test("not at all without a limit")

@@ -92,13 +92,22 @@ struct AppenderStateTests {
         return state.takeEffects().departures.map(\.segment)
     }
 
-    private func answer(_ segment: Segment, _ state: inout AppenderState, after duration: Duration = .zero) -> [Segment]
-    {
+    /// What is to be done after the answer to a segment of the first connection.
+    private func answered(
+        _ segment: Segment,
+        _ state: inout AppenderState,
+        after duration: Duration
+    ) -> AppenderState.Effects {
         let place = state.takeOffTheWire(segment.id, of: 0)
         state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
         // By the segment's own clock: a slow machine would add to ours.
         state.goOn(0, after: place, at: (place?.sentAt ?? .now) + duration)
-        return state.takeEffects().departures.map(\.segment)
+        return state.takeEffects()
+    }
+
+    private func answer(_ segment: Segment, _ state: inout AppenderState, after duration: Duration = .zero) -> [Segment]
+    {
+        answered(segment, &state, after: duration).departures.map(\.segment)
     }
 
     @Test("a few do not go behind a segment, they go when it is answered")
@@ -178,10 +187,7 @@ struct AppenderStateTests {
             var starting: [Int] = []
             while starting.isEmpty {
                 for segment in add(48, from: 0, to: &state) {
-                    let place = state.takeOffTheWire(segment.id, of: 0)
-                    state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
-                    state.goOn(0, after: place, at: (place?.sentAt ?? .now) + .milliseconds(3))
-                    starting += state.takeEffects().starting
+                    starting += answered(segment, &state, after: .milliseconds(3)).starting
                 }
             }
             #expect(starting == [1, 2])
