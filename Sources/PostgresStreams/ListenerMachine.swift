@@ -225,13 +225,18 @@ struct ListenerMachine {
     /// When to call `tick` next.
     var deadline: Instant? {
         guard isStarted else { return nil }
-        let overdue = probe.flatMap { probe in
-            probe.takenAt.map { $0 + options.probeTimeout }
-                ?? (probe.isOverdue ? nil : probe.sentAt + options.probeTimeout)
+        var deadline = Earliest()
+        deadline.consider(nextLook)
+        deadline.consider(questions.first)
+        if let probe {
+            let begin = probe.takenAt ?? (probe.isOverdue ? nil : probe.sentAt)
+            deadline.consider(begin.map { $0 + options.probeTimeout })
         }
-        let quiet = isQuiet ? nil : options.idleAfter.map { lastActivity + $0 }
-        let asking = isQuiet ? [] : [nextProbe, nextListen]
-        return (asking + [nextLook, overdue, questions.first, quiet]).compactMap { $0 }.min()
+        guard !isQuiet else { return deadline.time }
+        deadline.consider(nextProbe)
+        deadline.consider(nextListen)
+        deadline.consider(options.idleAfter.map { lastActivity + $0 })
+        return deadline.time
     }
 
     mutating func tick(at now: Instant) -> [Action] {

@@ -350,11 +350,16 @@ final class Requester: Sendable {
     private func setTimer() {
         // Under the lock: set after another thread's, an older time would take its place, and nothing would ever expire.
         state.withLock { state in
-            let opening = state.openers.isEmpty ? nil : state.openDeadline
-            let deadlines =
-                state.underWay.values.compactMap(\.deadline) + (state.waiting + state.resting).compactMap(\.deadline)
-            let times = deadlines + state.alarms.map(\.time) + state.resting.compactMap(\.restsUntil)
-            connection?.setTimer(at: (times + [opening].compactMap { $0 }).min())
+            var time = Earliest()
+            if !state.openers.isEmpty { time.consider(state.openDeadline) }
+            for request in state.underWay.values { time.consider(request.deadline) }
+            for request in state.waiting { time.consider(request.deadline) }
+            for request in state.resting {
+                time.consider(request.deadline)
+                time.consider(request.restsUntil)
+            }
+            for alarm in state.alarms { time.consider(alarm.time) }
+            connection?.setTimer(at: time.time)
         }
     }
 }

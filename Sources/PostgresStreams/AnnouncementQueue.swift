@@ -1,0 +1,120 @@
+/// What is to be announced, when, and over which connection. No IO.
+///
+/// An announcement goes behind an append, on the same connection, where it wakes nobody and nobody waits for its answer. It
+/// goes apart, over the announcer's own connection, where it would keep the next append waiting: where many streams move,
+/// since then the connection that appends is what all wait for, and for a while where it was slow, because others hold the
+/// lock that it needs.
+///
+/// One is under way at a time; what moves meanwhile is in the next. After one of many streams the next waits a little, so
+/// that the cost does not grow with the appends'.
+struct AnnouncementQueue {
+    typealias Instant = ContinuousClock.Instant
+
+    /// Digests of names, in the order they came; each once.
+    private var waiting: [UInt64] = []
+    private var isWaiting: Set<UInt64> = []
+    private var isUnderWay = false
+    /// What waits is to go apart as soon as what is under way is answered: no append will take it along.
+    private var isDue = false
+    /// When the append was answered that the announcement under way is behind.
+    private var behind: Instant?
+    private var notBefore: Instant?
+    private var apartUntil: Instant?
+    /// How long it stays apart: each time longer, until one behind an append is quick again.
+    private var apart = BackOff()
+
+    /// Of so many streams an announcement is worth a connection's while.
+    static let many = 8
+    /// Behind an append's answer it takes a fraction of a millisecond.
+    static let slow = Duration.milliseconds(5)
+
+    var hasWaiting: Bool { !waiting.isEmpty }
+
+    /// Whether all that was added has been announced.
+    var isIdle: Bool { !isUnderWay && waiting.isEmpty }
+
+    mutating func add(_ digests: some Sequence<UInt64>) {
+        for digest in digests where isWaiting.insert(digest).inserted { waiting.append(digest) }
+    }
+
+    /// Adds what an append has moved that no announcement is behind. Few wait for the next append, which soon comes.
+    ///
+    /// - Returns: whether they are to go apart now.
+    mutating func add(_ digests: some Sequence<UInt64>, at now: Instant) -> Bool {
+        add(digests)
+        return isApart(at: now) || (waiting.count >= Self.many && !isUnderWay && isTime(at: now))
+    }
+
+    /// What goes behind an append to these streams: they and what waits. Empty where it is not the time, or they are many.
+    mutating func takeBehindAppend(to digests: [UInt64], at now: Instant) -> [UInt64] {
+        guard digests.count < Self.many, !isUnderWay, isTime(at: now), !isApart(at: now) else { return [] }
+        if !waiting.isEmpty {
+            isWaiting.subtract(digests)
+            waiting.removeAll { !isWaiting.contains($0) }
+        }
+        return depart(digests + take(atMost: HintPayload.capacity - digests.count), at: now)
+    }
+
+    /// What goes over a connection that has nothing else to do.
+    mutating func takeWhileIdle(at now: Instant) -> [UInt64] {
+        isUnderWay ? [] : depart(take(atMost: HintPayload.capacity), at: now)
+    }
+
+    /// What goes apart: now, or else when what is under way has been answered.
+    mutating func takeApart(at now: Instant) -> [UInt64] {
+        guard hasWaiting, !isUnderWay else {
+            isDue = hasWaiting
+            return []
+        }
+        let digests = take(atMost: HintPayload.capacity)
+        isDue = hasWaiting
+        return depart(digests, at: now)
+    }
+
+    /// The append is answered that what is under way is behind.
+    mutating func appendIsAnswered(at now: Instant) {
+        if isUnderWay { behind = now }
+    }
+
+    /// What was under way is answered.
+    ///
+    /// - Returns: whether what waits is to go apart now.
+    mutating func sent(at now: Instant) -> Bool {
+        isUnderWay = false
+        if let begin = behind {
+            behind = nil
+            if now - begin > Self.slow {
+                apart.failed()
+                apartUntil = now + apart.delay
+            } else {
+                apart = BackOff()
+            }
+        }
+        return hasWaiting && (isDue || isApart(at: now))
+    }
+
+    private func isTime(at now: Instant) -> Bool { notBefore.map { $0 <= now } ?? true }
+
+    private func isApart(at now: Instant) -> Bool { apartUntil.map { $0 > now } ?? false }
+
+    private mutating func take(atMost count: Int) -> [UInt64] {
+        guard waiting.count > count else {
+            isWaiting.removeAll(keepingCapacity: true)
+            defer { waiting = [] }
+            return waiting
+        }
+        let first = Array(waiting.prefix(count))
+        waiting.removeFirst(count)
+        isWaiting.subtract(first)
+        return first
+    }
+
+    /// An announcement costs the server, and each process that listens, about the same whatever it holds: where many streams
+    /// move, the next waits for more of them.
+    private mutating func depart(_ digests: [UInt64], at now: Instant) -> [UInt64] {
+        guard !digests.isEmpty else { return [] }
+        isUnderWay = true
+        notBefore = now + min(.milliseconds(2), .microseconds(30 * (digests.count - 1)))
+        return digests
+    }
+}

@@ -1,0 +1,189 @@
+import StreamStress
+import Testing
+
+@testable import PostgresStreams
+
+@Suite("What is announced, when, and over which connection")
+struct AnnouncementQueueTests {
+    private static let start = ContinuousClock.now
+
+    /// Whether an append takes its announcement along.
+    private static func isBehindAppends(_ queue: AnnouncementQueue, at time: ContinuousClock.Instant) -> Bool {
+        var queue = queue
+        return !queue.takeBehindAppend(to: [1], at: time).isEmpty
+    }
+
+    /// One announcement behind an append, answered so long after it.
+    private static func announce(
+        _ queue: inout AnnouncementQueue,
+        at now: inout ContinuousClock.Instant,
+        answeredAfter duration: Duration
+    ) {
+        let digests = queue.takeBehindAppend(to: [1], at: now)
+        #expect(digests == [1])
+        queue.appendIsAnswered(at: now)
+        now += duration
+        let isDue = queue.sent(at: now)
+        #expect(!isDue)
+    }
+
+    @Test("few go behind an append, with what waits, each once")
+    func fewGoBehind() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(queue.add([1, 2, 3, 2] as [UInt64], at: now) == false)
+        #expect(queue.takeBehindAppend(to: [2, 9], at: now) == [2, 9, 1, 3])
+        #expect(!queue.hasWaiting)
+        #expect(!queue.isIdle)
+        #expect(queue.sent(at: now) == false)
+        #expect(queue.isIdle)
+    }
+
+    @Test("one is under way at a time; what moves meanwhile is in the next")
+    func oneAtATime() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(queue.takeBehindAppend(to: [1], at: now) == [1])
+        #expect(queue.takeBehindAppend(to: [2], at: now) == [])
+        #expect(queue.add([2] as [UInt64], at: now) == false)
+        #expect(queue.takeWhileIdle(at: now) == [])
+        #expect(queue.takeApart(at: now) == [])
+        // Somebody has asked for it.
+        #expect(queue.sent(at: now) == true)
+        #expect(queue.takeApart(at: now) == [2])
+        #expect(queue.sent(at: now) == false)
+    }
+
+    @Test("many streams go apart, after a pause that grows with their number to 2 ms")
+    func manyGoApart() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        let many = (0..<UInt64(AnnouncementQueue.many)).map { $0 }
+        #expect(queue.takeBehindAppend(to: many, at: now) == [])
+        #expect(queue.add(many, at: now) == true)
+        #expect(queue.takeApart(at: now) == many)
+        #expect(queue.sent(at: now) == false)
+        let pause = Duration.microseconds(30 * (many.count - 1))
+        #expect(queue.add(many, at: now + pause - .nanoseconds(1)) == false)
+        #expect(queue.add([], at: now + pause) == true)
+        _ = queue.takeApart(at: now)
+        _ = queue.sent(at: now)
+        queue.add(100..<400)
+        _ = queue.takeApart(at: now)
+        _ = queue.sent(at: now)
+        #expect(!Self.isBehindAppends(queue, at: now + .milliseconds(2) - .nanoseconds(1)))
+        #expect(Self.isBehindAppends(queue, at: now + .milliseconds(2)))
+    }
+
+    @Test("a payload's capacity is kept to; the rest is due at once")
+    func capacity() {
+        var queue = AnnouncementQueue()
+        var now = Self.start
+        queue.add(0..<1000)
+        #expect(queue.takeBehindAppend(to: [5000], at: now).count == HintPayload.capacity)
+        #expect(queue.sent(at: now) == false)
+        now += .milliseconds(2)
+        #expect(queue.takeApart(at: now).count == HintPayload.capacity)
+        #expect(queue.sent(at: now) == true)
+        #expect(queue.takeApart(at: now).count == 201)
+        #expect(queue.sent(at: now) == false)
+        #expect(queue.isIdle)
+    }
+
+    @Test("one slow answer keeps announcements apart for a moment, one after the other for longer, a quick one ends it")
+    func slowAnswers() {
+        var queue = AnnouncementQueue()
+        var now = Self.start
+        let quick = AnnouncementQueue.slow
+        let slow = quick + .nanoseconds(1)
+        Self.announce(&queue, at: &now, answeredAfter: quick)
+        #expect(Self.isBehindAppends(queue, at: now))
+        Self.announce(&queue, at: &now, answeredAfter: slow)
+        #expect(!Self.isBehindAppends(queue, at: now + .milliseconds(24)))
+        #expect(Self.isBehindAppends(queue, at: now + .milliseconds(50)))
+        // What an append moves meanwhile goes at once.
+        #expect(queue.add([1] as [UInt64], at: now) == true)
+        _ = queue.takeApart(at: now)
+        #expect(queue.sent(at: now) == false)
+        for _ in 0..<10 {
+            now += .seconds(5)
+            Self.announce(&queue, at: &now, answeredAfter: slow)
+        }
+        #expect(!Self.isBehindAppends(queue, at: now + .milliseconds(2499)))
+        #expect(Self.isBehindAppends(queue, at: now + .seconds(5)))
+        now += .seconds(5)
+        Self.announce(&queue, at: &now, answeredAfter: quick)
+        Self.announce(&queue, at: &now, answeredAfter: slow)
+        #expect(Self.isBehindAppends(queue, at: now + .milliseconds(50)))
+    }
+
+    @Test("an answer to one that went apart says nothing about those behind appends")
+    func slowApart() {
+        var queue = AnnouncementQueue()
+        var now = Self.start
+        queue.add([1] as [UInt64])
+        _ = queue.takeApart(at: now)
+        now += .seconds(1)
+        #expect(queue.sent(at: now) == false)
+        #expect(Self.isBehindAppends(queue, at: now))
+    }
+
+    @Test(
+        "whatever happens, all that was added is announced after it was added",
+        arguments: 1...50 as ClosedRange<UInt64>
+    )
+    func model(seed: UInt64) {
+        var queue = AnnouncementQueue()
+        var now = Self.start
+        var random = SeededGenerator(seed: seed)
+        /// Streams that have moved since they were last in an announcement.
+        var moved: Set<UInt64> = []
+        var isUnderWay = false
+        var isToGo = false
+        func depart(_ digests: [UInt64]) {
+            #expect(Set(digests).count == digests.count)
+            #expect(digests.count <= HintPayload.capacity)
+            guard !digests.isEmpty else { return }
+            #expect(!isUnderWay)
+            isUnderWay = true
+            moved.subtract(digests)
+        }
+        for _ in 0..<2000 {
+            now += .microseconds(Int.random(in: 0...3000, using: &random))
+            let digests = Set(
+                (0..<Int.random(in: 0...12, using: &random)).map { _ in
+                    UInt64.random(in: 0..<600, using: &random)
+                }
+            )
+            switch Int.random(in: 0..<8, using: &random) {
+            case 0:
+                moved.formUnion(digests)
+                isToGo = queue.add(digests, at: now) || isToGo
+            case 1:
+                moved.formUnion(digests)
+                let taken = queue.takeBehindAppend(to: Array(digests), at: now)
+                if taken.isEmpty { isToGo = queue.add(digests, at: now) || isToGo }
+                depart(taken)
+            case 2: queue.appendIsAnswered(at: now)
+            case 3: depart(queue.takeWhileIdle(at: now))
+            case 4: depart(queue.takeApart(at: now))
+            default:
+                guard isUnderWay else { break }
+                isUnderWay = false
+                isToGo = queue.sent(at: now) || isToGo
+            }
+            if isToGo { depart(queue.takeApart(at: now)) }
+            isToGo = false
+            #expect(queue.hasWaiting == !moved.isEmpty)
+            #expect(queue.isIdle == (moved.isEmpty && !isUnderWay))
+        }
+        // What was asked for comes by itself, answer by answer.
+        depart(queue.takeApart(at: now))
+        while isUnderWay {
+            isUnderWay = false
+            if queue.sent(at: now) { depart(queue.takeApart(at: now)) }
+        }
+        #expect(moved.isEmpty)
+        #expect(queue.isIdle)
+    }
+}
