@@ -11,7 +11,10 @@ extension AppendQueue {
     /// The stream is free again.
     private mutating func release(_ lane: Int, first: Bool = false) {
         lanes[lane].isBusy = false
-        guard !lanes[lane].waiting.isEmpty else { return }
+        guard !lanes[lane].waiting.isEmpty else {
+            if !rests.isEmpty { rests[lane] = nil }
+            return
+        }
         if first { ready.prepend(lane) } else { ready.append(lane) }
     }
 
@@ -68,6 +71,7 @@ extension AppendQueue {
         _ answer: Segment.Answer,
         into resolutions: inout [Resolution]
     ) {
+        if !rests.isEmpty { rests[lane] = nil }
         var next = answer.position ?? run.position
         if next != run.position { collided(lane) }
         for append in run.appends {
@@ -122,22 +126,66 @@ extension AppendQueue {
         unsettled.prepend(sent)
     }
 
+    /// What follows from a refusal.
+    struct Refused {
+        var resolutions: [Resolution] = []
+        /// Nothing is to be sent on this connection for a while.
+        var isToPause = false
+    }
+
     /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again or fails.
-    mutating func refused(_ id: Int, _ refusal: ServerMessage) -> [Resolution] {
-        guard let sent = takeOffTheWire(id) else { return [] }
+    mutating func refused(_ id: Int, _ refusal: ServerMessage, at now: ContinuousClock.Instant) -> Refused {
+        let state = refusal.sqlState
+        guard !SQLState.leavesOutcomeOpen(state) else { return Refused(resolutions: connectionLost(id, sent: true)) }
+        guard let sent = takeOffTheWire(id) else { return Refused() }
         let segment = sent.segment
-        if segment.isChained, refusal.sqlState == SQLState.uniqueViolation {
-            // Somebody appended at the same moment.
+        if segment.isChained, state == SQLState.uniqueViolation {
+            // Somebody appended at the same moment. It goes another way, at once.
             sendAgain(sent)
+            return Refused()
+        }
+        let isOnesFault = SQLState.mayBeOnesFault(state)
+        if isOnesFault, segment.runs.count == 1, segment.isLone || sent.isRepeated {
+            return Refused(resolutions: rest(sent, because: refusal, at: now))
+        }
+        let isToPause = SQLState.isWorthRetrying(state)
+        let passes = isToPause || SQLState.needsReconnect(state)
+        let resolutions =
+            if sent.isRepeated {
+                refusedAgain(segment, refusal, passes: passes)
+            } else if !passes, segment.appendCount == 1 {
+                fail(segment.runs[0], because: refusal)
+            } else {
+                tryAgain(segment, alone: !passes || isOnesFault)
+            }
+        return Refused(resolutions: resolutions, isToPause: isToPause)
+    }
+
+    /// It was alone, so that it is its own stream that is held, or it alone that is too much. The others go on.
+    private mutating func rest(
+        _ sent: Sent,
+        because refusal: ServerMessage,
+        at now: ContinuousClock.Instant
+    ) -> [Resolution] {
+        guard !sent.isRepeated else {
+            let rest = Rest(after: sent.rest, because: refusal, at: now)
+            unsettled.append(Sent(segment: sent.segment, isRepeated: true, rest: rest))
             return []
         }
-        let passes = SQLState.isWorthRetrying(refusal.sqlState) || SQLState.needsReconnect(refusal.sqlState)
-        if sent.isRepeated { return refusedAgain(segment, refusal, passes: passes) }
-        if !passes, segment.appendCount == 1, let append = segment.runs.first?.appends.first {
-            release(segment.runs[0].lane)
-            return [Resolution(append: append, result: .failure(JournalError(refusal, outcome: .notWritten)))]
+        let lane = sent.segment.runs[0].lane
+        let resolutions = release(lane, again: sent.segment.runs[0].appends)
+        if !lanes[lane].waiting.isEmpty {
+            ready.removeAll { $0 == lane }
+            rests[lane] = Rest(after: rests[lane], because: refusal, at: now)
         }
-        return tryAgain(segment, alone: !passes || SQLState.mayBeOnesFault(refusal.sqlState))
+        return resolutions
+    }
+
+    private mutating func fail(_ run: Segment.Run, because refusal: ServerMessage) -> [Resolution] {
+        release(run.lane)
+        return run.appends.map {
+            Resolution(append: $0, result: .failure(JournalError(refusal, outcome: .notWritten)))
+        }
     }
 
     /// Nothing of it was written: its appends go back to where they were.
@@ -154,7 +202,7 @@ extension AppendQueue {
     /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
     /// could be written twice. Its runs can part, each as it was; a run cannot.
     private mutating func refusedAgain(_ segment: Segment, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
-        if passes, segment.runs.count == 1 || !SQLState.mayBeOnesFault(refusal.sqlState) {
+        if passes, !SQLState.mayBeOnesFault(refusal.sqlState) {
             sendAgain(Sent(segment: segment, isRepeated: true))
             return []
         }
@@ -176,23 +224,39 @@ extension AppendQueue {
 
     // MARK: Giving up
 
-    /// Gives up what is over its deadline: what was never sent is not written, what was sent may be.
-    ///
-    /// With it goes its whole segment, since that can only be sent again as it was. Returns which of those on the wire
-    /// went: their answers may come yet.
-    mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> (
-        resolutions: [Resolution], abandoned: [Segment]
-    ) {
-        func isOver(_ segment: Segment) -> Bool {
-            segment.runs.contains { $0.appends.contains { $0.deadline <= now } }
+    /// What is over its deadline.
+    struct Expired {
+        /// What was never sent is not written, what was sent may be.
+        var resolutions: [Resolution] = []
+        /// Their callers are to be told; their segments hold others that are not over, and are still to be answered.
+        var givenUp: [Resolution] = []
+        /// Of those segments the ones on the wire.
+        var overdue: [Int] = []
+        /// Segments on the wire that nobody waits for any more: their answers may come yet.
+        var abandoned: [Segment] = []
+    }
+
+    /// Gives up what is over its deadline. A segment can only be sent again as it was: it stays until all of it is over.
+    mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> Expired {
+        var expired = Expired()
+        expired.abandoned = onTheWire.map(\.segment).filter { $0.isOver(at: now) }
+        onTheWire.removeAll { $0.segment.isOver(at: now) }
+        let lost = unsettled.map(\.segment).filter { $0.isOver(at: now) }
+        unsettled.removeAll { $0.segment.isOver(at: now) }
+        expired.resolutions = (expired.abandoned + lost).flatMap { abandon($0, because: reason) }
+        expired.resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
+
+        var given: [(Append, AppendReceipt)] = []
+        for index in onTheWire.indices {
+            let overdue = onTheWire[index].segment.giveUp(overdueAt: now)
+            if !overdue.isEmpty { expired.overdue.append(onTheWire[index].segment.id) }
+            given += overdue
         }
-        let abandoned = onTheWire.map(\.segment).filter(isOver)
-        onTheWire.removeAll { isOver($0.segment) }
-        let lost = unsettled.map(\.segment).filter(isOver)
-        unsettled.removeAll { isOver($0.segment) }
-        var resolutions = (abandoned + lost).flatMap { abandon($0, because: reason) }
-        resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
-        return (resolutions, abandoned)
+        for index in unsettled.indices { given += unsettled[index].segment.giveUp(overdueAt: now) }
+        expired.givenUp = given.map { append, receipt in
+            Resolution(append: append, result: .failure(.unknown(receipt, because: reason)))
+        }
+        return expired
     }
 
     /// Gives up everything.
@@ -207,16 +271,17 @@ extension AppendQueue {
         because reason: JournalError,
         where isOver: (Append) -> Bool
     ) -> [Resolution] {
-        var error = reason
-        error.outcome = .notWritten
-        var given: [Append] = []
+        var given: [Resolution] = []
         for lane in lanes.indices where lanes[lane].waiting.contains(where: isOver) {
-            given += lanes[lane].waiting.filter(isOver)
+            var error = rests[lane].map { .refusedUntilDeadline($0.refusal) } ?? reason
+            error.outcome = .notWritten
+            given += lanes[lane].waiting.filter(isOver).map { Resolution(append: $0, result: .failure(error)) }
             lanes[lane].waiting.removeAll(where: isOver)
+            if lanes[lane].waiting.isEmpty { rests[lane] = nil }
         }
         waitingCount -= given.count
         ready.removeAll { lanes[$0].waiting.isEmpty }
-        return given.sorted { $0.id < $1.id }.map { Resolution(append: $0, result: .failure(error)) }
+        return given.sorted { $0.append.id < $1.append.id }
     }
 
     private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
@@ -229,11 +294,11 @@ extension AppendQueue {
     private func unknown(_ run: Segment.Run, because reason: JournalError) -> [Resolution] {
         var offset = 0
         return run.appends.map { append in
-            var error = reason
-            error.outcome = .unknown
-            error.receipt = run.receipt(offset: offset)
-            offset += append.events.count
-            return Resolution(append: append, result: .failure(error))
+            defer { offset += append.events.count }
+            return Resolution(
+                append: append,
+                result: .failure(.unknown(run.receipt(offset: offset), because: reason))
+            )
         }
     }
 }

@@ -18,6 +18,8 @@ struct AppendQueue {
         var events = 8192
         /// Segments on the wire at the same time.
         var segmentsUnderWay = 1
+        /// Of those, appends that go alone: each may wait for a lock, and a connection with it.
+        var alone = 1
         /// Streams whose end is remembered. With more, those of quiet streams are forgotten: it costs them a little time when
         /// they come again, and remembering all would grow without bound.
         var lanes = 100_000
@@ -33,6 +35,13 @@ struct AppendQueue {
         var segment: Segment
         /// An earlier sending was lost, or written in part, so that no refusal of this one says it was not written.
         var isRepeated: Bool
+        /// It was refused since, all alone.
+        var rest: Rest?
+
+        /// Not to be sent yet.
+        var isResting: Bool { rest?.until != nil }
+        /// It may wait for a lock.
+        var isLone: Bool { segment.isLone || rest != nil }
     }
 
     /// Where a stream ends, as the server told us when it took our last append.
@@ -55,6 +64,26 @@ struct AppendQueue {
         var unchained = 0
     }
 
+    /// What keeps a stream's appends from being sent: the next was refused although it went alone. Somebody holds the stream.
+    struct Rest {
+        private(set) var refusal: ServerMessage
+        /// Nil while it is tried again.
+        private(set) var until: ContinuousClock.Instant?
+        /// Longer each time.
+        private var backOff: BackOff
+
+        init(after last: Rest?, because refusal: ServerMessage, at now: ContinuousClock.Instant) {
+            self.refusal = refusal
+            backOff = last?.backOff ?? BackOff()
+            backOff.failed()
+            until = now + backOff.delay
+        }
+
+        mutating func end(at now: ContinuousClock.Instant) {
+            if let time = until, time <= now { until = nil }
+        }
+    }
+
     /// After another writer came between, so many appends of a stream go by `append_batch`, which waits its turn.
     static let unchainedAfterCollision = 64
 
@@ -66,6 +95,8 @@ struct AppendQueue {
     private var vacant: [Int] = []
     /// Lanes that are not busy and have appends, in the order they came to be so. None twice.
     var ready: Deque<Int> = []
+    /// By lane, until it is written or has no appends any more.
+    var rests: [Int: Rest] = [:]
     /// How many appends wait in all lanes.
     var waitingCount = 0
     var onTheWire: [Sent] = []
@@ -88,7 +119,10 @@ struct AppendQueue {
     var isEmpty: Bool { waitingCount == 0 && onTheWire.isEmpty && unsettled.isEmpty }
 
     /// Whether anything could be sent, were a connection free.
-    var hasReady: Bool { !ready.isEmpty || !unsettled.isEmpty }
+    var hasReady: Bool { !ready.isEmpty || hasUnsettled }
+
+    /// Whether something is to be sent again.
+    var hasUnsettled: Bool { unsettled.contains { !$0.isResting } }
 
     /// Whether more streams have something to send than one transaction takes.
     var hasMoreThanASegment: Bool { ready.count > limits.runs }
@@ -101,11 +135,20 @@ struct AppendQueue {
 
     /// When the first of all appends here has to be given up.
     var firstDeadline: ContinuousClock.Instant? {
-        var first = lanes.lazy.flatMap(\.waiting).map(\.deadline).min()
-        for run in sent.lazy.flatMap(\.runs) {
-            for append in run.appends { first = min(first ?? append.deadline, append.deadline) }
+        var first = Earliest()
+        for lane in lanes {
+            for append in lane.waiting { first.consider(append.deadline) }
         }
-        return first
+        for segment in sent { first.consider(segment.firstDeadline) }
+        return first.time
+    }
+
+    /// When the first of the lanes has rested.
+    var firstRestEnd: ContinuousClock.Instant? {
+        var first = Earliest()
+        for rest in rests.values { first.consider(rest.until) }
+        for sent in unsettled { first.consider(sent.rest?.until) }
+        return first.time
     }
 
     /// What was sent and is not answered.
@@ -127,7 +170,10 @@ struct AppendQueue {
         else { return nil }
         let append = lanes[lane].waiting.remove(at: index)
         waitingCount -= 1
-        if lanes[lane].waiting.isEmpty { ready.removeAll { $0 == lane } }
+        if lanes[lane].waiting.isEmpty {
+            ready.removeAll { $0 == lane }
+            rests[lane] = nil
+        }
         return append
     }
 
@@ -142,6 +188,15 @@ struct AppendQueue {
             if let given = unsettled[index].segment.giveUp(id) { return given }
         }
         return nil
+    }
+
+    /// Those that have rested are tried again, behind the others.
+    mutating func endRests(at now: ContinuousClock.Instant) {
+        for lane in rests.keys.sorted() where rests[lane]?.until != nil {
+            rests[lane]?.end(at: now)
+            if rests[lane]?.until == nil { ready.append(lane) }
+        }
+        for index in unsettled.indices { unsettled[index].rest?.end(at: now) }
     }
 
     private mutating func lane(of stream: StreamName) -> Int {
@@ -166,16 +221,18 @@ struct AppendQueue {
     /// The segment to send now, of so many streams at most; nil when there is nothing to send or enough is on the wire.
     mutating func nextSegment(atMost runCount: Int = .max) -> Segment? {
         guard onTheWire.count < limits.segmentsUnderWay else { return nil }
-        if let sent = unsettled.popFirst() {
+        let takesLone = onTheWire.count(where: \.isLone) < limits.alone
+        if let index = unsettled.firstIndex(where: { !$0.isResting && (takesLone || !$0.isLone) }) {
+            let sent = unsettled.remove(at: index)
             onTheWire.append(sent)
             return sent.segment
         }
-        guard let segment = cutSegment(atMost: min(runCount, limits.runs)) else { return nil }
+        guard let segment = cutSegment(atMost: min(runCount, limits.runs), takesLone: takesLone) else { return nil }
         onTheWire.append(Sent(segment: segment, isRepeated: false))
         return segment
     }
 
-    private mutating func cutSegment(atMost runCount: Int) -> Segment? {
+    private mutating func cutSegment(atMost runCount: Int, takesLone: Bool) -> Segment? {
         guard !ready.isEmpty else { return nil }
         var runs: [Segment.Run] = []
         var room = SegmentRoom(bytes: limits.bytes, events: limits.events)
@@ -183,7 +240,7 @@ struct AppendQueue {
         var held: [Int] = []
         while let lane = ready.first, runs.count < runCount {
             guard let first = lanes[lane].waiting.first else { break }
-            guard !first.goesAlone || runs.isEmpty else {
+            guard !first.goesAlone || (runs.isEmpty && takesLone) else {
                 held.append(ready.removeFirst())
                 continue
             }

@@ -34,7 +34,8 @@ final class Appender: Sendable {
         let count = configuration.writerConnections
         let limits = AppendQueue.Limits(
             bytes: configuration.maximumSegmentBytes,
-            segmentsUnderWay: count * AppenderState.depth
+            segmentsUnderWay: count * AppenderState.depth,
+            alone: max(1, count - 1)
         )
         state = Mutex(AppenderState(queue: AppendQueue(limits: limits), lineCount: count))
         let links = (0..<count).map { line in
@@ -100,15 +101,12 @@ final class Appender: Sendable {
     private func cancel(_ ticket: Ticket, _ stream: StreamName) {
         perform { state in
             guard let id = ticket.cancel() else { return }
-            var error = JournalError.cancelledUnsent
             if let append = state.queue.withdraw(id, of: stream) {
-                state.tell(append.caller, .failure(error))
+                state.tell(append.caller, .failure(.cancelledUnsent))
                 state.count(id)
             } else if let (append, receipt) = state.queue.giveUp(id) {
                 // Awaited on the wire, though not by the caller.
-                error.outcome = .unknown
-                error.receipt = receipt
-                state.tell(append.caller, .failure(error))
+                state.tell(append.caller, .failure(.unknown(receipt, because: .cancelledUnsent)))
             }
         }
     }
@@ -188,6 +186,7 @@ final class Appender: Sendable {
                 case .answers(let answers):
                     resolutions = state.queue.answered(segment.id, answers)
                     state.lines[line].pause = BackOff()
+                    state.lastError = nil
                 case .partial(let count):
                     state.queue.partlyWritten(segment.id, count)
                 case .unreadable:
@@ -197,15 +196,14 @@ final class Appender: Sendable {
                     state.pause(line)
                 }
             case .failure(.refused(let message)):
-                state.lastError = JournalError(message, outcome: nil)
                 if SQLState.isMixUp(message.sqlState) {
                     resolutions = state.queue.connectionLost(segment.id, sent: false)
                 } else {
                     needsReconnect = SQLState.needsReconnect(message.sqlState)
-                    resolutions = state.queue.refused(segment.id, message)
-                    // A collision of a chained segment is over: it goes another way at once.
-                    let hasCollided = segment.isChained && message.sqlState == SQLState.uniqueViolation
-                    if SQLState.isWorthRetrying(message.sqlState), !hasCollided { state.pause(line) }
+                    let refused = state.queue.refused(segment.id, message, at: now)
+                    resolutions = refused.resolutions
+                    if refused.isToPause || needsReconnect { state.lastError = .refusedUntilDeadline(message) }
+                    if refused.isToPause { state.pause(line) } else { state.setRestTimers() }
                 }
             case .failure(.connectionLost(_, let sent)):
                 resolutions = state.queue.connectionLost(segment.id, sent: sent)
@@ -267,6 +265,7 @@ final class Appender: Sendable {
                 state.gathering.expire(line, at: now)
                 if let until = state.lines[line].pausedUntil, until <= now { state.lines[line].pausedUntil = nil }
                 if state.gathering.end(of: line) == nil { state.departOrLet(line) }
+                state.endRests(at: now)
                 state.lookAgain(at: now)
                 isAnnouncing = state.isAnnouncingDue(on: line, at: now)
                 state.setTimer(of: line)
@@ -305,17 +304,9 @@ final class Appender: Sendable {
                 state.lastError ?? JournalError(.unreachable, "the server did not answer within \(deadline)")
             let expired = state.queue.expire(at: .now, because: reason)
             state.setDeadlineTimer(at: state.queue.firstDeadline)
-            for segment in expired.abandoned {
-                guard
-                    let line = state.lines.firstIndex(where: { line in
-                        line.underWay.contains { $0.segmentID == segment.id }
-                    })
-                else { continue }
-                state.lines[line].session = nil
-                state.lines[line].underWay = []
-                abandoned.append(line)
-            }
+            abandoned = state.abandon(expired, at: .now)
             state.resolve(expired.resolutions)
+            for given in expired.givenUp { state.tell(given.append.caller, given.result) }
         }
         // Their answers may come yet: better never, on connections that are not what they seem.
         for line in abandoned { link(line).reset() }

@@ -32,6 +32,8 @@ struct AppenderState {
     struct UnderWay {
         var segmentID: Int
         var runCount: Int
+        /// It may wait for a lock: nothing goes behind it.
+        var isLone: Bool
         var sentAt: ContinuousClock.Instant
         /// How many segments were on the wire then, itself included.
         var sharedBy: Int
@@ -41,6 +43,8 @@ struct AppenderState {
     static let depth = 2
     /// Longer than a commit takes, of a standby's too, unless something is in its way.
     fileprivate static let patience = Duration.milliseconds(20)
+    /// So long without an answer to what is overdue: the connection is not what it seems, and another may settle it.
+    private static let silence = Duration.seconds(10)
 
     /// A segment that a connection has been given, to be put on its wire outside the lock.
     struct Departure {
@@ -143,6 +147,7 @@ struct AppenderState {
             UnderWay(
                 segmentID: segment.id,
                 runCount: segment.runs.count,
+                isLone: queue.onTheWire.last?.isLone ?? false,
                 sentAt: now,
                 sharedBy: lines[line].underWay.count + 1
             )
@@ -166,7 +171,8 @@ struct AppenderState {
     /// and its writers, answered apart from the others, would come back apart; it waits for the answer, as do the writers
     /// who come back then.
     private func isWorthIt(_ line: Int) -> Bool {
-        guard let ahead = lines[line].underWay.last, queue.unsettled.isEmpty, !pace.isFar else { return true }
+        guard lines[line].underWay.last?.isLone != true else { return false }
+        guard let ahead = lines[line].underWay.last, !queue.hasUnsettled, !pace.isFar else { return true }
         return queue.ready.count >= max(Self.leastShare, ahead.runCount * 3 / 4)
     }
 
@@ -204,6 +210,13 @@ struct AppenderState {
     mutating func lookAgain(at now: ContinuousClock.Instant) {
         guard let time = lookAgainAt, time <= now else { return }
         lookAgainAt = nil
+        departWherePossible()
+    }
+
+    /// Streams that somebody held may be free.
+    mutating func endRests(at now: ContinuousClock.Instant) {
+        guard let time = queue.firstRestEnd, time <= now else { return }
+        queue.endRests(at: now)
         departWherePossible()
     }
 
@@ -293,10 +306,30 @@ struct AppenderState {
 
     mutating func setTimer(of line: Int) { effects.timers.append(line) }
 
+    /// Connections to be ended: what is on their wire is over, or partly so, and has been there for long.
+    mutating func abandon(_ expired: AppendQueue.Expired, at now: ContinuousClock.Instant) -> [Int] {
+        let over = Set(expired.abandoned.map(\.id))
+        let overdue = Set(expired.overdue)
+        return lines.indices.filter { line in
+            let isOver = lines[line].underWay.contains {
+                over.contains($0.segmentID) || (overdue.contains($0.segmentID) && $0.sentAt + Self.silence <= now)
+            }
+            guard isOver else { return false }
+            lines[line].session = nil
+            lines[line].underWay.removeAll { over.contains($0.segmentID) }
+            return true
+        }
+    }
+
     /// Every connection looks after the deadlines: any of them may be the one there is.
     mutating func setDeadlineTimer(at time: ContinuousClock.Instant?) {
         deadlineTimer = time
         effects.timers += lines.indices
+    }
+
+    /// Every connection looks after the rests, for the same reason.
+    mutating func setRestTimers() {
+        if queue.firstRestEnd != nil { effects.timers += lines.indices }
     }
 
     mutating func announce(by time: ContinuousClock.Instant, on line: Int) {
@@ -313,8 +346,14 @@ struct AppenderState {
 
     /// When something is to be done on this connection's thread: deadlines, its pause, its gathering, its announcing.
     func nextTime(of line: Int) -> ContinuousClock.Instant? {
-        let own = [lines[line].pausedUntil, gathering.end(of: line), lines[line].announceBy]
-        return (own + [line == 0 ? lookAgainAt : nil, deadlineTimer]).compactMap { $0 }.min()
+        var time = Earliest()
+        time.consider(lines[line].pausedUntil)
+        time.consider(gathering.end(of: line))
+        time.consider(lines[line].announceBy)
+        if line == 0 { time.consider(lookAgainAt) }
+        time.consider(queue.firstRestEnd)
+        time.consider(deadlineTimer)
+        return time.time
     }
 }
 

@@ -1,3 +1,5 @@
+import LibPQ
+
 /// What an append's caller is told when the server answers with something else than `written`.
 extension JournalError {
     /// An exact append, and the stream's next position is another.
@@ -22,6 +24,21 @@ extension JournalError {
         )
         error.expectedPosition = run.position
         error.actualPosition = actual
+        return error
+    }
+
+    /// It was sent, and nobody waits for the answer any more.
+    static func unknown(_ receipt: AppendReceipt, because reason: JournalError) -> JournalError {
+        var error = reason
+        error.outcome = .unknown
+        error.receipt = receipt
+        return error
+    }
+
+    /// The server refused for a reason that passes, and did so until the deadline.
+    static func refusedUntilDeadline(_ refusal: ServerMessage) -> JournalError {
+        var error = JournalError(.unreachable, "the server refused until the deadline: \(refusal)")
+        error.sqlState = refusal.sqlState
         return error
     }
 

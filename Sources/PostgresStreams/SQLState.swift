@@ -35,9 +35,12 @@ enum SQLState {
         [lockNotAvailable, queryCanceled, outOfMemory].contains(state)
     }
 
+    /// The server, or a pooler, gives the connection up, and what was sent last may have been committed or not.
+    static func leavesOutcomeOpen(_ state: String) -> Bool { state.hasPrefix("57P") || state.hasPrefix("08") }
+
     /// This server will not do, another behind the same connection string may: read-only, shutting down.
     static func needsReconnect(_ state: String) -> Bool {
-        state == readOnly || state.hasPrefix("57P") || state.hasPrefix("08")
+        state == readOnly || leavesOutcomeOpen(state)
     }
 
     /// The connection's prepared statements are not ours: a pooler gave us another session, or somebody deallocated them.

@@ -71,6 +71,26 @@ struct Segment: Sendable {
         return nil
     }
 
+    /// The same for those whose deadline is over.
+    mutating func giveUp(overdueAt now: ContinuousClock.Instant) -> [(Append, AppendReceipt)] {
+        let overdue = runs.lazy.flatMap(\.appends).filter { !$0.isGivenUp && $0.deadline <= now }.map(\.id)
+        return overdue.compactMap { giveUp($0) }
+    }
+
+    /// Whether nobody waits for its answer any more: all its appends' deadlines are over.
+    func isOver(at now: ContinuousClock.Instant) -> Bool {
+        runs.allSatisfy { $0.appends.allSatisfy { $0.deadline <= now } }
+    }
+
+    /// When it is over, or before that one of its callers gives up.
+    var firstDeadline: ContinuousClock.Instant? {
+        let appends = runs.lazy.flatMap(\.appends)
+        return appends.filter { !$0.isGivenUp }.map(\.deadline).min() ?? appends.map(\.deadline).max()
+    }
+
+    /// Whether it is one append, which goes alone since it may be why others were refused.
+    var isLone: Bool { runs.count == 1 && runs[0].appends.first?.goesAlone ?? false }
+
     var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
 
     var eventCount: Int { runs.reduce(0) { $0 + $1.eventCount } }

@@ -89,12 +89,16 @@ struct AppendQueueLossTests {
         #expect(log.refuse(state) == "")
         #expect(log.send() == "a@0: 1")
         #expect(log.segment?.runs.map(\.token) == [tokens[0]])
-        // Alone it is sent again as it was, for as long as there is time.
+        // Alone it is sent again as it was, for as long as there is time; the other does not wait for it.
         #expect(log.refuse(state) == "")
-        #expect(log.send() == "a@0: 1")
-        #expect(log.answer(.written(0)) == "1 at 0")
         #expect(log.send() == "b@0: 2")
         #expect(log.segment?.runs.map(\.token) == [tokens[1]])
+        #expect(log.answer(.written(0)) == "2 at 0")
+        #expect(log.send() == nil)
+        log.endRests()
+        #expect(log.send() == "a@0: 1")
+        #expect(log.segment?.runs.map(\.token) == [tokens[0]])
+        #expect(log.answer(.written(0)) == "1 at 0")
     }
 
     @Test("a later sending that is refused for good parts by stream; what is refused alone has an unknown outcome")
@@ -148,8 +152,8 @@ struct AppendQueueLossTests {
         log.add(1, "a", deadline: 1)
         log.add(2, "b", deadline: 60)
         log.send()
-        #expect(log.expire(after: 1) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0; abandoned")
-        log.add(3, "a")
+        #expect(log.expire(after: 60) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0; abandoned")
+        log.add(3, "a", deadline: 90)
         #expect(log.answer(.written(0), .written(0)) == "")
         #expect(log.refuse("22000") == "")
         log.lose()
@@ -161,7 +165,9 @@ struct AppendQueueLossTests {
 
     // MARK: Time
 
-    @Test("what waits too long was not written; what was sent may have been, and with it its whole segment")
+    @Test(
+        "what waits too long was not written; what was sent may have been, and its segment stays until all of it is over"
+    )
     func deadlines() {
         var log = AppendQueueTranscript()
         log.add(1, "a", events: 3, deadline: 10)
@@ -173,13 +179,28 @@ struct AppendQueueLossTests {
         #expect(log.expire(after: 4) == "")
         #expect(log.expire(after: 5) == "4 unreachable notWritten")
         #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(10))
-        #expect(log.expire(after: 10) == "1 unreachable unknown a@0+0, 2 unreachable unknown a@0+3; abandoned")
+        #expect(log.expire(after: 10) == "given up: 1 unreachable unknown a@0+0")
         #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(20))
-        #expect(log.send() == "a@0: 3")
-        #expect(log.expire(after: 19) == "")
+        #expect(log.expire(after: 20) == "3 unreachable notWritten")
+        #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(30))
+        #expect(log.answer(.written(0)) == "1 at 0, 2 at 3")
+        #expect(log.queue.isEmpty)
     }
 
-    @Test("a lost segment is given up with its first deadline, and nothing on the wire with it")
+    @Test("of a segment that is over all are told that it is unknown, but who was told before")
+    func overdue() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", deadline: 10)
+        log.add(2, "b", deadline: 30)
+        log.send()
+        #expect(log.expire(after: 10) == "given up: 1 unreachable unknown a@0+0")
+        #expect(log.expire(after: 29) == "")
+        log.add(3, "a", deadline: 40)
+        #expect(log.expire(after: 30) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0; abandoned")
+        #expect(log.send() == "a@0: 3")
+    }
+
+    @Test("a lost segment is sent again as it was while one of its appends is not over")
     func lostDeadline() {
         var log = AppendQueueTranscript()
         log.add(1, "a", deadline: 10)
@@ -187,7 +208,11 @@ struct AppendQueueLossTests {
         log.send()
         log.lose()
         #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(10))
-        #expect(log.expire(after: 10) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0")
+        #expect(log.expire(after: 10) == "given up: 1 unreachable unknown a@0+0")
+        #expect(log.queue.firstDeadline == AppendQueueTranscript.start + .seconds(30))
+        #expect(log.send() == "a@0: 1 | b@0: 2")
+        log.lose()
+        #expect(log.expire(after: 30) == "1 unreachable unknown a@0+0, 2 unreachable unknown b@0+0")
         #expect(log.queue.isEmpty)
         #expect(log.queue.firstDeadline == nil)
         #expect(log.send() == nil)
@@ -280,6 +305,7 @@ struct AppendQueueLossTests {
         log.lose()
         #expect(log.send() == "a@0: 1")
         #expect(log.refuse("55P03") == "")
+        log.endRests()
         #expect(log.send() == "a@0: 1")
         #expect(log.segment?.runs.first?.token == receipt?.token)
         #expect(log.answer(.written(0)) == "1 at 0")

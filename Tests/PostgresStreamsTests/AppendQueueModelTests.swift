@@ -105,6 +105,8 @@ private struct ModelRun {
     }
 
     private mutating func exchange(accidents: Bool) {
+        // A second passes with each step: rests are over before long, and no deadline comes once all goes well.
+        queue.endRests(at: Self.start + .seconds(accidents ? now : now + 5))
         if onTheWire.isEmpty || chance(30), let segment = queue.nextSegment() {
             expectNoSharedStream(segment)
             return onTheWire.append(segment)
@@ -146,7 +148,8 @@ private struct ModelRun {
     }
 
     private mutating func refuse(_ segment: Segment, _ state: String) {
-        resolve(queue.refused(segment.id, .init(severity: "ERROR", sqlState: state, message: "no")))
+        let time = Self.start + .seconds(now)
+        resolve(queue.refused(segment.id, .init(severity: "ERROR", sqlState: state, message: "no"), at: time).resolutions)
     }
 
     private mutating func workLate() {
@@ -158,7 +161,7 @@ private struct ModelRun {
         let expired = queue.expire(at: Self.start + .seconds(now), because: JournalError(.unreachable, "late"))
         late += expired.abandoned
         onTheWire.removeAll { segment in expired.abandoned.contains { $0.id == segment.id } }
-        resolve(expired.resolutions)
+        resolve(expired.resolutions + expired.givenUp)
     }
 
     private mutating func withdraw() {
@@ -168,7 +171,10 @@ private struct ModelRun {
     }
 
     private mutating func resolve(_ resolutions: [AppendQueue.Resolution]) {
-        for resolution in resolutions { results[resolution.append.id, default: []].append(resolution.result) }
+        // Who gave up was told then.
+        for resolution in resolutions where !resolution.append.isGivenUp {
+            results[resolution.append.id, default: []].append(resolution.result)
+        }
     }
 
     // MARK: What must hold

@@ -320,6 +320,70 @@ struct AppendQueueTests {
         #expect(log.send() == "b@0: 1")
     }
 
+    @Test("a stream that is held although its append goes alone rests, while the others go on, and comes behind them")
+    func rests() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.add(2, "b")
+        log.send()
+        log.refuse("55P03")
+        #expect(log.send() == "a@0: 1")
+        log.add(3, "a")
+        #expect(log.refuse("55P03") == "")
+        #expect(log.send() == "b@0: 2")
+        log.answer(.written(0))
+        #expect(log.queue.firstRestEnd != nil)
+        #expect(log.send() == nil)
+        log.add(4, "c")
+        log.endRests()
+        #expect(log.queue.firstRestEnd == nil)
+        #expect(log.send() == "c@0: 4")
+        log.answer(.written(0))
+        #expect(log.send() == "a@0: 1")
+        log.answer(.written(0))
+        #expect(log.send() == "a@1: 3")
+        log.answer(.written(1))
+        #expect(log.queue.isEmpty)
+    }
+
+    @Test("what rests can be taken back, and its error says why it was not written")
+    func restsNoMore() {
+        var log = AppendQueueTranscript()
+        for id in 1...2 {
+            log.add(id, "a", deadline: 10)
+            log.send()
+            log.refuse("55P03")
+            #expect(log.send() == "a@0: \(id)")
+            log.refuse("55P03")
+            #expect(log.queue.firstRestEnd != nil)
+            if id == 1 {
+                #expect(log.withdraw(1) == true)
+            } else {
+                let expired = log.queue.expire(at: AppendQueueTranscript.start + .seconds(10), because: .closedUnsent)
+                #expect(throws: JournalError.self) { try expired.resolutions.first?.result.get() }
+                #expect("\(expired.resolutions.map(\.result))".contains("55P03"))
+            }
+            #expect(log.queue.isEmpty)
+            #expect(log.queue.firstRestEnd == nil)
+        }
+        log.add(3, "a")
+        #expect(log.send() == "a@0: 3")
+    }
+
+    @Test("of the connections one is kept from those that go alone: each may wait for a lock")
+    func loneConnections() {
+        var log = AppendQueueTranscript(.init(bytes: 1 << 20, segmentsUnderWay: 3, alone: 1))
+        for (id, stream) in ["a", "b", "c"].enumerated() { log.add(id, stream) }
+        log.send()
+        log.refuse("55P03")
+        #expect(log.send() == "a@0: 0")
+        #expect(log.send() == nil)
+        log.add(3, "d")
+        log.add(4, "e")
+        #expect(log.send() == "d@0: 3 | e@0: 4")
+        #expect(log.send() == nil)
+    }
+
     // MARK: Several segments on the wire
 
     @Test("segments that are on the wire at the same time have no stream in common")

@@ -69,8 +69,16 @@ struct AppendQueueTranscript {
 
     @discardableResult
     mutating func refuse(_ sqlState: String) -> String {
-        Self.text(queue.refused(segment?.id ?? 0, .init(severity: "ERROR", sqlState: sqlState, message: "no")))
+        let refused = queue.refused(
+            segment?.id ?? 0,
+            .init(severity: "ERROR", sqlState: sqlState, message: "no"),
+            at: Self.start
+        )
+        return Self.text(refused.resolutions)
     }
+
+    /// However long they are.
+    mutating func endRests() { queue.endRests(at: Self.start + .seconds(3600)) }
 
     /// So many runs of a chained segment were written.
     mutating func answerPartly(_ count: Int) { queue.partlyWritten(segment?.id ?? 0, count) }
@@ -84,7 +92,9 @@ struct AppendQueueTranscript {
 
     mutating func expire(after seconds: Int) -> String {
         let expired = queue.expire(at: Self.start + .seconds(seconds), because: JournalError(.unreachable, "gone"))
-        return Self.text(expired.resolutions) + (expired.abandoned.isEmpty ? "" : "; abandoned")
+        return Self.text(expired.resolutions)
+            + (expired.givenUp.isEmpty ? "" : "given up: \(Self.text(expired.givenUp))")
+            + (expired.abandoned.isEmpty ? "" : "; abandoned")
     }
 
     mutating func close() -> String { Self.text(queue.close(because: JournalError(.closed, "closed"))) }

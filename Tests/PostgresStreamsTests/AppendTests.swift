@@ -83,22 +83,39 @@ struct AppendTests {
         }
     }
 
-    @Test("a stream whose lock somebody holds keeps no other waiting for longer than one try")
-    func lockedNeighbour() async throws {
-        try await withTestJournal(.with { $0.appendDeadline = .seconds(60) }) { journal in
+    @Test(
+        "streams whose locks somebody holds keep no other waiting for longer than one try, however few connections append",
+        arguments: [(1, 2), (2, 2), (1, 1)]
+    )
+    func lockedNeighbours(held: Int, connections: Int) async throws {
+        let configuration = ConfigurationChange.with {
+            $0.appendDeadline = .seconds(60)
+            $0.writerConnections = connections
+        }
+        try await withTestJournal(configuration) { journal in
             try await withSQL(journal.configuration.databaseURL) { holder in
                 try await holder.run("begin")
-                try await holder.run("select pg_advisory_xact_lock(hashtextextended('durable_streams/locked', 0))")
-                async let locked = journal.stream("locked").append(.close("root", .ok(nil)))
-                // New streams, which go by the lock too, some of them together with it.
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for n in 0..<40 {
-                        group.addTask { _ = try await journal.stream("s\(n)").append(.close("root", .ok(nil))) }
+                try await withThrowingTaskGroup(of: Int.self) { locked in
+                    for n in 0..<held {
+                        try await holder.run(
+                            "select pg_advisory_xact_lock(hashtextextended('durable_streams/locked\(n)', 0))"
+                        )
+                        locked.addTask { try await journal.stream("locked\(n)").append(.close("root", .ok(nil))) }
                     }
-                    try await group.waitForAll()
+                    // New streams, which go by the lock too, some of them together with those.
+                    for round in 0..<2 {
+                        try await withThrowingTaskGroup(of: Void.self) { group in
+                            for n in 0..<40 {
+                                group.addTask {
+                                    _ = try await journal.stream("s\(round).\(n)").append(.close("root", .ok(nil)))
+                                }
+                            }
+                            try await group.waitForAll()
+                        }
+                    }
+                    try await holder.run("commit")
+                    for try await position in locked { #expect(position == 0) }
                 }
-                try await holder.run("commit")
-                #expect(try await locked == 0)
             }
         }
     }
