@@ -215,7 +215,7 @@ $$;
 --
 --   stream_id  as append_batch answered it
 --   position   the next: one past that of the writer's last event
---   previous   the token of the writer's last append
+--   previous   the token of the writer's last append; of no other's: it stands for the claim
 --
 -- The rows it takes are written; the command tag counts them ("INSERT 0 2"). One whose stream does not end with that very
 -- append is left out: somebody else appended or claimed, or the log is another one than the writer knew. Where two come at

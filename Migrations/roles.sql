@@ -7,7 +7,9 @@
 --     grant durable_streams_writer to my_worker;
 --
 -- A writer appends and claims through the functions and the view appends only. It cannot insert, change or delete a row of
--- the tables, so it can neither jump a position nor lower an epoch nor write to a stream that another claimed.
+-- the tables, so it can neither jump a position nor lower an epoch, nor by a function write to a stream that another
+-- claimed. In one thing writers are trusted: the view takes whoever names the token of a stream's last append for its
+-- writer, and writers can read tokens. Who follows another's append writes to its stream, and nobody is fenced.
 
 \if :{?schema}
 \else

@@ -149,7 +149,9 @@ private struct ModelRun {
 
     private mutating func refuse(_ segment: Segment, _ state: String) {
         let time = Self.start + .seconds(now)
-        resolve(queue.refused(segment.id, .init(severity: "ERROR", sqlState: state, message: "no"), at: time).resolutions)
+        resolve(
+            queue.refused(segment.id, .init(severity: "ERROR", sqlState: state, message: "no"), at: time).resolutions
+        )
     }
 
     private mutating func workLate() {
