@@ -37,9 +37,9 @@ final class Appender: Sendable {
             segmentsUnderWay: count * AppenderState.depth,
             alone: max(1, count - 1)
         )
-        state = Mutex(AppenderState(queue: AppendQueue(limits: limits), lineCount: count))
-        let links = (0..<count).map { line in
-            Link(options) { [weak self] event in self?.handle(event, on: line) ?? false }
+        state = Mutex(AppenderState(queue: AppendQueue(limits: limits), wireCount: count))
+        let links = (0..<count).map { wire in
+            Link(options) { [weak self] event in self?.handle(event, on: wire) ?? false }
         }
         self.links.withLock { $0 = links }
     }
@@ -48,7 +48,7 @@ final class Appender: Sendable {
 
     private var allLinks: [Link] { links.withLock { $0 } }
 
-    private func link(_ line: Int) -> Link { links.withLock { $0[line] } }
+    private func link(_ wire: Int) -> Link { links.withLock { $0[wire] } }
 
     // MARK: For callers
 
@@ -136,9 +136,9 @@ final class Appender: Sendable {
 
     /// Outside the lock. Who calls it looks into the inbox afterwards.
     private func carryOut(_ effects: AppenderState.Effects) {
-        for line in effects.starting { link(line).start() }
+        for wire in effects.starting { link(wire).start() }
         for departure in effects.departures { send(departure) }
-        for line in effects.timers { setTimer(line) }
+        for wire in effects.timers { setTimer(wire) }
         for (caller, result) in effects.told { caller.resume(returning: result) }
         for flusher in effects.flushed { flusher.resume() }
     }
@@ -154,14 +154,14 @@ final class Appender: Sendable {
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
         let append = Batch(commands, expectsAnother: segment.appendCount <= Self.fewCallers) { [self] outcome in
-            answered(segment, on: departure.line, over: session, isAnnounced: announcement != nil, outcome)
+            answered(segment, on: departure.wire, over: session, isAnnounced: announcement != nil, outcome)
         }
         session.submit([append] + [announcement].compactMap { $0 })
     }
 
     private func answered(
         _ segment: Segment,
-        on line: Int,
+        on wire: Int,
         over session: Session,
         isAnnounced: Bool,
         _ outcome: Result<[QueryResult], BatchFailure>
@@ -178,14 +178,14 @@ final class Appender: Sendable {
             }
         }
         perform { state in
-            let place = state.takeOffTheWire(segment.id, of: line)
+            let place = state.takeOffTheWire(segment.id, of: wire)
             var resolutions: [AppendQueue.Resolution] = []
             switch outcome {
             case .success(let results):
                 switch results.last.map(segment.answers) ?? .unreadable {
                 case .answers(let answers):
                     resolutions = state.queue.answered(segment.id, answers)
-                    state.lines[line].pause = BackOff()
+                    state.wires[wire].pause = BackOff()
                     state.lastError = nil
                 case .partial(let count):
                     state.queue.partlyWritten(segment.id, count)
@@ -193,7 +193,7 @@ final class Appender: Sendable {
                     // It committed, and we cannot tell what: asked again until the deadline says that it is unknown.
                     state.lastError = JournalError(.refused, "the server answered an append in an unknown form")
                     state.queue.connectionLost(segment.id, sent: true)
-                    state.pause(line)
+                    state.pause(wire)
                 }
             case .failure(.refused(let message)):
                 if SQLState.isMixUp(message.sqlState) {
@@ -203,16 +203,16 @@ final class Appender: Sendable {
                     let refused = state.queue.refused(segment.id, message, at: now)
                     resolutions = refused.resolutions
                     if refused.isToPause || needsReconnect { state.lastError = .refusedUntilDeadline(message) }
-                    if refused.isToPause { state.pause(line) } else { state.setRestTimers() }
+                    if refused.isToPause { state.pause(wire) } else { state.setRestTimers() }
                 }
             case .failure(.connectionLost(_, let sent)):
                 resolutions = state.queue.connectionLost(segment.id, sent: sent)
                 needsReconnect = true
             }
-            if needsReconnect, state.lines[line].session === session { state.lines[line].session = nil }
+            if needsReconnect, state.wires[wire].session === session { state.wires[wire].session = nil }
             state.resolve(resolutions)
-            state.goOn(line, after: place, at: now)
-            isIdle = state.isIdle(line)
+            state.goOn(wire, after: place, at: now)
+            isIdle = state.isIdle(wire)
         }
         // First those who wait for their answer, then the tails.
         if isAnnouncingDue { announcer.send() }
@@ -220,55 +220,55 @@ final class Appender: Sendable {
         if isIdle, let announcement = announcer.batch() { session.submit([announcement]) }
         if announcer.hasWaiting {
             // It goes with the next segment; should that be long in coming, by itself.
-            perform { state in state.announce(by: now + .milliseconds(10), on: line) }
+            perform { state in state.announce(by: now + .milliseconds(10), on: wire) }
         }
     }
 
     // MARK: The connections
 
-    private func handle(_ event: Link.Event, on line: Int) -> Bool {
+    private func handle(_ event: Link.Event, on wire: Int) -> Bool {
         switch event {
         case .ready(let session, let greeting):
-            if !greeting.isBehindPooler { prepare(session, of: line) }
+            if !greeting.isBehindPooler { prepare(session, of: wire) }
             perform { state in
                 if let way = greeting.way { state.pace.way = way }
-                state.lines[line].session = session
-                state.lines[line].isPrepared = false
-                state.lines[line].underWay = []
-                state.lines[line].depth = greeting.isBehindPooler ? 1 : AppenderState.depth
+                state.wires[wire].session = session
+                state.wires[wire].isPrepared = false
+                state.wires[wire].underWay = []
+                state.wires[wire].depth = greeting.isBehindPooler ? 1 : AppenderState.depth
                 state.lastError = nil
-                state.departOrLet(line)
-                state.setTimer(of: line)
+                state.departOrLet(wire)
+                state.setTimer(of: wire)
             }
             return true
         case .lost(let error):
             perform { state in
-                state.lines[line].session = nil
+                state.wires[wire].session = nil
                 state.lastError = error
                 // What it had under way can go with another.
-                state.gathering.stop(line)
-                for other in state.lines.indices { state.departOrLet(other) }
+                state.gathering.stop(wire)
+                for other in state.wires.indices { state.departOrLet(other) }
             }
-            expire(line)
+            expire(wire)
             announcer.send()
             var isNeeded = false
             perform { state in
                 isNeeded = !state.queue.isEmpty
-                state.lines[line].isStarted = isNeeded
+                state.wires[wire].isStarted = isNeeded
             }
             return isNeeded
         case .timer:
-            expire(line)
+            expire(wire)
             var isAnnouncing = false
             perform { state in
                 let now = ContinuousClock.now
-                state.gathering.expire(line, at: now)
-                if let until = state.lines[line].pausedUntil, until <= now { state.lines[line].pausedUntil = nil }
-                if state.gathering.end(of: line) == nil { state.departOrLet(line) }
+                state.gathering.expire(wire, at: now)
+                if let until = state.wires[wire].pausedUntil, until <= now { state.wires[wire].pausedUntil = nil }
+                if state.gathering.end(of: wire) == nil { state.departOrLet(wire) }
                 state.endRests(at: now)
                 state.lookAgain(at: now)
-                isAnnouncing = state.isAnnouncingDue(on: line, at: now)
-                state.setTimer(of: line)
+                isAnnouncing = state.isAnnouncingDue(on: wire, at: now)
+                state.setTimer(of: wire)
             }
             if isAnnouncing { announcer.send() }
             return true
@@ -278,12 +278,12 @@ final class Appender: Sendable {
     }
 
     /// What only a session of our own can be told once for all its transactions; a pooler would hand it to others.
-    private func prepare(_ session: Session, of line: Int) {
+    private func prepare(_ session: Session, of wire: Int) {
         session.submit([
             Batch([settings(ofTransaction: false)]) { [weak self] outcome in
                 guard case .success = outcome else { return }
                 self?.perform { state in
-                    if state.lines[line].session === session { state.lines[line].isPrepared = true }
+                    if state.wires[wire].session === session { state.wires[wire].isPrepared = true }
                 }
             }
         ])
@@ -296,7 +296,7 @@ final class Appender: Sendable {
         return (statements.appendSettings, parameters)
     }
 
-    private func expire(_ line: Int) {
+    private func expire(_ wire: Int) {
         var abandoned: [Int] = []
         perform { state in
             guard let timer = state.deadlineTimer, timer <= .now else { return }
@@ -309,13 +309,13 @@ final class Appender: Sendable {
             for given in expired.givenUp { state.tell(given.append.caller, given.result) }
         }
         // Their answers may come yet: better never, on connections that are not what they seem.
-        for line in abandoned { link(line).reset() }
+        for wire in abandoned { link(wire).reset() }
     }
 
-    private func setTimer(_ line: Int) {
+    private func setTimer(_ wire: Int) {
         // Under the lock: set after another thread's, an older time would take its place.
         state.withLock { state in
-            link(line).setTimer(at: state.nextTime(of: line))
+            link(wire).setTimer(at: state.nextTime(of: wire))
         }
     }
 }

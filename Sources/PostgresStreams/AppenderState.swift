@@ -4,12 +4,12 @@ import LibPQ
 /// be done outside the lock (`Effects`); it does no IO itself.
 struct AppenderState {
     /// A connection as the queue's state sees it.
-    struct Line {
+    struct Wire {
         var session: Session?
         /// The session has the settings that a chained append needs.
         var isPrepared = false
         var isStarted = false
-        /// The segments on its wire, in the order they were sent. The server works on the first.
+        /// The segments on it, in the order they were sent. The server works on the first.
         var underWay: [UnderWay] = []
         /// How many there may be. With a second one, if it is worth it, the server has something to do while the answer to
         /// the first is on its way and those who were answered append again.
@@ -48,7 +48,7 @@ struct AppenderState {
 
     /// A segment that a connection has been given, to be put on its wire outside the lock.
     struct Departure {
-        var line: Int
+        var wire: Int
         var session: Session
         var segment: Segment
         var isPrepared: Bool
@@ -70,7 +70,7 @@ struct AppenderState {
     private var spread = Spread()
     var gathering = Gathering()
     var lastID = 0
-    var lines: [Line]
+    var wires: [Wire]
     var isClosed = false
     var lastError: JournalError?
     private var flushers = Flushers()
@@ -84,9 +84,9 @@ struct AppenderState {
     /// about as much as 50 events in one do. With fewer, those who wait go with those who are being answered.
     private static let leastShare = 24
 
-    init(queue: AppendQueue, lineCount: Int) {
+    init(queue: AppendQueue, wireCount: Int) {
         self.queue = queue
-        lines = Array(repeating: Line(), count: lineCount)
+        wires = Array(repeating: Wire(), count: wireCount)
     }
 
     mutating func takeEffects() -> Effects {
@@ -121,68 +121,68 @@ struct AppenderState {
         for append in appends { queue.add(append) }
         if deadlineTimer == nil { setDeadlineTimer(at: first.deadline) }
         let isHeldUp = gathering.isActive
-        for line in gathering.added(appends.count, at: .now) { departOrLet(line) }
+        for wire in gathering.added(appends.count, at: .now) { departOrLet(wire) }
         if !isHeldUp { departWherePossible() }
     }
 
     /// It is this connection's turn. What it leaves, since it takes its share only, or is not needed any more as those
     /// before it answer again, must not wait for it.
-    mutating func departOrLet(_ line: Int) {
-        depart(line)
+    mutating func departOrLet(_ wire: Int) {
+        depart(wire)
         if !gathering.isActive { departWherePossible() }
     }
 
     /// Gives this connection what there is to send, if it can take it: no more than its share of all there is, so that
     /// the others, and the segment behind this one, find something to do, where a share is worth it.
     @discardableResult
-    private mutating func depart(_ line: Int) -> Bool {
-        guard isFree(line), isWorthIt(line), let session = lines[line].session else { return false }
+    private mutating func depart(_ wire: Int) -> Bool {
+        guard isFree(wire), isWorthIt(wire), let session = wires[wire].session else { return false }
         let now = ContinuousClock.now
-        guard isNeeded(line, at: now) else { return false }
-        let places = lines.indices.reduce(0) { $0 + (lines[$1].isOpen && isNeeded($1, at: now) ? depth(of: $1) : 0) }
+        guard isNeeded(wire, at: now) else { return false }
+        let places = wires.indices.reduce(0) { $0 + (wires[$1].isOpen && isNeeded($1, at: now) ? depth(of: $1) : 0) }
         let count = queue.count
         let shares = min(places, max(1, count / Self.leastShare))
         guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares) else { return false }
-        lines[line].underWay.append(
+        wires[wire].underWay.append(
             UnderWay(
                 segmentID: segment.id,
                 runCount: segment.runs.count,
                 isLone: queue.onTheWire.last?.isLone ?? false,
                 sentAt: now,
-                sharedBy: lines[line].underWay.count + 1
+                sharedBy: wires[wire].underWay.count + 1
             )
         )
         effects.departures.append(
             Departure(
-                line: line,
+                wire: wire,
                 session: session,
                 segment: segment,
-                isPrepared: lines[line].isPrepared
+                isPrepared: wires[wire].isPrepared
             )
         )
         return true
     }
 
-    private func depth(of line: Int) -> Int { pace.isSlow ? 1 : lines[line].depth }
+    private func depth(of wire: Int) -> Int { pace.isSlow ? 1 : wires[wire].depth }
 
-    private func isFree(_ line: Int) -> Bool { lines[line].underWay.count < depth(of: line) && lines[line].isOpen }
+    private func isFree(_ wire: Int) -> Bool { wires[wire].underWay.count < depth(of: wire) && wires[wire].isOpen }
 
     /// Whether what there is should go behind what is on this connection's wire. A small one would keep a commit to itself,
     /// and its writers, answered apart from the others, would come back apart; it waits for the answer, as do the writers
     /// who come back then.
-    private func isWorthIt(_ line: Int) -> Bool {
-        guard lines[line].underWay.last?.isLone != true else { return false }
-        guard let ahead = lines[line].underWay.last, !queue.hasUnsettled, !pace.isFar else { return true }
+    private func isWorthIt(_ wire: Int) -> Bool {
+        guard wires[wire].underWay.last?.isLone != true else { return false }
+        guard let ahead = wires[wire].underWay.last, !queue.hasUnsettled, !pace.isFar else { return true }
         return queue.ready.count >= max(Self.leastShare, ahead.runCount * 3 / 4)
     }
 
     /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
     /// smaller ones, unless commits are slow and can wait side by side; another is for more than a segment can hold, too, or
     /// for when those before it do not answer: they may wait for a lock that somebody holds.
-    private func isNeeded(_ line: Int, at now: ContinuousClock.Instant) -> Bool {
+    private func isNeeded(_ wire: Int, at now: ContinuousClock.Instant) -> Bool {
         if spread.isWide || queue.hasMoreThanASegment { return true }
-        // By index, here and below: a line is too large to be copied for every append.
-        return (0..<line).allSatisfy { lines[$0].isStuck(at: now) }
+        // By index, here and below: a wire is too large to be copied for every append.
+        return (0..<wire).allSatisfy { wires[$0].isStuck(at: now) }
     }
 
     /// The first connection that is free and needed takes its share, then the next, while there is something that is worth
@@ -190,16 +190,16 @@ struct AppenderState {
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
         let now = ContinuousClock.now
-        while let line = lines.indices.first(where: { isFree($0) && isWorthIt($0) && isNeeded($0, at: now) }) {
-            guard depart(line), queue.hasReady else { return }
+        while let wire = wires.indices.first(where: { isFree($0) && isWorthIt($0) && isNeeded($0, at: now) }) {
+            guard depart(wire), queue.hasReady else { return }
         }
-        let isConnecting = lines.indices.contains { lines[$0].isStarted && lines[$0].session == nil }
-        guard let line = lines.indices.first(where: { isFree($0) || (!isConnecting && !lines[$0].isStarted) }) else {
+        let isConnecting = wires.indices.contains { wires[$0].isStarted && wires[$0].session == nil }
+        guard let wire = wires.indices.first(where: { isFree($0) || (!isConnecting && !wires[$0].isStarted) }) else {
             return
         }
-        if !lines[line].isStarted, isNeeded(line, at: now) {
-            lines[line].isStarted = true
-            effects.starting.append(line)
+        if !wires[wire].isStarted, isNeeded(wire, at: now) {
+            wires[wire].isStarted = true
+            effects.starting.append(wire)
         } else if lookAgainAt == nil {
             lookAgainAt = now + Self.patience
             effects.timers.append(0)
@@ -221,56 +221,56 @@ struct AppenderState {
     }
 
     /// The segment is answered, or lost: its place on the wire is free. Nil where it had none any more.
-    mutating func takeOffTheWire(_ segmentID: Int, of line: Int) -> UnderWay? {
-        guard let index = lines[line].underWay.firstIndex(where: { $0.segmentID == segmentID }) else { return nil }
-        return lines[line].underWay.remove(at: index)
+    mutating func takeOffTheWire(_ segmentID: Int, of wire: Int) -> UnderWay? {
+        guard let index = wires[wire].underWay.firstIndex(where: { $0.segmentID == segmentID }) else { return nil }
+        return wires[wire].underWay.remove(at: index)
     }
 
     /// After the answer to `segment`: the next one leaves, or waits a moment for those who are about to be told.
-    mutating func goOn(_ line: Int, after segment: UnderWay?, at now: ContinuousClock.Instant) {
-        if gathering.end(of: line) != nil {
+    mutating func goOn(_ wire: Int, after segment: UnderWay?, at now: ContinuousClock.Instant) {
+        if gathering.end(of: wire) != nil {
             // Those who were answered before have had their moment.
-            gathering.stop(line)
-            departOrLet(line)
+            gathering.stop(wire)
+            departOrLet(wire)
         }
-        if isFree(line), let segment {
+        if isFree(wire), let segment {
             pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
             observeSpread(segment, at: now)
             // Where the way is far they need not go together.
             let others = pace.isFar ? 0 : queue.ready.count
-            if gathering.answered(effects.told.count, before: others, on: line, roundTrip: pace.roundTrip, at: now) {
-                return setTimer(of: line)
+            if gathering.answered(effects.told.count, before: others, on: wire, roundTrip: pace.roundTrip, at: now) {
+                return setTimer(of: wire)
             }
         }
-        departOrLet(line)
+        departOrLet(wire)
     }
 
     private mutating func observeSpread(_ segment: UnderWay, at now: ContinuousClock.Instant) {
-        guard pace.isSlow, lines.count > 1 else {
+        guard pace.isSlow, wires.count > 1 else {
             spread = Spread()
             return
         }
         spread.answered(
             effects.told.count,
-            sinceSending: lines.lazy.compactMap(\.underWay.first?.sentAt).reduce(segment.sentAt, min),
+            sinceSending: wires.lazy.compactMap(\.underWay.first?.sentAt).reduce(segment.sentAt, min),
             pause: pace.roundTrip / 2,
-            areAllOpen: lines.allSatisfy(\.isOpen),
+            areAllOpen: wires.allSatisfy(\.isOpen),
             at: now
         )
         guard spread.isWide else { return }
-        for line in lines.indices where !lines[line].isStarted {
-            lines[line].isStarted = true
-            effects.starting.append(line)
+        for wire in wires.indices where !wires[wire].isStarted {
+            wires[wire].isStarted = true
+            effects.starting.append(wire)
         }
     }
 
     /// Whether nothing is on its wire and nothing is about to be.
-    func isIdle(_ line: Int) -> Bool { lines[line].underWay.isEmpty && gathering.end(of: line) == nil }
+    func isIdle(_ wire: Int) -> Bool { wires[wire].underWay.isEmpty && gathering.end(of: wire) == nil }
 
-    mutating func pause(_ line: Int) {
-        lines[line].pause.failed()
-        lines[line].pausedUntil = .now + lines[line].pause.delay
-        setTimer(of: line)
+    mutating func pause(_ wire: Int) {
+        wires[wire].pause.failed()
+        wires[wire].pausedUntil = .now + wires[wire].pause.delay
+        setTimer(of: wire)
     }
 
     // MARK: Answers
@@ -304,19 +304,19 @@ struct AppenderState {
 
     // MARK: Time
 
-    mutating func setTimer(of line: Int) { effects.timers.append(line) }
+    mutating func setTimer(of wire: Int) { effects.timers.append(wire) }
 
     /// Connections to be ended: what is on their wire is over, or partly so, and has been there for long.
     mutating func abandon(_ expired: AppendQueue.Expired, at now: ContinuousClock.Instant) -> [Int] {
         let over = Set(expired.abandoned.map(\.id))
         let overdue = Set(expired.overdue)
-        return lines.indices.filter { line in
-            let isOver = lines[line].underWay.contains {
+        return wires.indices.filter { wire in
+            let isOver = wires[wire].underWay.contains {
                 over.contains($0.segmentID) || (overdue.contains($0.segmentID) && $0.sentAt + Self.silence <= now)
             }
             guard isOver else { return false }
-            lines[line].session = nil
-            lines[line].underWay.removeAll { over.contains($0.segmentID) }
+            wires[wire].session = nil
+            wires[wire].underWay.removeAll { over.contains($0.segmentID) }
             return true
         }
     }
@@ -324,33 +324,33 @@ struct AppenderState {
     /// Every connection looks after the deadlines: any of them may be the one there is.
     mutating func setDeadlineTimer(at time: ContinuousClock.Instant?) {
         deadlineTimer = time
-        effects.timers += lines.indices
+        effects.timers += wires.indices
     }
 
     /// Every connection looks after the rests, for the same reason.
     mutating func setRestTimers() {
-        if queue.firstRestEnd != nil { effects.timers += lines.indices }
+        if queue.firstRestEnd != nil { effects.timers += wires.indices }
     }
 
-    mutating func announce(by time: ContinuousClock.Instant, on line: Int) {
-        guard lines[line].announceBy == nil else { return }
-        lines[line].announceBy = time
-        setTimer(of: line)
+    mutating func announce(by time: ContinuousClock.Instant, on wire: Int) {
+        guard wires[wire].announceBy == nil else { return }
+        wires[wire].announceBy = time
+        setTimer(of: wire)
     }
 
-    mutating func isAnnouncingDue(on line: Int, at now: ContinuousClock.Instant) -> Bool {
-        guard let time = lines[line].announceBy, time <= now else { return false }
-        lines[line].announceBy = nil
+    mutating func isAnnouncingDue(on wire: Int, at now: ContinuousClock.Instant) -> Bool {
+        guard let time = wires[wire].announceBy, time <= now else { return false }
+        wires[wire].announceBy = nil
         return true
     }
 
     /// When something is to be done on this connection's thread: deadlines, its pause, its gathering, its announcing.
-    func nextTime(of line: Int) -> ContinuousClock.Instant? {
+    func nextTime(of wire: Int) -> ContinuousClock.Instant? {
         var time = Earliest()
-        time.consider(lines[line].pausedUntil)
-        time.consider(gathering.end(of: line))
-        time.consider(lines[line].announceBy)
-        if line == 0 { time.consider(lookAgainAt) }
+        time.consider(wires[wire].pausedUntil)
+        time.consider(gathering.end(of: wire))
+        time.consider(wires[wire].announceBy)
+        if wire == 0 { time.consider(lookAgainAt) }
         time.consider(queue.firstRestEnd)
         time.consider(deadlineTimer)
         return time.time

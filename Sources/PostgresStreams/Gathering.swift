@@ -7,7 +7,7 @@
 struct Gathering {
     /// Those of one segment who were answered and are not all back.
     private struct Wait {
-        var line: Int
+        var wire: Int
         var since: ContinuousClock.Instant
         var until: ContinuousClock.Instant
         /// The longest that it would pay to wait.
@@ -22,7 +22,7 @@ struct Gathering {
         var areMostBack: Bool { (expected - missing) * 4 >= expected * 3 }
     }
 
-    /// The longest waiting first; of each line one at most.
+    /// The longest waiting first; of each wire one at most.
     private var waits: [Wait] = []
     /// Which part of the longest moment is waited: halved when they came back later than that, doubled when earlier.
     private var patience = 1.0
@@ -33,10 +33,10 @@ struct Gathering {
     /// Whether what comes now is waited with.
     var isActive: Bool { waits.contains { !$0.isOver } }
 
-    /// Until when this line waits.
-    func end(of line: Int) -> ContinuousClock.Instant? { waits.first { $0.line == line && !$0.isOver }?.until }
+    /// Until when this wire waits.
+    func end(of wire: Int) -> ContinuousClock.Instant? { waits.first { $0.wire == wire && !$0.isOver }?.until }
 
-    /// `count` callers of this line are about to be told that they are answered. Whether it waits for them.
+    /// `count` callers of this wire are about to be told that they are answered. Whether it waits for them.
     ///
     /// - Parameters:
     ///   - others: how many wait to be sent already.
@@ -44,19 +44,19 @@ struct Gathering {
     mutating func answered(
         _ count: Int,
         before others: Int,
-        on line: Int,
+        on wire: Int,
         roundTrip: Duration,
         at now: ContinuousClock.Instant
     ) -> Bool {
-        if let before = waits.first(where: { $0.line == line }), !before.isJudged, now - before.since > before.limit {
+        if let before = waits.first(where: { $0.wire == wire }), !before.isJudged, now - before.since > before.limit {
             judge(inTime: false)
         }
-        stop(line)
+        stop(wire)
         // One alone needs nobody, and sends by itself when it comes back.
         guard count > 0, count + others > 1 else { return false }
         let limit = min(Self.longest, roundTrip / 2)
         let wait = Wait(
-            line: line,
+            wire: wire,
             since: now,
             until: now + limit * patience,
             limit: limit,
@@ -71,11 +71,11 @@ struct Gathering {
         patience = inTime ? min(1, patience * 2) : max(Self.leastPatience, patience / 2)
     }
 
-    /// So many appends came. The lines that waited and now need not any more.
+    /// So many appends came. The wires that waited and now need not any more.
     mutating func added(_ count: Int, at now: @autoclosure () -> ContinuousClock.Instant) -> [Int] {
         guard !waits.isEmpty else { return [] }
         var count = count
-        var lines: [Int] = []
+        var wires: [Int] = []
         // Those first who are waited for.
         for isOver in [false, true] {
             for index in waits.indices where count > 0 && waits[index].isOver == isOver {
@@ -86,19 +86,19 @@ struct Gathering {
                     waits[index].isJudged = true
                     judge(inTime: now() - waits[index].since <= waits[index].limit)
                 }
-                if waits[index].missing == 0, !isOver { lines.append(waits[index].line) }
+                if waits[index].missing == 0, !isOver { wires.append(waits[index].wire) }
             }
         }
         waits.removeAll { $0.missing == 0 }
-        return lines
+        return wires
     }
 
-    /// The line waits no longer: it is gone, or has something else to do.
-    mutating func stop(_ line: Int) { waits.removeAll { $0.line == line } }
+    /// The wire waits no longer: it is gone, or has something else to do.
+    mutating func stop(_ wire: Int) { waits.removeAll { $0.wire == wire } }
 
-    /// Ends the waiting of this line if its time is over.
-    mutating func expire(_ line: Int, at now: ContinuousClock.Instant) {
-        guard let index = waits.firstIndex(where: { $0.line == line && !$0.isOver && $0.until <= now }) else { return }
+    /// Ends the waiting of this wire if its time is over.
+    mutating func expire(_ wire: Int, at now: ContinuousClock.Instant) {
+        guard let index = waits.firstIndex(where: { $0.wire == wire && !$0.isOver && $0.until <= now }) else { return }
         waits[index].isOver = true
     }
 }

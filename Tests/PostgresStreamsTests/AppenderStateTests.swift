@@ -19,11 +19,11 @@ struct AppenderStateTests {
 
     @Test("every connection looks after the deadlines: any of them may be the one there is")
     func deadlines() {
-        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 3)
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), wireCount: 3)
         let deadline = ContinuousClock.now + .seconds(30)
         state.add([append(1, deadline: deadline)])
         #expect(state.takeEffects().timers == [0, 1, 2])
-        for line in 0..<3 { #expect(state.nextTime(of: line) == deadline) }
+        for wire in 0..<3 { #expect(state.nextTime(of: wire) == deadline) }
         // Not set anew at each append.
         state.add([append(2, deadline: deadline + .seconds(1))])
         #expect(state.takeEffects().timers == [])
@@ -31,7 +31,7 @@ struct AppenderStateTests {
 
     @Test("with no connection the first is made, and another not before that one stands")
     func connecting() {
-        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 2)
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), wireCount: 2)
         state.add([append(1, deadline: .now)])
         #expect(state.takeEffects().starting == [0])
         state.add([append(2, deadline: .now)])
@@ -40,48 +40,110 @@ struct AppenderStateTests {
 
     @Test("a connection that pauses is not free, and its timer rings at the end of the pause")
     func pause() throws {
-        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), lineCount: 1)
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20)), wireCount: 1)
         state.pause(0)
         #expect(state.takeEffects().timers == [0])
-        #expect(state.nextTime(of: 0) == state.lines[0].pausedUntil)
-        #expect(!state.lines[0].isOpen)
+        #expect(state.nextTime(of: 0) == state.wires[0].pausedUntil)
+        #expect(!state.wires[0].isOpen)
     }
 
     @Test("what waits for a connection that is not needed any more goes over the one before it")
     func notNeeded() throws {
-        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 4)), lineCount: 2)
+        var state = AppenderState(queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 4)), wireCount: 2)
         // The first connection is away, so the second takes the stream's first append; its next waits for the answer.
         // Nothing is sent over this one: it stands for one that is open.
-        state.lines[1].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
-        let session = try #require(state.lines[1].session)
+        state.wires[1].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
+        let session = try #require(state.wires[1].session)
         defer { session.close() }
         let deadline = ContinuousClock.now + .seconds(30)
         state.add([append(1, deadline: deadline)])
         let departure = try #require(state.takeEffects().departures.first)
-        #expect(departure.line == 1)
+        #expect(departure.wire == 1)
         state.add([append(2, deadline: deadline)])
         #expect(state.takeEffects().departures.isEmpty)
         // The first is back.
-        state.lines[0].session = session
+        state.wires[0].session = session
         let place = state.takeOffTheWire(departure.segment.id, of: 1)
         state.resolve(state.queue.answered(departure.segment.id, [.written(0)]))
         state.goOn(1, after: place, at: .now)
         let next = try #require(state.takeEffects().departures.first)
-        #expect(next.line == 0)
+        #expect(next.wire == 0)
         #expect(next.segment.runs.first?.appends.map(\.id) == [2])
     }
 
+    @Test("a connection is ended where all of a segment is over, or some of it, and there was no answer for long")
+    func overdue() throws {
+        try open { state in
+            let now = ContinuousClock.now
+            state.add([append(1, to: "a", deadline: now)])
+            state.add([append(2, to: "b", deadline: now + .seconds(60))])
+            let sent = try #require(state.takeEffects().departures.first?.segment)
+            #expect(sent.appendCount == 1)
+            // Answered by nobody; the second is given the same place.
+            let place = state.takeOffTheWire(sent.id, of: 0)
+            state.queue.connectionLost(sent.id, sent: false)
+            state.goOn(0, after: place, at: now)
+            let both = try #require(state.takeEffects().departures.first?.segment)
+            #expect(both.appendCount == 2)
+            let reason = JournalError(.unreachable, "gone")
+            let early = state.queue.expire(at: now, because: reason)
+            #expect(early.givenUp.map(\.append.id) == [1])
+            #expect(state.abandon(early, at: now) == [])
+            #expect(state.wires[0].isOpen)
+            #expect(state.abandon(early, at: now + .seconds(11)) == [0])
+            #expect(!state.wires[0].isOpen)
+            // It is to be told what became of it, when the session ends.
+            #expect(state.wires[0].underWay.count == 1)
+            let late = state.queue.expire(at: now + .seconds(60), because: reason)
+            #expect(state.abandon(late, at: now) == [0])
+            #expect(state.wires[0].underWay.isEmpty)
+        }
+    }
+
+    @Test("nothing goes behind an append that goes alone, and every connection looks after one that rests")
+    func lone() throws {
+        try open { state in
+            let deadline = ContinuousClock.now + .seconds(60)
+            state.add([append(1, to: "held", deadline: deadline)])
+            for attempt in 1...2 {
+                let sent = try #require(state.takeEffects().departures.first?.segment)
+                #expect(sent.isLone == (attempt == 2))
+                #expect(state.wires[0].underWay.last?.isLone == sent.isLone)
+                if attempt == 2 {
+                    state.add((0..<100).map { append(10 + $0, to: "s\($0)", deadline: deadline) })
+                    #expect(state.takeEffects().departures.isEmpty)
+                }
+                let place = state.takeOffTheWire(sent.id, of: 0)
+                let refusal = state.queue.refused(
+                    sent.id,
+                    .init(severity: "ERROR", sqlState: "55P03", message: "no"),
+                    at: .now
+                )
+                #expect(refusal.isToPause == (attempt == 1))
+                state.setRestTimers()
+                state.goOn(0, after: place, at: .now)
+            }
+            let effects = state.takeEffects()
+            #expect(effects.departures.first?.segment.appendCount ?? 0 > 1)
+            #expect(effects.timers.contains(0))
+            let rested = try #require(state.queue.firstRestEnd)
+            #expect(state.nextTime(of: 0) == rested)
+            state.endRests(at: rested)
+            #expect(state.queue.firstRestEnd == nil)
+        }
+    }
+
     /// A state with open connections that two segments fit on each.
-    private func open(_ lineCount: Int = 1, _ body: (inout AppenderState) throws -> Void) throws {
+    private func open(_ wireCount: Int = 1, _ body: (inout AppenderState) throws -> Void) throws {
         var state = AppenderState(
-            queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 2 * lineCount)),
-            lineCount: lineCount
+            queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 2 * wireCount)),
+            wireCount: wireCount
         )
         // Nothing is sent over this one: it stands for those that are open.
-        state.lines[0].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
-        let session = try #require(state.lines[0].session)
+        state.wires[0].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
+        let session = try #require(state.wires[0].session)
         defer { session.close() }
-        for line in 0..<lineCount { (state.lines[line].session, state.lines[line].depth) = (session, 2) }
+        for wire in 0..<wireCount { (state.wires[wire].session, state.wires[wire].depth) = (session, 2) }
         try body(&state)
     }
 
@@ -166,15 +228,15 @@ struct AppenderStateTests {
             let deadline = ContinuousClock.now + .seconds(30)
             state.add((0..<48).map { append($0, to: "s\($0)", deadline: deadline) })
             let departures = state.takeEffects().departures
-            #expect(departures.map(\.line) == [0, 1])
+            #expect(departures.map(\.wire) == [0, 1])
             #expect(departures.map(\.segment.runs.count) == [24, 24])
             // With one of them gone the other takes all.
             for departure in departures {
                 let segment = departure.segment
-                _ = state.takeOffTheWire(segment.id, of: departure.line)
+                _ = state.takeOffTheWire(segment.id, of: departure.wire)
                 state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
             }
-            state.lines[1].session = nil
+            state.wires[1].session = nil
             #expect(add(48, from: 0, to: &state).map(\.runs.count) == [48])
         }
     }
@@ -182,8 +244,8 @@ struct AppenderStateTests {
     @Test("the others are made for that, and until they are there the first takes all")
     func othersAreMade() throws {
         try open(3) { state in
-            for line in 1..<3 { state.lines[line].session = nil }
-            state.lines[0].isStarted = true
+            for wire in 1..<3 { state.wires[wire].session = nil }
+            state.wires[0].isStarted = true
             var starting: [Int] = []
             while starting.isEmpty {
                 for segment in add(48, from: 0, to: &state) {
@@ -198,15 +260,15 @@ struct AppenderStateTests {
     @Test("what waits for a connection that may be stuck is looked at again, also while another one is being made")
     func connectingMeanwhile() throws {
         try open(3) { state in
-            (state.lines[1].session, state.lines[1].isStarted) = (nil, true)
-            state.lines[0].depth = 1
+            (state.wires[1].session, state.wires[1].isStarted) = (nil, true)
+            state.wires[0].depth = 1
             #expect(add(1, from: 0, to: &state).count == 1)
             #expect(add(1, from: 1, to: &state).isEmpty)
             let time = try #require(state.nextTime(of: 0))
             #expect(time < .now + .seconds(1))
-            state.lines[0].underWay[0].sentAt -= .seconds(1)
+            state.wires[0].underWay[0].sentAt -= .seconds(1)
             state.lookAgain(at: time)
-            #expect(state.takeEffects().departures.map(\.line) == [2])
+            #expect(state.takeEffects().departures.map(\.wire) == [2])
         }
     }
 }

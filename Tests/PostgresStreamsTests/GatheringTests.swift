@@ -30,7 +30,7 @@ struct GatheringTests {
         #expect(!waitsForNobody)
     }
 
-    @Test("the line waits until all are back, and at most half of what a segment takes")
+    @Test("the wire waits until all are back, and at most half of what a segment takes")
     func several() {
         var gathering = Gathering()
         let waits = gathering.answered(3, before: 0, on: 1, roundTrip: .milliseconds(4), at: time(10))
@@ -43,7 +43,7 @@ struct GatheringTests {
         #expect(!gathering.isActive)
     }
 
-    @Test("who comes back is counted for the line that has waited longest")
+    @Test("who comes back is counted for the wire that has waited longest")
     func twoLines() {
         var gathering = Gathering()
         _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
@@ -51,7 +51,7 @@ struct GatheringTests {
         #expect((0..<4).map { _ in gathering.added(1, at: time(0)) } == [[], [0], [], [1]])
     }
 
-    @Test("many that come at once are counted for as many lines as they are enough for")
+    @Test("many that come at once are counted for as many wires as they are enough for")
     func together() {
         var gathering = Gathering()
         _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
@@ -61,7 +61,7 @@ struct GatheringTests {
         #expect(gathering.added(1, at: time(0)).isEmpty)
     }
 
-    @Test("a line that is gone waits no longer, and the others do")
+    @Test("a wire that is gone waits no longer, and the others do")
     func gone() {
         var gathering = Gathering()
         _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
@@ -105,7 +105,7 @@ struct GatheringTests {
         #expect(moment(&gathering, at: 300, back: 4, after: 1) == .milliseconds(2))
     }
 
-    @Test("those who come are counted first for the line that waits for them")
+    @Test("those who come are counted first for the wire that waits for them")
     func overCountsLast() {
         var gathering = Gathering()
         _ = gathering.answered(2, before: 0, on: 0, roundTrip: .milliseconds(4), at: time(0))
@@ -116,7 +116,7 @@ struct GatheringTests {
         #expect(gathering.added(2, at: time(2.6)).isEmpty)
     }
 
-    @Test("its time is not over before it is, nor another line's")
+    @Test("its time is not over before it is, nor another wire's")
     func expiry() {
         var gathering = Gathering()
         _ = gathering.answered(4, before: 0, on: 0, roundTrip: .milliseconds(8), at: time(0))
