@@ -11,10 +11,8 @@ extension AppendQueue {
     /// The stream is free again.
     private mutating func release(_ lane: Int, first: Bool = false) {
         lanes[lane].isBusy = false
-        guard !lanes[lane].waiting.isEmpty else {
-            if !rests.isEmpty { rests[lane] = nil }
-            return
-        }
+        if !rests.isEmpty { rests[lane] = nil }
+        guard !lanes[lane].waiting.isEmpty else { return }
         if first { ready.prepend(lane) } else { ready.append(lane) }
     }
 
@@ -71,7 +69,6 @@ extension AppendQueue {
         _ answer: Segment.Answer,
         into resolutions: inout [Resolution]
     ) {
-        if !rests.isEmpty { rests[lane] = nil }
         var next = answer.position ?? run.position
         if next != run.position { collided(lane) }
         for append in run.appends {
@@ -133,7 +130,8 @@ extension AppendQueue {
         var isToPause = false
     }
 
-    /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again or fails.
+    /// The server rolled the segment back. What shared it is tried alone; what was alone is tried again, at once or after a
+    /// rest, or fails.
     mutating func refused(_ id: Int, _ refusal: ServerMessage, at now: ContinuousClock.Instant) -> Refused {
         let state = refusal.sqlState
         guard !SQLState.leavesOutcomeOpen(state) else { return Refused(resolutions: connectionLost(id, sent: true)) }
@@ -145,14 +143,15 @@ extension AppendQueue {
             return Refused()
         }
         let isOnesFault = SQLState.mayBeOnesFault(state)
-        if isOnesFault, segment.runs.count == 1, segment.isLone || sent.isRepeated {
+        if isOnesFault, segment.runs.count == 1 {
             return Refused(resolutions: rest(sent, because: refusal, at: now))
         }
+        for run in segment.runs { rests[run.lane]?.refusal = nil }
         let isToPause = SQLState.isWorthRetrying(state)
         let passes = isToPause || SQLState.needsReconnect(state)
         let resolutions =
             if sent.isRepeated {
-                refusedAgain(segment, refusal, passes: passes)
+                refusedAgain(sent, refusal, passes: passes)
             } else if !passes, segment.appendCount == 1 {
                 fail(segment.runs[0], because: refusal)
             } else {
@@ -161,22 +160,23 @@ extension AppendQueue {
         return Refused(resolutions: resolutions, isToPause: isToPause)
     }
 
-    /// It was alone, so that it is its own stream that is held, or it alone that is too much. The others go on.
+    /// It was one stream's, so that it is that one which is held, or it alone that is too much. The others go on.
     private mutating func rest(
         _ sent: Sent,
         because refusal: ServerMessage,
         at now: ContinuousClock.Instant
     ) -> [Resolution] {
+        let lane = sent.segment.runs[0].lane
+        let rest = Rest(after: rests[lane], because: refusal, at: now)
         guard !sent.isRepeated else {
-            let rest = Rest(after: sent.rest, because: refusal, at: now)
-            unsettled.append(Sent(segment: sent.segment, isRepeated: true, rest: rest))
+            rests[lane] = rest
+            unsettled.append(Sent(segment: sent.segment, isRepeated: true, isLone: true))
             return []
         }
-        let lane = sent.segment.runs[0].lane
-        let resolutions = release(lane, again: sent.segment.runs[0].appends)
+        let resolutions = tryAgain(sent.segment, alone: true)
         if !lanes[lane].waiting.isEmpty {
             ready.removeAll { $0 == lane }
-            rests[lane] = Rest(after: rests[lane], because: refusal, at: now)
+            rests[lane] = rest
         }
         return resolutions
     }
@@ -201,24 +201,29 @@ extension AppendQueue {
 
     /// The server rolled this sending back, which says nothing of the one that was lost: under new tokens its events
     /// could be written twice. Its runs can part, each as it was; a run cannot.
-    private mutating func refusedAgain(_ segment: Segment, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
-        if passes, !SQLState.mayBeOnesFault(refusal.sqlState) {
-            sendAgain(Sent(segment: segment, isRepeated: true))
+    private mutating func refusedAgain(_ sent: Sent, _ refusal: ServerMessage, passes: Bool) -> [Resolution] {
+        let isOnesFault = SQLState.mayBeOnesFault(refusal.sqlState)
+        if passes, !isOnesFault {
+            sendAgain(sent)
             return []
         }
-        guard segment.runs.count > 1 else {
-            return abandon(segment, because: JournalError(refusal, outcome: .unknown))
+        guard sent.segment.runs.count > 1 else {
+            return abandon(sent.segment, because: JournalError(refusal, outcome: .unknown))
         }
-        for run in segment.runs.reversed() { sendAgain(Sent(segment: self.segment([run]), isRepeated: true)) }
+        for run in sent.segment.runs.reversed() {
+            sendAgain(Sent(segment: segment([run]), isRepeated: true, isLone: isOnesFault))
+        }
         return []
     }
 
     /// The connection was lost. What was on the wire is sent again as it was; `sent` false: it never left.
     @discardableResult
     mutating func connectionLost(_ id: Int, sent wasSent: Bool) -> [Resolution] {
-        guard let sent = takeOffTheWire(id) else { return [] }
+        guard var sent = takeOffTheWire(id) else { return [] }
+        for run in sent.segment.runs { rests[run.lane]?.refusal = nil }
         guard wasSent || sent.isRepeated else { return tryAgain(sent.segment) }
-        sendAgain(Sent(segment: sent.segment, isRepeated: true))
+        sent.isRepeated = true
+        sendAgain(sent)
         return []
     }
 
@@ -230,7 +235,7 @@ extension AppendQueue {
         var resolutions: [Resolution] = []
         /// Their callers are to be told; their segments hold others that are not over, and are still to be answered.
         var givenUp: [Resolution] = []
-        /// Of those segments the ones on the wire.
+        /// Segments on the wire of which some are over.
         var overdue: [Int] = []
         /// Segments on the wire that nobody waits for any more: their answers may come yet.
         var abandoned: [Segment] = []
@@ -241,22 +246,28 @@ extension AppendQueue {
         var expired = Expired()
         expired.abandoned = onTheWire.map(\.segment).filter { $0.isOver(at: now) }
         onTheWire.removeAll { $0.segment.isOver(at: now) }
+        expired.overdue = onTheWire.map(\.segment).filter { $0.isOverdue(at: now) }.map(\.id)
         let lost = unsettled.map(\.segment).filter { $0.isOver(at: now) }
         unsettled.removeAll { $0.segment.isOver(at: now) }
-        expired.resolutions = (expired.abandoned + lost).flatMap { abandon($0, because: reason) }
+        for run in (expired.abandoned + lost).flatMap(\.runs) {
+            let reason = refusal(of: run.lane) ?? reason
+            expired.resolutions += abandon(run, because: reason)
+        }
         expired.resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
 
         var given: [(Append, AppendReceipt)] = []
-        for index in onTheWire.indices {
-            let overdue = onTheWire[index].segment.giveUp(overdueAt: now)
-            if !overdue.isEmpty { expired.overdue.append(onTheWire[index].segment.id) }
-            given += overdue
-        }
+        for index in onTheWire.indices { given += onTheWire[index].segment.giveUp(overdueAt: now) }
         for index in unsettled.indices { given += unsettled[index].segment.giveUp(overdueAt: now) }
         expired.givenUp = given.map { append, receipt in
-            Resolution(append: append, result: .failure(.unknown(receipt, because: reason)))
+            let reason = laneNumber(of: append.stream).flatMap(refusal) ?? reason
+            return Resolution(append: append, result: .failure(.unknown(receipt, because: reason)))
         }
         return expired
+    }
+
+    /// Why the server has not taken the lane's appends, where that is known.
+    private func refusal(of lane: Int) -> JournalError? {
+        rests[lane]?.refusal.map { .refusedUntilDeadline($0) }
     }
 
     /// Gives up everything.
@@ -273,7 +284,7 @@ extension AppendQueue {
     ) -> [Resolution] {
         var given: [Resolution] = []
         for lane in lanes.indices where lanes[lane].waiting.contains(where: isOver) {
-            var error = rests[lane].map { .refusedUntilDeadline($0.refusal) } ?? reason
+            var error = reason.code == .closed ? reason : refusal(of: lane) ?? reason
             error.outcome = .notWritten
             given += lanes[lane].waiting.filter(isOver).map { Resolution(append: $0, result: .failure(error)) }
             lanes[lane].waiting.removeAll(where: isOver)
@@ -285,10 +296,12 @@ extension AppendQueue {
     }
 
     private mutating func abandon(_ segment: Segment, because reason: JournalError) -> [Resolution] {
-        segment.runs.flatMap { run in
-            release(run.lane)
-            return unknown(run, because: reason)
-        }
+        segment.runs.flatMap { abandon($0, because: reason) }
+    }
+
+    private mutating func abandon(_ run: Segment.Run, because reason: JournalError) -> [Resolution] {
+        release(run.lane)
+        return unknown(run, because: reason)
     }
 
     private func unknown(_ run: Segment.Run, because reason: JournalError) -> [Resolution] {

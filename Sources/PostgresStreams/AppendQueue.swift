@@ -35,13 +35,8 @@ struct AppendQueue {
         var segment: Segment
         /// An earlier sending was lost, or written in part, so that no refusal of this one says it was not written.
         var isRepeated: Bool
-        /// It was refused since, all alone.
-        var rest: Rest?
-
-        /// Not to be sent yet.
-        var isResting: Bool { rest?.until != nil }
-        /// It may wait for a lock.
-        var isLone: Bool { segment.isLone || rest != nil }
+        /// It goes alone, since it may be why others were refused: somebody may hold its stream.
+        var isLone = false
     }
 
     /// Where a stream ends, as the server told us when it took our last append.
@@ -66,7 +61,8 @@ struct AppendQueue {
 
     /// What keeps a stream's appends from being sent: the next was refused although it went alone. Somebody holds the stream.
     struct Rest {
-        private(set) var refusal: ServerMessage
+        /// Nil where something else has happened to it since.
+        var refusal: ServerMessage?
         /// Nil while it is tried again.
         private(set) var until: ContinuousClock.Instant?
         /// Longer each time.
@@ -78,6 +74,12 @@ struct AppendQueue {
             backOff.failed()
             until = now + backOff.delay
         }
+
+        /// How long its lock may keep a connection.
+        var lockPatience: Duration { max(Self.leastPatience, min(Self.mostPatience, backOff.delay)) }
+
+        static let leastPatience = Duration.milliseconds(100)
+        private static let mostPatience = Duration.seconds(1)
 
         mutating func end(at now: ContinuousClock.Instant) {
             if let time = until, time <= now { until = nil }
@@ -93,16 +95,18 @@ struct AppendQueue {
     private var laneNumbers: [StreamName: Int] = [:]
     /// Lanes of no stream.
     private var vacant: [Int] = []
-    /// Lanes that are not busy and have appends, in the order they came to be so. None twice.
+    /// Lanes that are not busy, do not rest and have appends, in the order they came to be so. None twice.
     var ready: Deque<Int> = []
-    /// By lane, until it is written or has no appends any more.
+    /// By lane, until it is answered or has no appends any more.
     var rests: [Int: Rest] = [:]
     /// How many appends wait in all lanes.
     var waitingCount = 0
     var onTheWire: [Sent] = []
-    /// To be sent again, first of all and each as it was: the connection was lost, and nobody knows whether it was written;
-    /// or something came between a chained one and its predecessors.
+    /// To be sent again, each as it was: the connection was lost, and nobody knows whether it was written; or something came
+    /// between a chained one and its predecessors. First of all, but for those that may wait for a lock, which take turns with
+    /// what is new.
     var unsettled: Deque<Sent> = []
+    private var isTurnOfNew = false
     private var segmentCount = 0
     private var tokenFamily = Token(high: 0, low: 0)
     private var tokenNumber = 0
@@ -122,7 +126,12 @@ struct AppendQueue {
     var hasReady: Bool { !ready.isEmpty || hasUnsettled }
 
     /// Whether something is to be sent again.
-    var hasUnsettled: Bool { unsettled.contains { !$0.isResting } }
+    var hasUnsettled: Bool { unsettled.contains { !isResting($0) } }
+
+    /// All its lanes are busy until it is answered, so that it is the only one of them that could rest.
+    private func isResting(_ sent: Sent) -> Bool {
+        !rests.isEmpty && sent.segment.runs.contains { rests[$0.lane]?.until != nil }
+    }
 
     /// Whether more streams have something to send than one transaction takes.
     var hasMoreThanASegment: Bool { ready.count > limits.runs }
@@ -147,7 +156,6 @@ struct AppendQueue {
     var firstRestEnd: ContinuousClock.Instant? {
         var first = Earliest()
         for rest in rests.values { first.consider(rest.until) }
-        for sent in unsettled { first.consider(sent.rest?.until) }
         return first.time
     }
 
@@ -194,10 +202,11 @@ struct AppendQueue {
     mutating func endRests(at now: ContinuousClock.Instant) {
         for lane in rests.keys.sorted() where rests[lane]?.until != nil {
             rests[lane]?.end(at: now)
-            if rests[lane]?.until == nil { ready.append(lane) }
+            if rests[lane]?.until == nil, !lanes[lane].isBusy { ready.append(lane) }
         }
-        for index in unsettled.indices { unsettled[index].rest?.end(at: now) }
     }
+
+    func laneNumber(of stream: StreamName) -> Int? { laneNumbers[stream] }
 
     private mutating func lane(of stream: StreamName) -> Int {
         if let lane = laneNumbers[stream] { return lane }
@@ -222,17 +231,27 @@ struct AppendQueue {
     mutating func nextSegment(atMost runCount: Int = .max) -> Segment? {
         guard onTheWire.count < limits.segmentsUnderWay else { return nil }
         let takesLone = onTheWire.count(where: \.isLone) < limits.alone
-        if let index = unsettled.firstIndex(where: { !$0.isResting && (takesLone || !$0.isLone) }) {
-            let sent = unsettled.remove(at: index)
-            onTheWire.append(sent)
-            return sent.segment
-        }
-        guard let segment = cutSegment(atMost: min(runCount, limits.runs), takesLone: takesLone) else { return nil }
-        onTheWire.append(Sent(segment: segment, isRepeated: false))
-        return segment
+        guard
+            let sent = takeUnsettled(lone: false) ?? (takesLone && !isTurnOfNew ? takeUnsettled(lone: true) : nil)
+                ?? cut(atMost: min(runCount, limits.runs), takesLone: takesLone)
+                ?? (takesLone ? takeUnsettled(lone: true) : nil)
+        else { return nil }
+        isTurnOfNew = sent.isLone && sent.isRepeated
+        onTheWire.append(sent)
+        return sent.segment
     }
 
-    private mutating func cutSegment(atMost runCount: Int, takesLone: Bool) -> Segment? {
+    private mutating func takeUnsettled(lone isLone: Bool) -> Sent? {
+        unsettled.firstIndex { $0.isLone == isLone && !isResting($0) }.map { unsettled.remove(at: $0) }
+    }
+
+    /// How long the segment may wait for its stream's lock; nil: as long as any.
+    func lockPatience(of sent: Sent) -> Duration? {
+        guard sent.isLone, let lane = sent.segment.runs.first?.lane else { return nil }
+        return rests[lane]?.lockPatience ?? Rest.leastPatience
+    }
+
+    private mutating func cut(atMost runCount: Int, takesLone: Bool) -> Sent? {
         guard !ready.isEmpty else { return nil }
         var runs: [Segment.Run] = []
         var room = SegmentRoom(bytes: limits.bytes, events: limits.events)
@@ -253,7 +272,8 @@ struct AppendQueue {
         guard !runs.isEmpty else { return nil }
         // One order of locks for every process, or two of them might wait for each other.
         if runs.count > 1 { runs.sort { $0.stream.precedes($1.stream) } }
-        return segment(runs)
+        let isLone = runs.count == 1 && runs[0].appends[0].goesAlone
+        return Sent(segment: segment(runs), isRepeated: false, isLone: isLone)
     }
 
     /// Takes the lane's first append, and those behind it that can share its run.

@@ -151,6 +151,7 @@ final class Appender: Sendable {
         segmentSizes.record(segment.appendCount)
         let announcement = announcer.batch(behindAppendTo: segment.runs.lazy.map(\.stream))
         var commands = [segment.command(statements, durability)]
+        if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
         let append = Batch(commands, expectsAnother: segment.appendCount <= Self.fewCallers) { [self] outcome in
@@ -297,19 +298,15 @@ final class Appender: Sendable {
     }
 
     private func expire(_ wire: Int) {
-        var abandoned: [Int] = []
+        var ended: [Int] = []
         perform { state in
-            guard let timer = state.deadlineTimer, timer <= .now else { return }
-            let reason =
-                state.lastError ?? JournalError(.unreachable, "the server did not answer within \(deadline)")
-            let expired = state.queue.expire(at: .now, because: reason)
-            state.setDeadlineTimer(at: state.queue.firstDeadline)
-            abandoned = state.abandon(expired, at: .now)
-            state.resolve(expired.resolutions)
-            for given in expired.givenUp { state.tell(given.append.caller, given.result) }
+            ended = state.expire(
+                at: .now,
+                because: JournalError(.unreachable, "the server did not answer within \(deadline)")
+            )
         }
         // Their answers may come yet: better never, on connections that are not what they seem.
-        for wire in abandoned { link(wire).reset() }
+        for wire in ended { link(wire).reset() }
     }
 
     private func setTimer(_ wire: Int) {

@@ -52,6 +52,8 @@ struct AppenderState {
         var session: Session
         var segment: Segment
         var isPrepared: Bool
+        /// How long it may wait for its stream's lock, where that is less than any may.
+        var lockPatience: Duration?
     }
 
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
@@ -142,12 +144,13 @@ struct AppenderState {
         let places = wires.indices.reduce(0) { $0 + (wires[$1].isOpen && isNeeded($1, at: now) ? depth(of: $1) : 0) }
         let count = queue.count
         let shares = min(places, max(1, count / Self.leastShare))
-        guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares) else { return false }
+        guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares), let sent = queue.onTheWire.last
+        else { return false }
         wires[wire].underWay.append(
             UnderWay(
                 segmentID: segment.id,
                 runCount: segment.runs.count,
-                isLone: queue.onTheWire.last?.isLone ?? false,
+                isLone: sent.isLone,
                 sentAt: now,
                 sharedBy: wires[wire].underWay.count + 1
             )
@@ -157,7 +160,8 @@ struct AppenderState {
                 wire: wire,
                 session: session,
                 segment: segment,
-                isPrepared: wires[wire].isPrepared
+                isPrepared: wires[wire].isPrepared,
+                lockPatience: queue.lockPatience(of: sent)
             )
         )
         return true
@@ -233,7 +237,7 @@ struct AppenderState {
             gathering.stop(wire)
             departOrLet(wire)
         }
-        if isFree(wire), let segment {
+        if isFree(wire), let segment, !segment.isLone {
             pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
             observeSpread(segment, at: now)
             // Where the way is far they need not go together.
@@ -306,19 +310,34 @@ struct AppenderState {
 
     mutating func setTimer(of wire: Int) { effects.timers.append(wire) }
 
-    /// Connections to be ended: what is on their wire is over, or partly so, and has been there for long.
-    mutating func abandon(_ expired: AppendQueue.Expired, at now: ContinuousClock.Instant) -> [Int] {
+    /// Tells those whose deadlines are over.
+    ///
+    /// - Parameter reason: where nothing more is known.
+    /// - Returns: connections to be ended: what is on their wire is over, or partly so, and has been there for long.
+    mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> [Int] {
+        guard let timer = deadlineTimer, timer <= now else { return [] }
+        let expired = queue.expire(at: now, because: lastError ?? reason)
+        resolve(expired.resolutions)
+        for given in expired.givenUp { tell(given.append.caller, given.result) }
         let over = Set(expired.abandoned.map(\.id))
         let overdue = Set(expired.overdue)
-        return wires.indices.filter { wire in
-            let isOver = wires[wire].underWay.contains {
-                over.contains($0.segmentID) || (overdue.contains($0.segmentID) && $0.sentAt + Self.silence <= now)
+        var next = Earliest()
+        next.consider(queue.firstDeadline)
+        var ended: [Int] = []
+        for wire in wires.indices where wires[wire].session != nil {
+            for segment in wires[wire].underWay where overdue.contains(segment.segmentID) {
+                if segment.sentAt + Self.silence <= now {
+                    ended.append(wire)
+                } else {
+                    next.consider(segment.sentAt + Self.silence)
+                }
             }
-            guard isOver else { return false }
-            wires[wire].session = nil
-            wires[wire].underWay.removeAll { over.contains($0.segmentID) }
-            return true
+            if wires[wire].underWay.contains(where: { over.contains($0.segmentID) }) { ended.append(wire) }
         }
+        for wire in wires.indices { wires[wire].underWay.removeAll { over.contains($0.segmentID) } }
+        for wire in Set(ended) { wires[wire].session = nil }
+        setDeadlineTimer(at: next.time)
+        return Set(ended).sorted()
     }
 
     /// Every connection looks after the deadlines: any of them may be the one there is.

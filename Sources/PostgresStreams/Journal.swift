@@ -221,7 +221,7 @@ public final class Journal: Sendable {
         if !reader.isOnStandby || !hasOtherHosts {
             do throws(JournalError) {
                 return try await reader.request(
-                    [lockTimeout(.milliseconds(100)), (statements.claim, parameters)],
+                    [statements.waiting(atMost: .milliseconds(100)), (statements.claim, parameters)],
                     within: configuration.readDeadline,
                     finalStates: elsewhere
                 )
@@ -234,16 +234,9 @@ public final class Journal: Sendable {
             }
         }
         return try await claimer.request(
-            [lockTimeout(.seconds(5)), (statements.claim, parameters)],
+            [statements.waiting(atMost: .seconds(5)), (statements.claim, parameters)],
             within: deadline - .now
         )
-    }
-
-    /// For the transaction it is the first statement of.
-    func lockTimeout(_ time: Duration) -> (Statement, Parameters) {
-        var parameters = Parameters()
-        parameters.append("\(Int(time.milliseconds))ms")
-        return (statements.lockTimeout, parameters)
     }
 
     /// The reader with the least to do would be better only where one is stuck, and a stuck one is reset.

@@ -10,6 +10,12 @@ extension Segment {
             ? (statements.appendChained, chainedParameters()) : (statements.appendAllChained, allChainedParameters())
     }
 
+    /// What goes before it so that it waits so long at most for what somebody else holds.
+    func lock(_ statements: Statements, atMost patience: Duration) -> [(Statement, Parameters)] {
+        let timeout = statements.waiting(atMost: patience)
+        return isChained ? [timeout] : [timeout] + runs.map { statements.locking($0.stream) }
+    }
+
     /// What the server says it did, for each run.
     func answers(_ result: QueryResult) -> Answers {
         isChained ? chainedAnswers(result) : batchAnswers(result).map(Answers.answers) ?? .unreadable

@@ -56,25 +56,31 @@ struct Segment: Sendable {
     /// The append is marked as given up; nil where the segment does not hold it.
     ///
     /// - Returns: the append as it was, and what finds it again.
-    mutating func giveUp(_ id: Int) -> (Append, AppendReceipt)? {
-        for run in runs.indices {
-            var offset = 0
-            for append in runs[run].appends.indices {
-                if runs[run].appends[append].id == id {
-                    let given = runs[run].appends[append]
-                    runs[run].appends[append].isGivenUp = true
-                    return (given, runs[run].receipt(offset: offset))
-                }
-                offset += runs[run].appends[append].events.count
-            }
-        }
-        return nil
-    }
+    mutating func giveUp(_ id: Int) -> (Append, AppendReceipt)? { giveUp { $0.id == id }.first }
 
     /// The same for those whose deadline is over.
     mutating func giveUp(overdueAt now: ContinuousClock.Instant) -> [(Append, AppendReceipt)] {
-        let overdue = runs.lazy.flatMap(\.appends).filter { !$0.isGivenUp && $0.deadline <= now }.map(\.id)
-        return overdue.compactMap { giveUp($0) }
+        giveUp { !$0.isGivenUp && $0.deadline <= now }
+    }
+
+    private mutating func giveUp(where isGiven: (Append) -> Bool) -> [(Append, AppendReceipt)] {
+        var given: [(Append, AppendReceipt)] = []
+        for run in runs.indices {
+            var offset = 0
+            for index in runs[run].appends.indices {
+                let append = runs[run].appends[index]
+                if isGiven(append) {
+                    given.append((append, runs[run].receipt(offset: offset)))
+                    runs[run].appends[index].isGivenUp = true
+                }
+                offset += append.events.count
+            }
+        }
+        return given
+    }
+
+    func isOverdue(at now: ContinuousClock.Instant) -> Bool {
+        runs.contains { $0.appends.contains { $0.deadline <= now } }
     }
 
     /// Whether nobody waits for its answer any more: all its appends' deadlines are over.
@@ -87,9 +93,6 @@ struct Segment: Sendable {
         let appends = runs.lazy.flatMap(\.appends)
         return appends.filter { !$0.isGivenUp }.map(\.deadline).min() ?? appends.map(\.deadline).max()
     }
-
-    /// Whether it is one append, which goes alone since it may be why others were refused.
-    var isLone: Bool { runs.count == 1 && runs[0].appends.first?.goesAlone ?? false }
 
     var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
 

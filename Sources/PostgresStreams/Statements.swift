@@ -13,6 +13,7 @@ struct Statements: Sendable {
     let appendAllChained: Statement
     let transactionSettings: Statement
     let lockTimeout: Statement
+    let lockStream: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
     let claim: Statement
@@ -30,7 +31,10 @@ struct Statements: Sendable {
     let listOpen: Statement
     let listClosed: Statement
 
+    let schema: SchemaName
+
     init(schema: SchemaName) {
+        self.schema = schema
         let quoted = schema.quoted
 
         greeting = Statement(
@@ -103,6 +107,12 @@ struct Statements: Sendable {
         lockTimeout = Statement(
             name: "lock_timeout",
             sql: "select set_config('lock_timeout', $1, true)",
+            parameterTypes: [.text]
+        )
+
+        lockStream = Statement(
+            name: "lock_stream",
+            sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
             parameterTypes: [.text]
         )
 

@@ -89,8 +89,12 @@ struct AppendQueueLossTests {
         #expect(log.refuse(state) == "")
         #expect(log.send() == "a@0: 1")
         #expect(log.segment?.runs.map(\.token) == [tokens[0]])
+        #expect(log.lockPatience == .milliseconds(100))
         // Alone it is sent again as it was, for as long as there is time; the other does not wait for it.
         #expect(log.refuse(state) == "")
+        log.add(3, "c")
+        #expect(log.send() == "c@0: 3")
+        log.answer(.written(0))
         #expect(log.send() == "b@0: 2")
         #expect(log.segment?.runs.map(\.token) == [tokens[1]])
         #expect(log.answer(.written(0)) == "2 at 0")
@@ -99,6 +103,39 @@ struct AppendQueueLossTests {
         #expect(log.send() == "a@0: 1")
         #expect(log.segment?.runs.map(\.token) == [tokens[0]])
         #expect(log.answer(.written(0)) == "1 at 0")
+    }
+
+    @Test(
+        "sendings that were lost and are held up take turns with what is new, lose no patience, and say why in the end"
+    )
+    func lostAndHeld() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a")
+        log.add(2, "b")
+        log.send()
+        log.lose()
+        log.send()
+        log.refuse("55P03")
+        for round in 0..<4 {
+            #expect(["a@0: 1", "b@0: 2"].contains(log.send() ?? ""))
+            log.refuse("55P03")
+            log.endRests()
+            log.add(10 + round, "c")
+            #expect(log.send() == "c@\(round): \(10 + round)")
+            log.answer(.written(round))
+        }
+        // It goes on as it was after another loss.
+        #expect(log.send() == "a@0: 1")
+        log.lose()
+        #expect(log.send() == "b@0: 2" || log.segment?.runs.first?.appends.first?.id == 1)
+        #expect(log.lockPatience != nil)
+        log.refuse("55P03")
+        let expired = log.queue.expire(
+            at: AppendQueueTranscript.start + .seconds(60),
+            because: .init(.unreachable, "gone")
+        )
+        #expect(expired.resolutions.count == 2)
+        #expect("\(expired.resolutions.map(\.result))".contains("55P03"))
     }
 
     @Test("a later sending that is refused for good parts by stream; what is refused alone has an unknown outcome")
@@ -288,6 +325,7 @@ struct AppendQueueLossTests {
             let receipt = log.giveUp(2)
             #expect(receipt != nil)
             #expect(refuse(&log) == "2 cancelled notWritten")
+            log.endRests()
             let position = log.segment?.runs.first?.position
             log.send()
             #expect(log.segment?.runs.first?.appends.map(\.id) == [1])

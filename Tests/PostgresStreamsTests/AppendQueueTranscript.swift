@@ -77,6 +77,9 @@ struct AppendQueueTranscript {
         return Self.text(refused.resolutions)
     }
 
+    /// Of the segment sent last.
+    var lockPatience: Duration? { queue.onTheWire.last.flatMap { queue.lockPatience(of: $0) } }
+
     /// However long they are.
     mutating func endRests() { queue.endRests(at: Self.start + .seconds(3600)) }
 
