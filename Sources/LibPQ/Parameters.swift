@@ -18,13 +18,6 @@ package struct Parameters: Sendable {
     /// The size of what will be sent.
     package var byteCount: Int { bytes.count - 1 }
 
-    package mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        bytes.append(0)
-        ranges.removeAll(keepingCapacity: true)
-        formats.removeAll(keepingCapacity: true)
-    }
-
     // MARK: Single values
 
     package mutating func append(_ value: String?) {

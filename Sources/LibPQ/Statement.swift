@@ -23,14 +23,11 @@ package struct Statement: Sendable {
 /// The type of a parameter: PostgreSQL's oid of it, fixed in its catalog.
 package enum ParameterType: UInt32, Sendable {
     case bool = 16
-    case bytea = 17
     case char = 18
     case int8 = 20
     case int4 = 23
     case text = 25
     case json = 114
-    case float8 = 701
-    case timestamptz = 1184
     case uuid = 2950
     case jsonArray = 199
     case boolArray = 1000

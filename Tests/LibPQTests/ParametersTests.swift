@@ -152,11 +152,5 @@ struct ParametersTests {
         parameters.append("")
         #expect(values(parameters) == [[0x61], nil, [], [0, 0, 0, 0, 0, 0, 0, 1], []])
         #expect(parameters.byteCount == 9)
-        let copy = parameters
-        parameters.removeAll()
-        #expect(parameters.byteCount == 0)
-        parameters.append(false)
-        #expect(values(parameters) == [[0]])
-        #expect(values(copy).count == 5)
     }
 }
