@@ -6,6 +6,8 @@ import CLibPQ
 /// our packets, the attempt begins again without it.
 struct ConnectAttempt {
     let options: SessionOptions
+    /// The addresses of a host's name.
+    var addresses: (_ host: String) -> [String] = Places.addresses
     /// Waits for the socket, for writing or reading, at most so long.
     let wait: (_ socket: Int32, _ forWriting: Bool, _ patience: Duration) -> Waited
 
@@ -19,36 +21,48 @@ struct ConnectAttempt {
         case closed
     }
 
+    private enum Obstacle: Error {
+        /// Nothing came from there in time.
+        case silence(Places.Place)
+        case failure(ConnectionFailure)
+    }
+
     func run() -> Result<Connection, ConnectionFailure> {
         let settings: ConnectionString
         switch ConnectionString.parse(options.connectionString) {
         case .success(let parsed): settings = parsed
         case .failure(let failure): return .failure(failure)
         }
-        let deadline = ContinuousClock.now + options.connectTimeout
+        var places = Places(settings)
+        // Without a `connect_timeout`, which is each host's, they share the whole.
+        let share = settings.connectTimeout ?? options.connectTimeout / places.all.count
         var tried: [String] = []
-        for hosts in settings.hostListsWithoutTimedOutHosts {
-            let isLast = hosts.count <= 1
-            // Without a `connect_timeout`, which is each host's, they share the whole.
-            let share = settings.connectTimeout ?? (isLast ? .seconds(Int32.max) : options.connectTimeout / hosts.count)
-            let attemptDeadline = min(deadline, .now + share)
-            guard let connection = Connection(start: options.parameters + settings.override(hosts: hosts)) else {
+        while !places.all.isEmpty {
+            var patience = share
+            if let deadline = options.connectDeadline {
+                patience = min(patience, max(.zero, deadline - .now) / places.all.count)
+            }
+            guard let connection = Connection(start: options.parameters + places.keywords) else {
                 return .failure(ConnectionFailure(.network, "libpq is out of memory"))
             }
-            switch poll(connection, until: attemptDeadline) {
+            switch poll(connection, until: .now + patience) {
             case .success(let connection):
                 connection.setDefaultErrorVerbosity()
                 guard connection.setNonBlocking(), connection.enterPipelineMode() else {
                     return .failure(ConnectionFailure(.network, connection.errorMessage))
                 }
                 return .success(connection)
-            case .failure(let failure):
+            case .failure(.silence(let place)):
+                let name = Self.place(host: place.host, port: place.port)
+                tried.append(
+                    ConnectionString.redacting(options.connectionString, in: "no answer from \(name) in time")
+                )
+                places.strike(place, addresses: addresses)
+            case .failure(.failure(let failure)):
                 tried.append(failure.message)
-                guard failure.reason == .timedOut, !isLast else {
-                    return .failure(
-                        ConnectionFailure(failure.reason, sqlState: failure.sqlState, tried.joined(separator: "; "))
-                    )
-                }
+                return .failure(
+                    ConnectionFailure(failure.reason, sqlState: failure.sqlState, tried.joined(separator: "; "))
+                )
             }
         }
         return .failure(ConnectionFailure(.timedOut, tried.joined(separator: "; ")))
@@ -57,29 +71,21 @@ struct ConnectAttempt {
     private func poll(
         _ connection: consuming Connection,
         until deadline: ContinuousClock.Instant
-    ) -> Result<Connection, ConnectionFailure> {
+    ) -> Result<Connection, Obstacle> {
         // libpq: behave as if PQconnectPoll had last returned PGRES_POLLING_WRITING.
         var forWriting = true
-        guard !connection.isBad else { return .failure(refusal(connection)) }
+        guard !connection.isBad else { return .failure(.failure(refusal(connection))) }
         while true {
             let patience = deadline - .now
-            guard patience > .zero else {
-                let place = Self.place(host: connection.host, port: connection.port)
-                return .failure(
-                    ConnectionFailure(
-                        .timedOut,
-                        ConnectionString.redacting(options.connectionString, in: "no answer from \(place) in time")
-                    )
-                )
-            }
+            guard patience > .zero else { return .failure(.silence(connection.place)) }
             switch wait(connection.socket, forWriting, patience) {
             case .ready: break
             case .interrupted: continue
-            case .closed: return .failure(ConnectionFailure(.closed, "the session was closed"))
+            case .closed: return .failure(.failure(ConnectionFailure(.closed, "the session was closed")))
             }
             switch connection.connectPoll() {
             case PGRES_POLLING_OK: return .success(connection)
-            case PGRES_POLLING_FAILED: return .failure(refusal(connection))
+            case PGRES_POLLING_FAILED: return .failure(.failure(refusal(connection)))
             case PGRES_POLLING_READING: forWriting = false
             default: forWriting = true
             }

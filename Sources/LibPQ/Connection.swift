@@ -63,24 +63,24 @@ struct Connection: ~Copyable, @unchecked Sendable {
 
     var port: String { PQport(pointer).map { String(cString: $0) } ?? "" }
 
+    /// Where it is, or is being made to. The address is empty where it is not known.
+    var place: Places.Place {
+        Places.Place(host: host, address: PQhostaddr(pointer).map { String(cString: $0) } ?? "", port: port)
+    }
+
     var isEncrypted: Bool { PQsslInUse(pointer) == 1 }
+
+    var isGSSEncrypted: Bool { PQgssEncInUse(pointer) == 1 }
 
     func sslAttribute(_ name: String) -> String? { PQsslAttribute(pointer, name).map { String(cString: $0) } }
 
-    /// From `PQconninfo`, which has the password too: nothing else of it is looked at.
-    var sslMode: String {
+    /// Of `PQconninfo`, which has the password too: these of its keywords, as far as they are set.
+    func settings(_ keywords: Set<String>) -> [String: String] {
+        // libpq allocates the list and leaves freeing it to us.
         let options = PQconninfo(pointer)
-        // libpq allocated the list and leaves freeing it to us.
         defer { PQconninfoFree(options) }
-        var option = options
-        while let current = option, let keyword = current.pointee.keyword {
-            if String(cString: keyword) == "sslmode" { return current.pointee.val.map { String(cString: $0) } ?? "" }
-            option = current + 1
-        }
-        return ""
+        return options.map { ConnectionString.values(of: $0, only: keywords) } ?? [:]
     }
-
-    func parameterStatus(_ name: String) -> String? { PQparameterStatus(pointer, name).map { String(cString: $0) } }
 
     // MARK: Sending
 

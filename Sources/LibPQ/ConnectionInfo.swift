@@ -19,7 +19,7 @@ package struct ConnectionInfo: Sendable, Equatable {
         backendPID = Int(connection.backendPID)
         isEncrypted = connection.isEncrypted
         tlsProtocol = isEncrypted ? connection.sslAttribute("protocol") : nil
-        sslMode = connection.sslMode
+        sslMode = connection.settings(["sslmode"])["sslmode"] ?? ""
     }
 
     /// `host:port`, or the path of the unix socket.

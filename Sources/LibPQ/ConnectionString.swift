@@ -1,7 +1,7 @@
 import CLibPQ
 
-/// A connection string as libpq understands it: what is needed of it for time-outs, and no more. libpq itself gets the
-/// string as the user wrote it.
+/// A connection string as libpq understands it, with the service file and the environment: what is needed of it for
+/// time-outs, and no more. libpq itself gets the string as the user wrote it.
 struct ConnectionString {
     var hosts: [String]
     var addresses: [String]
@@ -26,17 +26,16 @@ struct ConnectionString {
                 )
             )
         }
-        var values = values(of: options)
-        let targetSessionAttributes = values["target_session_attrs"]
-        if values["host"] == nil, values["hostaddr"] == nil {
-            // The environment or a service file may name them. Allocated and freed as above.
-            let list = PQconndefaults()
-            defer { PQconninfoFree(list) }
-            let defaults = list.map(Self.values) ?? [:]
-            if defaults["host"] ?? defaults["hostaddr"] != nil { values.merge(defaults) { own, _ in own } }
-        }
+        let own = values(of: options, only: ["target_session_attrs"])
+        // A service file and the environment may name hosts too. libpq says what it makes of all of them only of a
+        // connection: of one that it does not begin, since there is no such sslmode. With a password it looks for none in the
+        // password file, about whose rights it may write to stderr.
+        let none = [("password", "none"), ("sslmode", "none, this is only read")]
+        let probe = Connection(start: [("dbname", text)] + none)
+        let values = probe?.settings(["host", "hostaddr", "port", "connect_timeout"]) ?? [:]
         func list(_ keyword: String) -> [String] {
-            values[keyword].map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
+            guard let value = values[keyword], !value.isEmpty else { return [] }
+            return value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         }
         // libpq takes zero and below for no limit, and one second for two.
         let seconds = values["connect_timeout"].flatMap(Int.init).flatMap { $0 > 0 ? max(2, $0) : nil }
@@ -46,17 +45,21 @@ struct ConnectionString {
                 addresses: list("hostaddr"),
                 ports: list("port"),
                 connectTimeout: seconds.map { .seconds($0) },
-                targetSessionAttributes: targetSessionAttributes
+                targetSessionAttributes: own["target_session_attrs"]
             )
         )
     }
 
     /// Of a list that ends with an option without a keyword.
-    private static func values(of options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {
+    static func values(
+        of options: UnsafeMutablePointer<PQconninfoOption>,
+        only keywords: Set<String>
+    ) -> [String: String] {
         var values: [String: String] = [:]
         var option = options
-        while let keyword = option.pointee.keyword {
-            if let value = option.pointee.val { values[String(cString: keyword)] = String(cString: value) }
+        while let current = option.pointee.keyword {
+            let keyword = String(cString: current)
+            if keywords.contains(keyword), let value = option.pointee.val { values[keyword] = String(cString: value) }
             option += 1
         }
         return values
@@ -96,21 +99,5 @@ struct ConnectionString {
         return password.split { "/@:?#&=".contains($0) }.reduce(message) { message, part in
             message.replacing(part, with: "***")
         }
-    }
-
-    /// The indices of the hosts to try: all, then all but the first, and so on.
-    var hostListsWithoutTimedOutHosts: [Range<Int>] {
-        let count = max(hosts.count, addresses.count)
-        return count <= 1 ? [0..<count] : (0..<count).map { $0..<count }
-    }
-
-    /// The keywords that leave only these hosts; none when these are all there are.
-    func override(hosts range: Range<Int>) -> [(keyword: String, value: String)] {
-        guard range.lowerBound > 0 else { return [] }
-        var keywords: [(keyword: String, value: String)] = []
-        if !hosts.isEmpty { keywords.append(("host", hosts[range].joined(separator: ","))) }
-        if !addresses.isEmpty { keywords.append(("hostaddr", addresses[range].joined(separator: ","))) }
-        if ports.count > 1 { keywords.append(("port", ports[range].joined(separator: ","))) }
-        return keywords
     }
 }

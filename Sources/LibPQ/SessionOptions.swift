@@ -8,8 +8,11 @@ package struct SessionOptions: Sendable {
     package var defaults: [(keyword: String, value: String)]
     /// Keywords that count whatever the connection string says.
     package var overrides: [(keyword: String, value: String)]
-    /// How long one attempt may take, over all its hosts. A `connect_timeout` in the connection string is for each host.
+    /// How long one attempt may take, shared by the hosts of the connection string; a `connect_timeout` there is for each
+    /// host instead. Where a name has several addresses, each has as much as the host once the one before did not answer.
     package var connectTimeout: Duration
+    /// When the attempt ends in any case; what is left until then is shared by the hosts that are left.
+    package var connectDeadline: ContinuousClock.Instant?
     /// How long the session's thread stays awake after the answer to a batch that expects another, until the next such.
     package var busyWait: Duration
 

@@ -37,7 +37,7 @@ final class Conversation: Sendable {
             var attempt = options
             let pause = backOff.delay
             guard lastError == nil || ContinuousClock.now + pause < deadline else { break }
-            attempt.connectTimeout = min(options.connectTimeout, max(.zero, deadline - .now - pause))
+            attempt.connectDeadline = deadline
             let session = Session.start(attempt, after: pause) { session, event in
                 switch event {
                 case .connected(let info): outcome.set(.success(info))

@@ -1,3 +1,4 @@
+import Foundation
 import PrivatePostgres
 import Synchronization
 import Testing
@@ -61,6 +62,51 @@ struct ConnectTests {
         #expect(try await live.connected().port == "\(server.port)")
         #expect(await live.run("select 1").integer == 1)
         try await live.close()
+    }
+
+    @Test("a first host that uses up its time-out leaves the next its own, though the whole is no longer")
+    func silentForTheWhole() async throws {
+        let server = try await SessionServer.shared.server()
+        let host = try SilentHost()
+        let string = """
+            host=127.0.0.1,127.0.0.1 port=\(host.port),\(server.port) dbname=postgres user=postgres
+            password=\(server.password) connect_timeout=2
+            """
+        var live = try LiveSession(SessionOptions(connectionString: string, connectTimeout: .seconds(2)))
+        #expect(try await live.connected().port == "\(server.port)")
+        try await live.close()
+    }
+
+    @Test("what is left until the deadline is shared by the hosts that are left, whatever each may have")
+    func deadline() throws {
+        let host = try SilentHost()
+        let string = "host=127.0.0.1,127.0.0.1 connect_timeout=600"
+        let patience = try firstPatience(string, host.port, connectDeadline: .now + .seconds(100))
+        #expect(patience <= .seconds(50))
+        #expect(patience > .seconds(2))
+        #expect(throws: LiveSession.Unexpected.self) {
+            try firstPatience(string, host.port, connectDeadline: .now - .seconds(1))
+        }
+    }
+
+    @Test("an address of a name that does not answer is passed over for the name's next")
+    func silentAddress() throws {
+        let host = try SilentHost()
+        let options = SessionOptions(
+            connectionString: "host=localhost port=\(host.port) dbname=d sslmode=disable gssencmode=disable",
+            connectTimeout: .milliseconds(100)
+        )
+        // The host listens at 127.0.0.1 only.
+        var attempt = ConnectAttempt(options: options) {
+            waitForEvents(on: $0, forWriting: $1, or: -1, for: $2).isReady ? .ready : .interrupted
+        }
+        attempt.addresses = { _ in ["127.0.0.1", "127.0.0.2"] }
+        guard case .failure(let failure) = attempt.run() else {
+            Issue.record("a silent host was connected to")
+            return
+        }
+        #expect(failure.message.contains("no answer from localhost:\(host.port) in time; "), "\(failure)")
+        #expect(failure.message.contains("127.0.0.2"), "\(failure)")
     }
 
     @Test("a host where nobody listens is passed over for the next")
@@ -131,12 +177,17 @@ struct ConnectTests {
     }
 
     /// How long the first host may take: what the attempt first waits for at most.
-    private func firstPatience(_ connectionString: String, _ port: Int) throws -> Duration {
+    private func firstPatience(
+        _ connectionString: String,
+        _ port: Int,
+        connectDeadline: ContinuousClock.Instant? = nil
+    ) throws -> Duration {
         let patience = Mutex<Duration?>(nil)
-        let options = SessionOptions(
+        var options = SessionOptions(
             connectionString: connectionString + " port=\(port) dbname=d sslmode=disable",
             connectTimeout: .seconds(60)
         )
+        options.connectDeadline = connectDeadline
         let attempt = ConnectAttempt(options: options) { _, _, wait in
             patience.withLock { $0 = $0 ?? wait }
             return .closed
@@ -144,7 +195,7 @@ struct ConnectTests {
         guard case .failure(let failure) = attempt.run() else {
             throw LiveSession.Unexpected(description: "a silent host was connected to")
         }
-        #expect(failure.reason == .closed)
+        guard failure.reason == .closed else { throw LiveSession.Unexpected(description: "\(failure)") }
         return try #require(patience.withLock { $0 })
     }
 

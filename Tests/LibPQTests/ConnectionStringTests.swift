@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import LibPQ
@@ -7,14 +8,14 @@ struct ConnectionStringTests {
     @Test(
         "hosts, addresses and ports are listed as libpq reads them",
         arguments: [
-            ("", [], [], []),
-            ("dbname=d user=u", [], [], []),
+            ("", [], [], ["5432"]),
+            ("dbname=d user=u", [], [], ["5432"]),
             ("host=h port=1", ["h"], [], ["1"]),
             ("host=a,b port=1,2", ["a", "b"], [], ["1", "2"]),
             ("host=a,b port=1", ["a", "b"], [], ["1"]),
-            ("host='/var/run/pg' hostaddr=127.0.0.1,::1", ["/var/run/pg"], ["127.0.0.1", "::1"], []),
-            ("host=,b", ["", "b"], [], []),
-            ("postgresql://u:p@h/d", ["h"], [], []),
+            ("host='/var/run/pg' hostaddr=127.0.0.1,::1", ["/var/run/pg"], ["127.0.0.1", "::1"], ["5432"]),
+            ("host=,b", ["", "b"], [], ["5432"]),
+            ("postgresql://u:p@h/d", ["h"], [], ["5432"]),
             ("postgres://u@a:1,b:2/d?connect_timeout=5", ["a", "b"], [], ["1", "2"]),
             ("postgresql:///d?host=%2Frun%2Fpg&port=5433", ["/run/pg"], [], ["5433"]),
             ("postgresql://[::1]:5/d", ["::1"], [], ["5"]),
@@ -39,16 +40,20 @@ struct ConnectionStringTests {
         #expect(try ConnectionString.parse(text).get().connectTimeout == timeout)
     }
 
-    @Test("where a host does not answer the next attempt goes without it")
-    func hostLists() throws {
-        let three = try ConnectionString.parse("host=a,b,c port=1,2,3").get()
-        #expect(three.hostListsWithoutTimedOutHosts == [0..<3, 1..<3, 2..<3])
-        #expect(three.override(hosts: 0..<3).isEmpty)
-        #expect(three.override(hosts: 1..<3).map { "\($0)=\($1)" } == ["host=b,c", "port=2,3"])
-        let common = try ConnectionString.parse("host=a,b hostaddr=127.0.0.1,127.0.0.2 port=1").get()
-        #expect(common.override(hosts: 1..<2).map { "\($0)=\($1)" } == ["host=b", "hostaddr=127.0.0.2"])
-        #expect(try ConnectionString.parse("").get().hostListsWithoutTimedOutHosts.count == 1)
-        #expect(try ConnectionString.parse("host=a").get().hostListsWithoutTimedOutHosts.count == 1)
+    @Test("the hosts of a service file count as those of the string do")
+    func service() async {
+        // The variable that names the file is the process's.
+        await #expect(processExitsWith: .success) {
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("service-\(UUID().uuidString)")
+            try "[two]\nhost=a,b\nport=1,2\nconnect_timeout=7\n".write(to: file, atomically: true, encoding: .utf8)
+            defer { try? FileManager.default.removeItem(at: file) }
+            setenv("PGSERVICEFILE", file.path, 1)
+            let parsed = try ConnectionString.parse("service=two dbname=d").get()
+            #expect(parsed.hosts == ["a", "b"])
+            #expect(parsed.ports == ["1", "2"])
+            #expect(parsed.connectTimeout == .seconds(7))
+            #expect(SessionOptions.hostCount("postgresql://u:p@/d?service=two") == 2)
+        }
     }
 
     @Test("several hosts of which the one that takes writes is not asked for may be standbys")
