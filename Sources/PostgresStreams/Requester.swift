@@ -3,8 +3,8 @@ import LibPQ
 import Logging
 import Synchronization
 
-/// Sends statements that may be repeated, and repeats them until they are answered: at once over lost connections, after a
-/// pause that grows where the server refused them for a reason that passes.
+/// Sends statements that may be repeated, and repeats them until they are answered: at once over a lost connection; after a
+/// pause that grows where the server refused them for a reason that passes, or lost its connection over them again.
 ///
 /// Reads, claims and resolutions go through it, many at a time over one connection. What is not repeatable, appends, goes
 /// through `Appender`.
@@ -13,6 +13,8 @@ final class Requester: Sendable {
 
     private struct Request {
         var id: Int
+        /// Whose is less is sent first.
+        var turn: Int
         /// In one transaction; the answer is the last one's.
         var commands: [(Statement, Parameters)]
         /// Nil: it is repeated as long as the journal is open.
@@ -25,6 +27,10 @@ final class Requester: Sendable {
         var pause = BackOff()
         /// It is not sent again before.
         var restsUntil: ContinuousClock.Instant?
+        /// How often the connection was lost while the server was at it.
+        var losses = 0
+        /// Whoever asked has gone: it is not sent again.
+        var isWithdrawn = false
 
         func mayBeSent(at now: ContinuousClock.Instant) -> Bool { restsUntil.map { $0 <= now } ?? true }
     }
@@ -47,12 +53,18 @@ final class Requester: Sendable {
 
         /// To where it was, behind those that came before it.
         mutating func putBack(_ request: Request) {
-            let index = waiting.firstIndex { $0.id > request.id } ?? waiting.endIndex
+            let index = waiting.firstIndex { $0.turn > request.turn } ?? waiting.endIndex
             waiting.insert(request, at: index)
         }
 
-        mutating func rest(_ request: Request, because refusal: ServerMessage) {
+        /// - Parameter refusal: nil: the connection was lost over it. Then it comes behind all that wait until now: before
+        ///   them, it would be back as soon as there is another.
+        mutating func rest(_ request: Request, because refusal: ServerMessage? = nil) {
             var request = request
+            if refusal == nil {
+                nextID += 1
+                request.turn = nextID
+            }
             request.refusal = refusal
             request.pause.failed()
             request.restsUntil = .now + request.pause.delay
@@ -123,7 +135,8 @@ final class Requester: Sendable {
 
     /// Sends statements in one transaction and waits for the last one's answer, over lost connections, until the deadline.
     ///
-    /// Cancelling the task gives up waiting; the statements themselves are harmless.
+    /// Cancelling the task gives up waiting, and what was not sent is not sent any more. What is on the wire may yet be
+    /// carried out, but is not repeated.
     ///
     /// - Parameter finalStates: SQLSTATEs to be thrown, though they pass.
     func request(
@@ -132,12 +145,14 @@ final class Requester: Sendable {
         finalStates: Set<String> = []
     ) async throws(JournalError) -> QueryResult {
         let once = Once<Result<QueryResult, JournalError>>()
+        let ticket = Ticket()
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 once.onValue { continuation.resume(returning: $0) }
-                send(commands, deadline: .now + timeout, finalStates: finalStates) { once.set($0) }
+                send(commands, deadline: .now + timeout, finalStates: finalStates, ticket: ticket) { once.set($0) }
             }
         } onCancel: {
+            if let id = ticket.cancel() { withdraw(id) }
             once.set(.failure(JournalError(.cancelled, "the task was cancelled")))
         }
         return try result.get()
@@ -155,18 +170,23 @@ final class Requester: Sendable {
     }
 
     /// The same with several statements in one transaction; the answer is the last one's.
+    ///
+    /// - Parameter ticket: where that was cancelled, nothing is sent and nobody is told.
     func send(
         _ commands: [(Statement, Parameters)],
         deadline: ContinuousClock.Instant? = nil,
         finalStates: Set<String> = [],
+        ticket: Ticket? = nil,
         completion: @escaping Completion
     ) {
         let isClosed: Bool = state.withLock { state in
             guard !state.isClosed else { return true }
             state.nextID += 1
+            guard ticket?.accept(state.nextID) ?? true else { return false }
             state.waiting.append(
                 Request(
                     id: state.nextID,
+                    turn: state.nextID,
                     commands: commands,
                     deadline: deadline,
                     finalStates: finalStates,
@@ -179,6 +199,15 @@ final class Requester: Sendable {
         sendWaiting()
         setTimer()
         connection?.start()
+    }
+
+    /// Nobody waits for its answer any more.
+    private func withdraw(_ id: Int) {
+        state.withLock { state in
+            state.waiting.removeAll { $0.id == id }
+            state.resting.removeAll { $0.id == id }
+            state.underWay[id]?.isWithdrawn = true
+        }
     }
 
     /// Calls `ring` on the connection's thread when the time has come, or when the connection is lost before.
@@ -241,12 +270,19 @@ final class Requester: Sendable {
     private func answered(_ id: Int, over session: Session, _ outcome: Result<[QueryResult], BatchFailure>) {
         var needsReconnect = false
         let request: Request? = state.withLock { state in
-            guard let request = state.underWay.removeValue(forKey: id) else { return nil }
-            // Lost: it goes back where it was, to the front, behind those lost with it that came before. The session takes no
-            // more, though its end is yet to be told.
+            // The session takes no more, though its end is yet to be told. The first it lost is what the server was at.
+            var wasAtIt = false
+            if case .failure(.connectionLost(_, let wasSent)) = outcome, state.session === session {
+                state.session = nil
+                wasAtIt = wasSent
+            }
+            guard var request = state.underWay.removeValue(forKey: id) else { return nil }
+            guard !request.isWithdrawn else { return request }
+            // Lost: it goes back where it was, to the front, behind those lost with it that came before. One that may be why
+            // rests, so that the others are answered meanwhile.
             if case .failure(.connectionLost) = outcome {
-                if state.session === session { state.session = nil }
-                state.putBack(request)
+                if wasAtIt { request.losses += 1 }
+                if wasAtIt, request.losses > 1 { state.rest(request) } else { state.putBack(request) }
                 return nil
             }
             guard case .failure(.refused(let message)) = outcome, !request.finalStates.contains(message.sqlState) else {

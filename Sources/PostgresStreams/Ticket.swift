@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Ties a caller's cancellation to its append, whichever comes first.
+/// Ties a caller's cancellation to what it asked for, whichever comes first.
 final class Ticket: Sendable {
     /// 0: not accepted yet; -1: cancelled before it was.
     private let id = Atomic<Int>(0)

@@ -13,15 +13,101 @@ struct RequesterTests {
             _ = try await stream.claim()
             let url = journal.configuration.databaseURL
             try await withSQL(url) { sql in
-                try await replaceClaim(sql, by: "if attempt < 3 then perform pg_sleep(600); end if;")
+                try await replaceClaim(sql, by: "if attempt < 2 then perform pg_sleep(600); end if;")
                 // Each answers the epoch that it raised the stream to, and so its turn.
                 let claims = (0..<6).map { _ in Task.immediate { try await stream.claim().epoch } }
-                let asleep = "from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
-                for _ in 0..<2 {
-                    try await until { try await sql.integer("select count(*) \(asleep)") == 1 }
-                    try await sql.run("select pg_terminate_backend(pid, 5000) \(asleep)")
-                }
+                try await until { try await sql.integer("select count(*) \(Self.asleep)") == 1 }
+                try await sql.run("select pg_terminate_backend(pid, 5000) \(Self.asleep)")
                 for (number, claim) in claims.enumerated() { #expect(try await claim.value == number + 2) }
+            }
+        }
+    }
+
+    private static let asleep = "from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+
+    @Test("one over which the server loses its connection again and again does not keep the others waiting")
+    func killer() async throws {
+        guard #available(macOS 26, *) else { return }
+        try await withTestJournal(.with { $0.readDeadline = .seconds(60) }) { journal in
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await replaceClaim(
+                    sql,
+                    by: """
+                        if p_stream = 'killer' then
+                            perform pg_terminate_backend(pg_backend_pid());
+                            perform pg_sleep(10);
+                        end if;
+                        """
+                )
+                let killer = Task.immediate { await thrown { try await journal.stream("killer").claim() } }
+                let others = (0..<6).map { n in Task.immediate { try await journal.stream("s\(n)").claim().epoch } }
+                for other in others { #expect(try await other.value == 1) }
+                killer.cancel()
+                #expect(await killer.value?.code == .cancelled)
+            }
+        }
+    }
+
+    @Test("a claim that was cancelled on the wire is not repeated when that is lost")
+    func cancelledOnTheWire() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await replaceClaim(sql, by: "if attempt < 2 then perform pg_sleep(600); end if;")
+                let claim = Task { await thrown { try await stream.claim() } }
+                try await until { try await sql.integer("select count(*) \(Self.asleep)") == 1 }
+                claim.cancel()
+                #expect(await claim.value?.code == .cancelled)
+                try await sql.run("select pg_terminate_backend(pid, 5000) \(Self.asleep)")
+                #expect(try await stream.claim().epoch == 1)
+            }
+        }
+    }
+
+    @Test("a claim that is refused for now and then cancelled is not sent again")
+    func cancelledAtRest() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await replaceClaim(sql, by: "raise 'not now' using errcode = '53200';")
+                let claim = Task { await thrown { try await stream.claim() } }
+                let attempts = "select last_value from attempts"
+                try await until { try await sql.integer(attempts) >= 3 }
+                claim.cancel()
+                #expect(await claim.value?.code == .cancelled)
+                let count = try await sql.integer(attempts)
+                // Long enough for two more.
+                try await sql.run("select pg_sleep(1.5)")
+                // One may have been on the wire.
+                #expect(try await sql.integer(attempts) <= count + 1)
+            }
+        }
+    }
+
+    @Test(
+        "a claim that was cancelled while there was no connection is not made when there is one",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func cancelledBeforeSending() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let proxied =
+                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable"
+                + "&gssencmode=disable"
+            try await withJournal(.with(proxied) { $0.readDeadline = .seconds(240) }) { journal in
+                let stream = try journal.stream("s")
+                proxy.refuse(true)
+                proxy.endConnections()
+                let claim = Task { await thrown { try await stream.claim() } }
+                // Cancelled before it began, or after.
+                for _ in 0..<100 { await Task.yield() }
+                claim.cancel()
+                #expect(await claim.value?.code == .cancelled)
+                proxy.refuse(false)
+                #expect(try await stream.claim().epoch == 1)
             }
         }
     }
