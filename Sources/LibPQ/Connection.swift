@@ -131,6 +131,14 @@ struct Connection: ~Copyable, @unchecked Sendable {
 
     func consumeInput() -> Bool { PQconsumeInput(pointer) == 1 }
 
+    /// Whether decrypted bytes wait in OpenSSL: of a record of more than the 8 KiB that libpq has room for at least, which
+    /// poolers and proxies send. The socket does not show them, and libpq looks for them only where it waits itself. Nil
+    /// where that cannot be found out.
+    var holdsInput: Bool? {
+        guard let tls = PQsslStruct(pointer, "OpenSSL") else { return nil }
+        return Library.pendingTLSBytes.map { $0(tls) > 0 }
+    }
+
     var isBusy: Bool { PQisBusy(pointer) == 1 }
 
     func getResult() -> QueryResult? { PQgetResult(pointer).map(QueryResult.init(owning:)) }

@@ -34,6 +34,9 @@ package final class Session: Sendable {
         var prepared: Set<String> = []
         /// libpq holds bytes that the socket did not take yet.
         var isFlushing = false
+        /// What came in may not all have been taken, and the socket does not show it.
+        var holdsInput = false
+        var isEncrypted = false
         var timer: ContinuousClock.Instant?
         /// Set once the session's thread runs.
         var thread: UInt?
@@ -139,15 +142,15 @@ package final class Session: Sendable {
         if failure == nil { failure = connect() }
         var busyWait = BusyWait(limit: options.busyWait)
         while failure == nil {
-            let (socket, isFlushing, timer) = state.withLock { state in
-                (state.connection?.socket ?? -1, state.isFlushing, state.timer)
+            let (socket, isFlushing, holdsInput, timer) = state.withLock { state in
+                (state.connection?.socket ?? -1, state.isFlushing, state.holdsInput, state.timer)
             }
-            if let end = busyWait.end(at: .now),
+            if !holdsInput, let end = busyWait.end(at: .now),
                 let interruption = stayAwake(on: socket, forWriting: isFlushing, until: min(end, timer ?? end))
             {
                 busyWait.interrupted(for: interruption)
             }
-            wait(on: socket, forWriting: isFlushing, until: timer, for: nil)
+            wait(on: socket, forWriting: isFlushing, until: timer, for: holdsInput ? .zero : nil)
             failure = serve(&busyWait)
         }
         end(failure ?? ConnectionFailure(.closed, "the session was closed"))
@@ -227,6 +230,7 @@ package final class Session: Sendable {
             state.withLock { state in
                 state.connection = opened.take()
                 state.connection?.setNoticeReceiver(state.replication)
+                state.isEncrypted = state.connection?.isEncrypted == true || state.connection?.isGSSEncrypted == true
                 if state.phase == .starting { state.phase = .open }
             }
             if let closed = closedFailure() { return closed }
@@ -245,6 +249,8 @@ package final class Session: Sendable {
             Self.collect(state: &state, into: &finished)
             while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
             if isAlive, state.isFlushing { Self.flush(state: &state) }
+            // Where nobody can say, it is looked once more.
+            if state.isEncrypted { state.holdsInput = state.connection?.holdsInput ?? !state.holdsInput }
             if let breach = state.breach { return breach }
             return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
         }

@@ -2,6 +2,7 @@ import Foundation
 import PostgresStreams
 import PrivatePostgres
 import Testing
+import TisynStreams
 
 /// TLS against a server whose certificates are the test's own.
 @Suite(
@@ -111,6 +112,31 @@ struct TLSTests {
             let error = await openError("\(url)&sslmode=verify-full&sslrootcert=/nowhere/root.crt")
             #expect(error?.code == .unfit, "\(String(describing: error))")
             #expect(error?.message.contains("/nowhere/root.crt") == true, "\(String(describing: error))")
+        }
+    }
+
+    /// libpq had room for a part of the last record, and the rest waited where the socket does not show it.
+    @Test("an answer whose last record is greater than what libpq takes at once does not wait for more to come")
+    func greatRecords() async throws {
+        let authority = try CertificateAuthority(name: "ours")
+        let (certificate, key) = try authority.issue(for: "localhost")
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try TLSProxy(to: server.port, certificate: certificate, key: key)
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let proxied =
+                "postgresql://postgres:\(server.password)@localhost:\(proxy.port)/\(database)?hostaddr=127.0.0.1"
+                + "&gssencmode=disable&sslmode=verify-full&sslrootcert=\(authority.certificate)"
+            try await withJournal(.quiet(url)) { direct in
+                try await withJournal(.with(proxied) { $0.readDeadline = .seconds(60) }) { journal in
+                    #expect(journal.server.isEncrypted)
+                    let payload = try JSONText("\"\(String(repeating: "x", count: 3000))\"")
+                    for count in 1...40 {
+                        try await direct.stream("s").append(.close(CoroutineID("c\(count)"), .ok(payload)))
+                        #expect(try await journal.stream("s").readAll().count == count)
+                    }
+                }
+            }
         }
     }
 }
