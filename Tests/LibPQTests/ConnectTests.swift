@@ -142,13 +142,14 @@ struct ConnectTests {
         let begin = ContinuousClock.now
         var live = try LiveSession(
             SessionOptions(
-                connectionString: "host=127.0.0.1 port=\(host.port) dbname=d sslmode=disable gssencmode=disable",
+                connectionString: "host=127.0.0.1 port=\(host.port) dbname=d sslmode=disable gssencmode=disable "
+                    + "tcp_user_timeout=60000",
                 connectTimeout: .seconds(2)
             )
         )
         for n in 0..<4 { live.session.setTimer(at: .now + .seconds(3600 - n)) }
         #expect(try await live.ended().reason == .timedOut)
-        // libpq itself would wait for the 30 s of `tcp_user_timeout`.
+        // libpq itself would wait for the 60 s of `tcp_user_timeout`.
         #expect(ContinuousClock.now - begin < .seconds(25))
     }
 
@@ -216,6 +217,30 @@ struct ConnectTests {
         let patience = try firstPatience("host=127.0.0.1 connect_timeout=7", host.port)
         #expect(patience <= .seconds(7))
     }
+
+    #if os(Linux)
+        @Test("a host that vanished is noticed within 12 s, unless the connection string says otherwise")
+        func deadPeer() throws {
+            let host = try SilentHost()
+            func options(_ more: String) throws -> [Int32] {
+                let string = "host=127.0.0.1 port=\(host.port) dbname=d sslmode=disable gssencmode=disable \(more)"
+                guard let connection = Connection(start: SessionOptions(connectionString: string).parameters) else {
+                    throw LiveSession.Unexpected(description: "no connection was begun")
+                }
+                _ = connection.connectPoll()
+                return [TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT].map { name in
+                    var (value, size) = (Int32(-1), socklen_t(MemoryLayout<Int32>.size))
+                    getsockopt(connection.socket, Int32(IPPROTO_TCP), name, &value, &size)
+                    return value
+                }
+            }
+            let ours = try options("")
+            #expect(ours[0] + ours[1] * ours[2] <= 12)
+            #expect((5_000...12_000).contains(ours[3]))
+            let theirs = "keepalives_idle=60 keepalives_interval=20 keepalives_count=9 tcp_user_timeout=77000"
+            #expect(try options(theirs) == [60, 20, 9, 77_000])
+        }
+    #endif
 
     // MARK: No entry
 
