@@ -3,7 +3,7 @@ import LibPQ
 import Logging
 import Synchronization
 
-/// A connection that is made again whenever it is lost, for one owner: an append lane, a requester or the listener.
+/// A connection that is made again whenever it is lost, for one owner: an appender's line, a requester or the listener.
 ///
 /// It connects, asks the server who it is, refuses one that is not fit, and tells its owner when there is a session to
 /// use. When the session ends it asks the owner whether to go on, and waits a little longer each time. It never queues
@@ -17,23 +17,22 @@ final class Link: Sendable {
         case lost(JournalError)
     }
 
-    /// Called on the session's thread; that there is none, on the thread that tried to start one. For `lost`: whether to connect again; otherwise the answer is not looked at.
+    /// Called on the session's thread; that there is none, on the thread that tried to start one. The answer to `lost` is
+    /// whether to connect again; any other is not looked at.
     typealias Owner = @Sendable (Event) -> Bool
 
     struct Options: Sendable {
         var session: SessionOptions
         var statements: Statements
         var schema: SchemaName
-        /// The journal must be there, in the version we know. Nil: the migrator's connection.
+        /// The version in which the journal must be there. Nil: it is not asked for, as by who only listens.
         var schemaVersion: Int?
         /// Only a server that takes writes will do.
         var needsPrimary = false
         /// Its owner wants to know how long the way there and back is; not behind a pooler. Costs that time once.
         var measuresWay = false
-        /// What else to run before the session is handed out.
-        var opening: [Statement] = []
         var logger: Logger
-        /// `append`, `read`, `listen` or `migrate`: for the log.
+        /// `read`, `append`, `claim`, `notify` or `listen`: for the log.
         var purpose: String
     }
 
@@ -53,12 +52,23 @@ final class Link: Sendable {
         var wanted: Duration?
         /// Another attempt is to come, though there is no session to keep the time.
         var isRetrying = false
-        var backOff = BackOff()
+        var reconnection = Reconnection()
+        /// Why the session was given up, where that was us.
+        var reason: JournalError?
+        var isGivenBack = false
         /// The owner's.
         var timer: ContinuousClock.Instant?
         /// When the session is given up that is connected, and has not said who it is. Nobody else would: the owner has
         /// nothing under way on a session that it was not given.
         var greetingDeadline: ContinuousClock.Instant?
+
+        /// The session there is, or is to be.
+        var session: Session? {
+            switch phase {
+            case .starting(let session), .ready(let session): session
+            case .idle, .losing, .closed: nil
+            }
+        }
 
         /// What the session is to ring for.
         var nextTime: ContinuousClock.Instant? { [timer, greetingDeadline].compactMap(\.self).min() }
@@ -83,7 +93,8 @@ final class Link: Sendable {
         let failed: Bool = state.withLock { state in
             if case .losing = state.phase { state.wanted = min(pause, state.wanted ?? pause) }
             guard case .idle = state.phase else { return false }
-            let delay = max(pause, state.backOff.delay)
+            let delay = max(pause, state.reconnection.pause)
+            state.reconnection.began(at: .now)
             let started = Session.start(options.session, after: delay) { [self] in handle($0, $1) }
             guard let started else {
                 state.phase = .losing
@@ -91,6 +102,7 @@ final class Link: Sendable {
             }
             started.setTimer(at: state.timer)
             state.phase = .starting(started)
+            state.isGivenBack = false
             return false
         }
         guard failed else { return }
@@ -103,8 +115,8 @@ final class Link: Sendable {
         let delay: Duration? = state.withLock { state in
             guard !state.isRetrying else { return nil }
             state.isRetrying = true
-            state.backOff.failed()
-            return state.backOff.delay
+            state.reconnection.ended(at: .now)
+            return state.reconnection.pause
         }
         guard let delay else { return }
         let start: @Sendable () -> Void = { [weak self] in
@@ -135,31 +147,36 @@ final class Link: Sendable {
     func setTimer(at time: ContinuousClock.Instant?) {
         state.withLock { state in
             state.timer = time
-            switch state.phase {
-            case .starting(let session), .ready(let session): session.setTimer(at: state.nextTime)
-            case .idle, .losing, .closed: break
-            }
+            state.session?.setTimer(at: state.nextTime)
         }
     }
 
-    /// Ends the session; the owner is told, and asked whether to go on.
+    /// Ends the session that does not answer, or the pause before there is one; the owner is told, and asked whether to go
+    /// on.
     func reset() {
         state.withLock { state in
-            switch state.phase {
-            case .starting(let session), .ready(let session): session.close()
-            case .idle, .losing, .closed: break
-            }
+            if case .ready = state.phase { state.reason = silence("did not answer; connecting anew") }
+            state.session?.close()
         }
+    }
+
+    /// The same with a session that nobody needs any more: nothing is wrong with it.
+    func giveBack() {
+        state.withLock { state in
+            state.isGivenBack = true
+            state.session?.close()
+        }
+    }
+
+    private func silence(_ what: String) -> JournalError {
+        JournalError(.unreachable, "\(options.session.target) \(what)")
     }
 
     /// Ends the session for good; the owner is told once more where there was one.
     func close() {
         let session: Session? = state.withLock { state in
             defer { state.phase = .closed }
-            switch state.phase {
-            case .starting(let session), .ready(let session): return session
-            case .idle, .losing, .closed: return nil
-            }
+            return state.session
         }
         session?.close()
     }
@@ -181,10 +198,7 @@ final class Link: Sendable {
             let isSilent = state.greetingDeadline.map { $0 <= now } ?? false
             if isSilent {
                 state.greetingDeadline = nil
-                state.backOff.lastError = JournalError(
-                    .unreachable,
-                    "\(options.session.target) took the connection and then did not answer"
-                )
+                state.reason = silence("took the connection and then did not answer")
             }
             let isOwners = state.timer.map { $0 <= now } ?? false
             if isOwners { state.timer = nil }
@@ -213,7 +227,6 @@ final class Link: Sendable {
         if options.schemaVersion != nil {
             batches.append(run(options.statements.schemaVersion) { conversation.foundVersion($0) })
         }
-        batches += options.opening.map { run($0) { _ in } }
         let last = batches.removeLast()
         let completion = last.completion
         batches.append(
@@ -230,7 +243,8 @@ final class Link: Sendable {
         case .failure(let error):
             state.withLock { state in
                 state.greetingDeadline = nil
-                state.backOff.lastError = error
+                // Closed by us, it has one.
+                state.reason = state.reason ?? error
             }
             session.close()
         case .success(let greeting):
@@ -262,7 +276,7 @@ final class Link: Sendable {
             state.greetingDeadline = nil
             guard case .starting = state.phase else { return false }
             state.phase = .ready(session)
-            state.backOff = BackOff()
+            state.reconnection.succeeded(at: .now)
             return true
         }
         guard isWanted else { return session.close() }
@@ -277,23 +291,26 @@ final class Link: Sendable {
     }
 
     private func ended(_ error: JournalError) {
-        let (error, isClosed): (JournalError, Bool) = state.withLock { state in
-            let reason = state.backOff.lastError ?? error
-            state.backOff.failed()
+        let (reason, isClosed): (JournalError, Bool) = state.withLock { state in
+            if state.isGivenBack { state.reconnection = Reconnection() } else { state.reconnection.ended(at: .now) }
             state.greetingDeadline = nil
-            if case .closed = state.phase { return (reason, true) }
+            defer { (state.reason, state.isGivenBack) = (nil, false) }
+            if case .closed = state.phase { return (error, true) }
             state.phase = .losing
-            // Ended by `reset`: nothing was closed for good, and nobody must be told so.
-            guard reason.code == .closed else { return (reason, false) }
-            return (JournalError(.unreachable, "\(options.session.target) did not answer; connecting anew"), false)
+            return (state.reason ?? error, false)
         }
-        if !isClosed {
+        if isClosed {
+            _ = lose(JournalError(.closed, "the journal was closed"))
+        } else if reason.code == .closed {
+            // By its owner, who knows why. Nothing was closed for good, and nobody must be told so.
+            if let pause = lose(silence("is connected to anew")) { start(after: pause) }
+        } else {
             options.logger.info(
                 "no connection",
-                metadata: ["purpose": "\(options.purpose)", "reason": "\(error.message)"]
+                metadata: ["purpose": "\(options.purpose)", "reason": "\(reason.message)"]
             )
+            if let pause = lose(reason) { start(after: pause) }
         }
-        if let pause = lose(isClosed ? JournalError(.closed, "the journal was closed") : error) { start(after: pause) }
     }
 }
 

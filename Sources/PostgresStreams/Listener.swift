@@ -92,7 +92,7 @@ final class Listener: Sendable {
             defer { show(&state) }
             return state.machine.stop()
         }
-        if wasStarted { connection?.reset() }
+        if wasStarted { connection?.giveBack() }
     }
 
     func close() {

@@ -86,4 +86,61 @@ struct LinkTests {
             #expect(losses.contains { $0.message.contains("did not answer") }, "\(losses)")
         }
     }
+
+    @Test("where each session ends as soon as it is there, the next one comes later and later")
+    func cutAtOnce() async throws {
+        try await withTestDatabase { url in
+            let (events, continuation) = AsyncStream.makeStream(of: Void.self)
+            let link = Link(Link.Options(.quiet(url), try SchemaName("durable_streams"))) { event in
+                if case .ready(let session, _) = event {
+                    continuation.yield()
+                    session.close()
+                }
+                return true
+            }
+            defer { link.close() }
+            link.start()
+            var last = ContinuousClock.now
+            var longest = Duration.zero
+            var count = 0
+            for await _ in events {
+                (longest, last) = (max(longest, .now - last), .now)
+                count += 1
+                // Where the machine is slow, one may live for longer than it took to get.
+                if longest >= .seconds(1) || count == 100 { break }
+            }
+            #expect(longest >= .seconds(1))
+        }
+    }
+
+    @Test("one that is given back is no connection that did not answer, and the next is made at once")
+    func givenBack() async throws {
+        try await withTestDatabase { url in
+            var options = Link.Options(.quiet(url), try SchemaName("durable_streams"))
+            let log = Sayings()
+            options.logger = log.logger
+            let (events, continuation) = AsyncStream.makeStream(of: JournalError?.self)
+            let link = Link(options) { event in
+                switch event {
+                case .ready: continuation.yield(nil)
+                case .lost(let error): continuation.yield(error)
+                case .notification, .timer: break
+                }
+                return false
+            }
+            defer { link.close() }
+            var iterator = events.makeAsyncIterator()
+            for end in [link.giveBack, link.reset, link.giveBack] {
+                link.start()
+                let ready = try #require(await iterator.next())
+                #expect(ready?.code == nil)
+                end()
+                let lost = try #require(await iterator.next())
+                #expect(lost?.code == .unreachable)
+            }
+            let losses = log.all.filter { $0.hasPrefix("no connection") }
+            #expect(losses.count == 1)
+            #expect(losses.first?.contains("did not answer; connecting anew") == true)
+        }
+    }
 }
