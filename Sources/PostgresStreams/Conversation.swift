@@ -7,24 +7,30 @@ final class Conversation: Sendable {
     let info: ConnectionInfo
     private let session: Session
     private let limit: Limit
+    /// How long an answer may take, unless it is said otherwise; nil: as long as it takes.
+    private let patience: Duration?
 
     /// Whether the time was over that the session had, so that it was closed.
     private final class Limit: Sendable {
         let isReached = Atomic<Bool>(false)
     }
 
-    private init(session: Session, info: ConnectionInfo, limit: Limit) {
+    private init(session: Session, info: ConnectionInfo, limit: Limit, patience: Duration?) {
         self.session = session
         self.info = info
         self.limit = limit
+        self.patience = patience
     }
 
     /// Connects, again and again until `timeout` is over, unless trying again is useless.
     ///
-    /// - Parameter heard: is told of notifications, and of the end of the session by nil; on the session's thread.
+    /// - Parameters:
+    ///   - patience: ends the session where an answer takes longer. What is run then throws `unreachable`.
+    ///   - heard: is told of notifications, and of the end of the session by nil; on the session's thread.
     static func open(
         _ options: SessionOptions,
         within timeout: Duration,
+        patience: Duration? = nil,
         heard: (@Sendable (Notification?) -> Void)? = nil
     ) async throws(JournalError) -> Conversation {
         let deadline = ContinuousClock.now + timeout
@@ -61,11 +67,13 @@ final class Conversation: Sendable {
                 session.close()
             }
             switch result {
-            case .success(let info): return Conversation(session: session, info: info, limit: limit)
+            case .success(let info):
+                return Conversation(session: session, info: info, limit: limit, patience: patience)
             case .failure(let failure):
                 let error = JournalError(failure)
                 if lastError == nil || failure.reason != .timedOut { lastError = error }
-                guard error.code == .unreachable, !Task.isCancelled else { throw error }
+                guard !Task.isCancelled else { throw JournalError(.cancelled, "the task was cancelled") }
+                guard error.code == .unreachable else { throw error }
                 backOff.failed()
             }
         }
@@ -74,12 +82,23 @@ final class Conversation: Sendable {
 
     /// Sends statements as one batch and waits for their answers. An error's outcome is `notWritten` where they were not
     /// sent; otherwise it has none.
+    ///
+    /// - Parameter time: how long that may take; nil: as long as any answer.
     @discardableResult
-    func run(_ commands: (Statement, Parameters)...) async throws(JournalError) -> [QueryResult] {
-        try await run(commands)
+    func run(
+        _ commands: (Statement, Parameters)...,
+        within time: Duration? = nil
+    ) async throws(JournalError) -> [QueryResult] {
+        try await run(commands, within: time)
     }
 
-    private func run(_ commands: [(Statement, Parameters)]) async throws(JournalError) -> [QueryResult] {
+    private func run(
+        _ commands: [(Statement, Parameters)],
+        within time: Duration?
+    ) async throws(JournalError) -> [QueryResult] {
+        let time = time ?? patience
+        if let time { limit(to: time) }
+        defer { if time != nil { limit(to: nil) } }
         let outcome = await withCheckedContinuation { continuation in
             session.submit([Batch(commands) { continuation.resume(returning: $0) }])
         }
@@ -88,7 +107,6 @@ final class Conversation: Sendable {
         case .failure(.refused(let message)): throw JournalError(message, outcome: nil)
         case .failure(.connectionLost(let failure, let wasSent)):
             // It was closed on this side since the other did not answer; the journal was not.
-            let isLate = limit.isReached.load(ordering: .relaxed)
             var error = isLate ? JournalError(.unreachable, "the server did not answer in time") : JournalError(failure)
             if !wasSent { error.outcome = .notWritten }
             throw error
@@ -96,13 +114,16 @@ final class Conversation: Sendable {
     }
 
     @discardableResult
-    func run(_ sql: String...) async throws(JournalError) -> [QueryResult] {
-        try await run(sql.map { (Statement(name: "", sql: $0), Parameters()) })
+    func run(_ sql: String..., within time: Duration? = nil) async throws(JournalError) -> [QueryResult] {
+        try await run(sql.map { (Statement(name: "", sql: $0), Parameters()) }, within: time)
     }
 
     /// Ends the session when so much time has passed, whatever it is at; nil: never. A later call replaces an earlier one.
     /// What is run then throws `unreachable`.
     func limit(to time: Duration?) { session.setTimer(at: time.map { .now + $0 }) }
+
+    /// Whether the session was ended since its time was over.
+    var isLate: Bool { limit.isReached.load(ordering: .relaxed) }
 
     func close() { session.close() }
 }

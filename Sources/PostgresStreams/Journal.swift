@@ -84,7 +84,7 @@ public final class Journal: Sendable {
         var writing = options
         writing.purpose = "append"
         writing.needsPrimary = true
-        writing.session.overrides += ConnectionDefaults.onlyPrimary(configuration.databaseURL)
+        writing.session.overrides += ConnectionDefaults.primary(configuration.databaseURL)
         hasOtherHosts = SessionOptions.hostCount(configuration.databaseURL) > 1
         readsMayLag = SessionOptions.mayReachStandby(configuration.databaseURL)
         var claiming = writing

@@ -61,7 +61,7 @@ final class Listener: Sendable {
         linkOptions.schemaVersion = nil
         if let url = configuration.listenURL { linkOptions.session.connectionString = url }
         // Standbys have no notifications, whatever the connection string prefers for reading.
-        linkOptions.session.overrides += ConnectionDefaults.onlyPrimary(linkOptions.session.connectionString)
+        linkOptions.session.overrides += ConnectionDefaults.primary(linkOptions.session.connectionString)
         let link = Link(linkOptions) { [weak self] event in self?.handle(event) ?? false }
         self.link.withLock { $0 = link }
     }

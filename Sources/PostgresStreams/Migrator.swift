@@ -3,7 +3,8 @@ import Logging
 
 /// Brings the schema to the version this library knows: forward only, each file once, all of them in one transaction.
 ///
-/// Several processes at once are safe: the first takes a lock for the transaction, the others find nothing to do.
+/// Several processes at once are safe: the first takes a lock for the transaction, the others wait for as long as it takes,
+/// and find nothing to do.
 public struct Migrator: Sendable {
     private let configuration: JournalConfiguration
     let schema: SchemaName
@@ -22,7 +23,8 @@ public struct Migrator: Sendable {
     /// - Returns: the versions that were applied now, in order; empty where there was nothing to do.
     /// - Throws: `JournalError`: `schemaAhead` when the database is newer than this library, `schemaAltered` when a file
     ///   is not what was applied under its number, `refused` when the server refuses a file (then nothing was applied),
-    ///   `unreachable` or `unfit` when there is no connection; `cancelled` when the task was, and then nothing was applied,
+    ///   `unreachable` or `unfit` when there is no connection, `unreachable` also when the server leaves a question open for
+    ///   longer than `openTimeout`, or takes more than ten minutes for a file; `cancelled` when the task was, and then nothing was applied,
     ///   unless that came during the commit.
     @discardableResult
     public func migrate() async throws(JournalError) -> [Int] {
@@ -34,23 +36,13 @@ public struct Migrator: Sendable {
             }
             // On a standby there may be nothing to do.
             let mayWrite = server?.bool(row: 0, column: 1) == false
-            try await conversation.run(Self.begin + (mayWrite ? " read write" : ""))
-            // Held to the end of the transaction. The key is this library's and the schema's.
-            try await conversation.run(
-                (
-                    Statement(
-                        name: "",
-                        sql: "select pg_advisory_xact_lock(hashtextextended('durable-streams migrate ' || $1, 0))",
-                        parameterTypes: [.text]
-                    ), parameters(schema.text)
-                )
-            )
+            while try await !begin(conversation, mayWrite: mayWrite) {}
             if try await !schemaExists(conversation) { try await conversation.run("create schema \(schema.quoted)") }
             try await conversation.run("set local search_path = \(schema.quoted), pg_temp")
             let applied = try await appliedFiles(conversation)
             let missing = try Self.missing(applied: applied, schema: schema)
             for file in missing {
-                try await conversation.run(file.asOneStatement)
+                try await conversation.run(file.asOneStatement, within: Self.filePatience)
             }
             for file in MigrationFile.all where applied[file.version]?.sha256 == nil {
                 // Also of a file that a person ran by hand, which leaves its row without a checksum.
@@ -111,6 +103,39 @@ public struct Migrator: Sendable {
     /// The files set it for the session, so that they can be run by hand; a pooler would hand it on to others.
     private static let resetPath = "reset search_path"
 
+    /// How long a file may take; where there are many events, more than any other question.
+    private static let filePatience = Duration.seconds(600)
+
+    /// How long the server waits at once for the lock that another's migration holds.
+    private static let lockPatience = Duration.seconds(10)
+
+    /// Begins the transaction, and takes the lock that it holds to its end; false: another has it, and nothing was begun.
+    ///
+    /// For as long as another migrates, but a round at a time: a server that is gone must not pass for one that is busy.
+    private func begin(_ conversation: Conversation, mayWrite: Bool) async throws(JournalError) -> Bool {
+        try await conversation.run(Self.begin + (mayWrite ? " read write" : ""))
+        try await conversation.run("set local lock_timeout = \(Int(Self.lockPatience.milliseconds))")
+        do {
+            // The key is this library's and the schema's.
+            try await conversation.run(
+                (
+                    Statement(
+                        name: "",
+                        sql: "select pg_advisory_xact_lock(hashtextextended('durable-streams migrate ' || $1, 0))",
+                        parameterTypes: [.text]
+                    ), parameters(schema.text)
+                ),
+                within: Self.lockPatience + configuration.openTimeout
+            )
+        } catch {
+            guard error.sqlState == SQLState.lockNotAvailable else { throw error }
+            try await conversation.run("rollback")
+            return false
+        }
+        try await conversation.run("set local lock_timeout to default")
+        return true
+    }
+
     private struct Applied {
         var name: String
         var sha256: String?
@@ -119,8 +144,16 @@ public struct Migrator: Sendable {
     func withConversation<R: Sendable>(
         _ body: (Conversation) async throws(JournalError) -> R
     ) async throws(JournalError) -> R {
-        let options = SessionOptions(connectionString: configuration.databaseURL)
-        let conversation = try await Conversation.open(options, within: configuration.openTimeout)
+        // Even if it prefers a standby for reading.
+        let options = SessionOptions(
+            connectionString: configuration.databaseURL,
+            overrides: ConnectionDefaults.primary(configuration.databaseURL)
+        )
+        let conversation = try await Conversation.open(
+            options,
+            within: configuration.openTimeout,
+            patience: configuration.openTimeout
+        )
         defer { conversation.close() }
         let result: Result<R, JournalError> = await withTaskCancellationHandler {
             do throws(JournalError) { return .success(try await body(conversation)) } catch { return .failure(error) }
@@ -200,6 +233,15 @@ public struct Migrator: Sendable {
             )
         }
         return MigrationFile.all.filter { applied[$0.version] == nil }
+    }
+
+    /// Drops the schema with all it holds: for those who made one for a test.
+    ///
+    /// - Throws: `JournalError` when the server cannot be reached or refuses. A schema that is not there is no error.
+    package func removeSchema() async throws(JournalError) {
+        _ = try await withConversation { (conversation) async throws(JournalError) in
+            try await conversation.run("drop schema if exists \(schema.quoted) cascade", within: Self.filePatience)
+        }
     }
 
     /// What to run where the schema is not up to date.

@@ -50,14 +50,3 @@ package struct OwnBackends: Sendable {
         return try await conversation.run((statement, parameters)).last?.integer(row: 0, column: 0) ?? 0
     }
 }
-
-extension Migrator {
-    /// Drops the schema with all it holds: for those who made one for a test.
-    ///
-    /// - Throws: `JournalError` when the server cannot be reached or refuses. A schema that is not there is no error.
-    package func removeSchema() async throws(JournalError) {
-        _ = try await withConversation { (conversation) async throws(JournalError) in
-            try await conversation.run("drop schema if exists \(schema.quoted) cascade")
-        }
-    }
-}

@@ -255,6 +255,53 @@ struct DoctorTests {
         }
     }
 
+    @Test("a table that is locked does not keep it for ever")
+    func locked() async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                try await sql.run("begin")
+                try await sql.run("lock table durable_streams.migrations")
+                let diagnosis = try await examine(url)
+                #expect(diagnosis.findings.last?.check == "connection")
+                #expect(diagnosis.findings.last?.found.contains("did not answer in time") == true)
+            }
+        }
+    }
+
+    @Test(
+        "a listening test that is cut or cancelled is not taken for one that heard nothing",
+        arguments: [true, false]
+    )
+    func unheard(isCut: Bool) async throws {
+        try await withTestDatabase { url in
+            // Notifications stay in their database.
+            try await withTestDatabase { elsewhere in
+                let task = Task {
+                    try await examine(
+                        url,
+                        .with { configuration in
+                            configuration.listenURL = elsewhere
+                            configuration.listening.probeTimeout = .seconds(600)
+                        }
+                    )
+                }
+                try await withSQL(elsewhere) { sql in
+                    let listener =
+                        "from pg_stat_activity where datname = current_database() and query ilike 'listen %'"
+                    try await until { try await sql.integer("select count(*) \(listener)") == 1 }
+                    if isCut {
+                        try await sql.run("select pg_terminate_backend(pid) \(listener)")
+                    } else {
+                        task.cancel()
+                    }
+                }
+                let finding = try #require(try await task.value["listening"])
+                #expect(finding.verdict == .warning)
+                #expect(finding.found.contains(isCut ? "was cut" : "was cancelled"), "\(finding)")
+            }
+        }
+    }
+
     @Test("nobody there, nobody by that name, and no connection string are findings, not errors")
     func unreachable() async throws {
         let server = try await TestServer.shared.server()

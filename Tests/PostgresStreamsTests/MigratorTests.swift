@@ -81,6 +81,54 @@ struct MigratorTests {
         }
     }
 
+    @Test("one that waits for another goes on waiting, in rounds, and is done when the other is")
+    func waiting() async throws {
+        try await withTestDatabase(migrated: false) { url in
+            try await withSQL(url) { sql in
+                let key = "hashtextextended('durable-streams migrate durable_streams', 0)"
+                try await sql.run("select pg_advisory_lock(\(key))")
+                let task = Task { try await migrator(url).migrate() }
+                var rounds: Set<String> = []
+                try await until {
+                    let since = "select xact_start from pg_stat_activity"
+                    let rows = try await sql.run(
+                        "\(since) where datname = current_database() and wait_event = 'advisory'"
+                    )
+                    if let round = rows.first?[0] { rounds.insert(round) }
+                    return rounds.count == 2
+                }
+                try await sql.run("select pg_advisory_unlock(\(key))")
+                #expect(try await task.value == Self.allVersions)
+            }
+        }
+    }
+
+    @Test(
+        "a server that lets us in and then says nothing is given up, at migrating, at checking and at opening",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func silentServer() async throws {
+        let server = try await TestServer.shared.server()
+        let proxy = try WireProxy(to: server.port)
+        defer { proxy.close() }
+        proxy.mute(true)
+        let configuration = JournalConfiguration.with(
+            "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/postgres?sslmode=disable"
+                + "&gssencmode=disable"
+        ) { $0.openTimeout = .milliseconds(500) }
+        for attempt in [
+            { _ = try await Migrator(configuration).migrate() },
+            { _ = try await Migrator(configuration).pending() },
+            { _ = try await Journal.open(configuration, migrate: true) },
+        ] {
+            let count = proxy.mutedCount
+            // Where the machine is slow, there may be no connection in time.
+            repeat {
+                #expect(await thrown { try await attempt() }?.code == .unreachable)
+            } while proxy.mutedCount == count
+        }
+    }
+
     @Test("a journal can be opened and migrated in one step, by several at once")
     func opening() async throws {
         try await withTestDatabase(migrated: false) { url in

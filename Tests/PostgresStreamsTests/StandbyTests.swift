@@ -76,6 +76,19 @@ struct StandbyTests {
         }
     }
 
+    @Test("of several hosts the one that takes writes is migrated, whatever is preferred for reading")
+    func migratingThePrimary() async throws {
+        try await withStandby { primary, standby in
+            for (index, sessions) in ["any", "prefer-standby"].enumerated() {
+                var configuration = JournalConfiguration.quiet(url(standby, primary, preferring: sessions))
+                configuration.schema = "other_\(index)"
+                let migrator = try Migrator(configuration)
+                #expect(try await migrator.migrate() == Array(1...Migrator.knownVersion))
+                #expect(try await migrator.pending() == [])
+            }
+        }
+    }
+
     @Test("where there is nothing to migrate, to migrate a standby does nothing")
     func migrating() async throws {
         try await withStandby { _, standby in

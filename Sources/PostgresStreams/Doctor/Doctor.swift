@@ -28,7 +28,8 @@ public struct Doctor: Sendable {
         do {
             conversation = try await Conversation.open(
                 options(configuration.databaseURL),
-                within: configuration.openTimeout
+                within: configuration.openTimeout,
+                patience: FactFinder.patience
             )
         } catch {
             diagnosis.findings.append(Self.connectionFinding(error))
@@ -76,7 +77,7 @@ public struct Doctor: Sendable {
 
     private func options(_ url: String) -> SessionOptions {
         // What counts is where the journal appends and listens, even if it prefers a standby for reading.
-        SessionOptions(connectionString: url, overrides: ConnectionDefaults.onlyPrimary(url))
+        SessionOptions(connectionString: url, overrides: ConnectionDefaults.primary(url))
     }
 
     // MARK: Findings

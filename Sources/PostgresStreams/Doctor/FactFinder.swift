@@ -161,8 +161,6 @@ struct FactFinder {
         _ types: [ParameterType] = [],
         _ parameters: Parameters = Parameters()
     ) async throws(JournalError) -> [[String]] {
-        conversation.limit(to: Self.patience)
-        defer { conversation.limit(to: nil) }
         do {
             let statement = Statement(name: "", sql: sql, parameterTypes: types)
             guard let result = try await conversation.run((statement, parameters)).last else { return [] }
@@ -170,7 +168,7 @@ struct FactFinder {
                 (0..<result.columnCount).map { result.text(row: row, column: $0) }
             }
         } catch {
-            guard error.code == .refused else { throw error.asNoAnswer }
+            guard error.code == .refused else { throw error }
             refusals.append(Self.finding(question, error))
             return []
         }
@@ -178,7 +176,7 @@ struct FactFinder {
 
     private static func finding(_ question: String, _ error: JournalError) -> Finding {
         let found = "\(question): \(error.message)"
-        guard error.sqlState == "57014" else {
+        guard error.sqlState == SQLState.queryCanceled else {
             return .warning("questions", found, means: "this was not looked at", advice: nil)
         }
         return .problem(
@@ -187,13 +185,5 @@ struct FactFinder {
             means: "even a short question is cancelled; appends are, again and again",
             advice: "alter role … reset statement_timeout, and look for who cancels"
         )
-    }
-}
-
-extension JournalError {
-    /// We closed the session because the answer took too long: that is not what its user is to read.
-    var asNoAnswer: JournalError {
-        code == .closed
-            ? JournalError(.unreachable, "the server left a question open for \(FactFinder.patience)") : self
     }
 }

@@ -19,25 +19,23 @@ struct HearingTest {
     }
 
     private static let sampleCount = 9
-    /// As a listener's own probe begins: tails of this journal know that it is none of theirs, and pay no attention to it.
-    private static let probePrefix = "probe:"
 
     func run() async -> Outcome {
         do {
             return try await listen()
         } catch {
-            return .failed(error.asNoAnswer)
+            return .failed(error)
         }
     }
 
     private func listen() async throws(JournalError) -> Outcome {
         let (heard, continuation) = AsyncStream.makeStream(of: String.self)
-        let listener = try await Conversation.open(options, within: timeout) { notification in
+        let listener = try await Conversation.open(options, within: timeout, patience: FactFinder.patience) {
+            notification in
             guard let notification else { return continuation.finish() }
             continuation.yield(notification.payload)
         }
         defer { listener.close() }
-        listener.limit(to: FactFinder.patience)
         let who = try await listener.run("select pg_backend_pid(), pg_is_in_recovery()").last
         guard who?.bool(row: 0, column: 1) != true else { return .standby }
         let isBehindPooler = who?.integer(row: 0, column: 0) != listener.info.backendPID
@@ -45,18 +43,22 @@ struct HearingTest {
         var times: [Duration] = []
         var payloads = heard.makeAsyncIterator()
         for _ in 0..<Self.sampleCount {
-            let probe = Self.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
-            listener.limit(to: nil)
+            // Tails of this journal know that it is none of theirs.
+            let probe = ListenerMachine.probePrefix + String(UInt64.random(in: .min ... .max), radix: 16)
             let start = ContinuousClock.now
             try await send(probe)
             listener.limit(to: patience)
             var payload = await payloads.next()
             while let other = payload, other != probe { payload = await payloads.next() }
-            // The time was up, and the session with it.
             guard payload != nil else {
+                if Task.isCancelled { throw JournalError(.cancelled, "the task was cancelled") }
+                guard listener.isLate else {
+                    throw JournalError(.unreachable, "the connection that listened was cut")
+                }
                 if isBehindPooler { try? await unlisten() }
                 return .deaf(isBehindPooler: isBehindPooler)
             }
+            listener.limit(to: nil)
             times.append(ContinuousClock.now - start)
         }
         return .heard(times.sorted()[Self.sampleCount / 2])
@@ -66,8 +68,6 @@ struct HearingTest {
         var parameters = Parameters()
         parameters.append(schema.text)
         parameters.append(probe)
-        speaker.limit(to: FactFinder.patience)
-        defer { speaker.limit(to: nil) }
         try await speaker.run(
             (Statement(name: "", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text]), parameters)
         )
@@ -76,9 +76,8 @@ struct HearingTest {
     /// A pooler in transaction mode keeps what was listened for on a connection of its own: most likely the one that it
     /// gives out next.
     private func unlisten() async throws(JournalError) {
-        let next = try await Conversation.open(options, within: timeout)
+        let next = try await Conversation.open(options, within: timeout, patience: FactFinder.patience)
         defer { next.close() }
-        next.limit(to: FactFinder.patience)
         try await next.run("unlisten \(schema.quoted)")
     }
 }

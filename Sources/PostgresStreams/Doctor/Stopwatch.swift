@@ -24,7 +24,7 @@ struct Stopwatch {
         var times: [Duration] = []
         for _ in 0..<count {
             let start = ContinuousClock.now
-            try await run(sql)
+            try await conversation.run(sql)
             times.append(ContinuousClock.now - start)
         }
         return times.sorted()[count / 2]
@@ -47,7 +47,7 @@ struct Stopwatch {
         for _ in 0..<Self.sampleCount {
             let before = Date.now
             let start = ContinuousClock.now
-            let answer = try await run("select extract(epoch from clock_timestamp())::float8")
+            let answer = try await conversation.run("select extract(epoch from clock_timestamp())::float8")
             let elapsed = (ContinuousClock.now - start) / .seconds(1)
             guard let theirs = answer.last?.double(row: 0, column: 0) else { return nil }
             let ours = before.timeIntervalSince1970 + elapsed / 2
@@ -56,17 +56,6 @@ struct Stopwatch {
             }
         }
         return best
-    }
-
-    @discardableResult
-    private func run(_ sql: String) async throws(JournalError) -> [QueryResult] {
-        conversation.limit(to: FactFinder.patience)
-        defer { conversation.limit(to: nil) }
-        do {
-            return try await conversation.run(sql)
-        } catch {
-            throw error.asNoAnswer
-        }
     }
 }
 
