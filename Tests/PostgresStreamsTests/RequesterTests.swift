@@ -134,7 +134,7 @@ struct RequesterTests {
 
     @Test(
         "what is refused for a reason that passes is sent again, each time later than the last",
-        arguments: ["40001", "40P01", "55P03", "57014", "53200", "25006", "26000"]
+        arguments: ["40001", "40P01", "55P03", "57014", "53200", "58030", "25006", "26000"]
     )
     func refusedForNow(sqlState: String) async throws {
         try await withTestJournal { journal in
