@@ -2,13 +2,8 @@
 /// chance, so that the clients of a server that comes back do not come back together.
 struct BackOff {
     private var failures = 0
-    /// Why the last session was given up, where that was us.
-    var lastError: JournalError?
 
-    mutating func failed() {
-        failures += 1
-        lastError = nil
-    }
+    mutating func failed() { failures += 1 }
 
     var delay: Duration {
         guard failures > 0 else { return .zero }
