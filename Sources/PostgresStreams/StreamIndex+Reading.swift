@@ -84,7 +84,9 @@ extension StreamIndex {
                     wait(progress, for: target, towards: towards)
                 }
             } onCancel: {
-                progress.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+                progress.set(.failure(.cancelled))
+                // Or the stream would be read on for nobody.
+                state.withLock { $0.waiters.removeAll { $0.progress === progress } }
             }
             switch outcome {
             case .success: return
@@ -100,6 +102,8 @@ extension StreamIndex {
             if let replaced = state.replaced { return ([], .failure(replaced)) }
             let target = target ?? state.position + 1
             guard target > state.position, !state.isRead else { return ([], .success(())) }
+            // Cancelled before: nobody would take it away again.
+            guard !Task.isCancelled else { return ([], .failure(.cancelled)) }
             state.waiters.append(Waiter(target: target, towards: max(target, towards), progress: progress))
             return (Self.requests(&state), nil)
         }
@@ -184,7 +188,7 @@ extension StreamIndex {
                     fetch(range, answer)
                 }
             } onCancel: {
-                answer.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+                answer.set(.failure(.cancelled))
             }
             switch outcome {
             case .success(let page): return page

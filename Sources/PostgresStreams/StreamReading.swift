@@ -33,6 +33,7 @@ public struct StreamReading: AsyncSequence, Sendable {
         }
 
         public mutating func next() async throws -> RecordedEvent? {
+            try JournalError.checkCancellation()
             while index == page.count {
                 guard let next = try await pages.next() else { return nil }
                 page = next
@@ -57,7 +58,7 @@ struct PageReader {
     private var isAtEnd = false
 
     /// What a page should weigh, in bytes of JSON.
-    private static let targetByteCount = 4 << 20
+    static let targetByteCount = 4 << 20
     /// Above it the server ends the page with the event; see the migration's index `events_large`.
     static let largeEventByteCount = 32 << 10
 
@@ -73,13 +74,15 @@ struct PageReader {
 
     /// The next page, not empty; nil at the end.
     mutating func next() async throws(JournalError) -> [EventRow]? {
+        // The page may have come already.
+        try JournalError.checkCancellation()
         guard !isAtEnd else { return nil }
         let answer = underWay ?? request()
         underWay = nil
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in answer.onValue { continuation.resume(returning: $0) } }
         } onCancel: {
-            answer.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+            answer.set(.failure(.cancelled))
         }
         let rows = try Self.rows(result.get())
         guard let last = rows.last else {

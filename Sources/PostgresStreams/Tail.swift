@@ -46,6 +46,7 @@ public struct Tail: AsyncSequence, Sendable {
         public mutating func next() async throws -> RecordedEvent? {
             guard !isEnded else { return nil }
             do {
+                try JournalError.checkCancellation()
                 while index == page.count {
                     guard let subscription = try await subscribed() else {
                         isEnded = true

@@ -21,23 +21,24 @@ public struct TailOfAll: AsyncSequence, Sendable {
 
         public mutating func next() async throws -> RecordedEvent? {
             guard !isEnded else { return nil }
-            while true {
-                if let page, index < page.rows.count {
-                    defer { index += 1 }
-                    return page.rows[index].recorded(in: page.stream)
-                }
-                do {
+            do {
+                try JournalError.checkCancellation()
+                while true {
+                    if let page, index < page.rows.count {
+                        defer { index += 1 }
+                        return page.rows[index].recorded(in: page.stream)
+                    }
                     let subscription =
                         subscription
                         ?? TailSubscription(hub: tail.journal.tails, prefix: tail.prefix, from: tail.start)
                     self.subscription = subscription
                     page = try await subscription.next()
                     index = 0
-                } catch {
-                    isEnded = true
-                    subscription = nil
-                    throw error
                 }
+            } catch {
+                isEnded = true
+                subscription = nil
+                throw error
             }
         }
     }

@@ -257,6 +257,71 @@ struct CancellationTests {
         }
     }
 
+    @Test("a loop over events whose task is cancelled gets no more, though a page of them is there")
+    func loops() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(contentsOf: (0..<200).map { .close(CoroutineID("\($0)"), .ok(nil)) })
+            func expectEnd(_ events: some AsyncSequence<RecordedEvent, any Error> & Sendable, _ what: String) async {
+                let task = Task {
+                    var count = 0
+                    let error = await thrown {
+                        for try await _ in events {
+                            count += 1
+                            withUnsafeCurrentTask { $0?.cancel() }
+                        }
+                    }
+                    return (count, error?.code)
+                }
+                let (count, code) = await task.value
+                #expect(count == 1, "\(what)")
+                #expect(code == .cancelled, "\(what)")
+            }
+            await expectEnd(stream.read(), "read")
+            await expectEnd(stream.tail(), "tail")
+            await expectEnd(journal.tailAll(), "tailAll")
+        }
+    }
+
+    @Test("a cancelled replay index reads no further")
+    func replayIndex() async throws {
+        try await withTestJournal(.with { $0.pageSize = 1 }) { journal in
+            let url = journal.configuration.databaseURL
+            let stream = try journal.stream("s")
+            try await stream.append(contentsOf: (0..<400).map { .close(CoroutineID("\($0)"), .ok(nil)) })
+            let index = stream.replayIndex()
+            try await index.extend()
+            try await withSQL(url) { holder in
+                try await holder.run("begin")
+                try await holder.run("lock table durable_streams.events in access exclusive mode")
+                let tasks = [
+                    Task { await thrown { try await index.read() } },
+                    Task { await thrown { _ = try await index.coroutineIDs() } },
+                ]
+                try await withSQL(url) { observer in
+                    try await until {
+                        try await observer.integer(
+                            """
+                            select count(*) from pg_stat_activity where datname = current_database()
+                                and wait_event_type = 'Lock'
+                            """
+                        ) > 0
+                    }
+                }
+                for task in tasks { task.cancel() }
+                for task in tasks {
+                    let error = await task.value
+                    #expect(error?.code == .cancelled)
+                }
+                try await holder.run("rollback")
+            }
+            // Each is answered behind a page, as long as pages are asked for.
+            for _ in 0..<50 { try await index.extend() }
+            // The first page, and those under way when it was cancelled, of two events each.
+            #expect(index.progress.read <= 2 + 2 * 3)
+        }
+    }
+
     @Test("a cancelled read, claim or listing ends as cancelled")
     func reads() async throws {
         try await withTestJournal { journal in
