@@ -73,12 +73,12 @@ public struct Tail: AsyncSequence, Sendable {
             return row.recorded(in: tail.name)
         }
 
-        /// A request gives up after a while, a tail does not.
+        /// A request gives up after a while, having paused between its attempts; a tail does not.
         private func patiently<R>(_ request: () async throws -> R) async throws -> R {
             while true {
                 do {
                     return try await request()
-                } catch let error as JournalError where error.code == .unreachable {
+                } catch let error as JournalError where !error.endsTail {
                     continue
                 }
             }

@@ -195,11 +195,26 @@ struct TailFaultTests {
                     // One that has to read now, and one that has read.
                     let other = try tailed.journal.stream("s")
                     let next = Task { try await other.tail().first { _ in true }?.position }
+                    // Two that have to ask something before they begin.
+                    let position = Task {
+                        try await other.tail(from: .position(1), untilClose: true).first { _ in true }?.position
+                    }
+                    let end = Task { try await other.tail(from: .end).first { _ in true }?.position }
                     try await Task.sleep(for: .seconds(1))
                     try await sql.run("alter role \"\(role)\" login")
                     try await withJournal(.quiet(url)) { try await TailedStream.append(0..<1, by: $0) }
                     try await tailed.expect(0..<1)
                     #expect(try await next.value == 0)
+                    // Where the end is when one of them can ask is not known here.
+                    let writer = Task {
+                        try await withJournal(.quiet(url)) { writing in
+                            for n in 1... { try await TailedStream.append(n..<(n + 1), by: writing) }
+                        }
+                    }
+                    #expect(try await position.value == 1)
+                    #expect(try await end.value != nil)
+                    writer.cancel()
+                    _ = await writer.result
                 }
                 try await sql.run(
                     "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = '\(role)'"
