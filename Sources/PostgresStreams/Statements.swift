@@ -183,16 +183,16 @@ struct Statements: Sendable {
             parameterTypes: [.textArray, .int8Array]
         )
 
-        // Streams by id, each with its end where that is asked for; and which transactions were under way: the oldest, and
-        // the first that has not begun. (A snapshot's xmax is the first that has not ended and is past all that have;
-        // age() counts from the next one there will be.) The upper bound is none; with it the planner takes the range of
-        // ids to be narrow, on a table that was never analyzed too.
+        // Streams by id, each with its end where that is asked for; which transactions were under way, the oldest and the
+        // first that has not begun; and the greatest id there is. (A snapshot's xmax is the first that has not ended and is
+        // past all that have; age() counts from the next one there will be.) The upper bound is none; with it the planner
+        // takes the range of ids to be narrow, on a table that was never analyzed too.
         discover = Statement(
             name: "discover",
             sql: """
                 select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint
                         + age(pg_snapshot_xmax(now.snapshot)::xid),
-                    s.id, s.name, case when $3 then coalesce((
+                    (select max(m.id) from \(quoted).streams m), s.id, s.name, case when $3 then coalesce((
                         select e.position + 1 from \(quoted).events e
                         where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0) end
                 from (select pg_current_snapshot() as snapshot) now

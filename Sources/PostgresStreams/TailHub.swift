@@ -12,6 +12,9 @@ import Synchronization
 final class TailHub: Sendable {
     typealias Delivery = Once<Result<TailPage, JournalError>>
 
+    /// What goes to a consumer once the lock is free.
+    typealias HandedOut = (delivery: Delivery, result: Result<TailPage, JournalError>)
+
     struct State {
         var registry = TailRegistry()
         var deliveries: [Int: Delivery] = [:]
@@ -29,6 +32,14 @@ final class TailHub: Sendable {
         var lookedOn = -1
         /// The listener's connection that last failed to answer, or refused.
         var givenUpRoute = 0
+
+        /// What a consumer waits for, if it is there.
+        mutating func handOut(to consumer: Int) -> HandedOut? {
+            guard let result = registry.take(consumer), let delivery = deliveries.removeValue(forKey: consumer) else {
+                return nil
+            }
+            return (delivery, result)
+        }
     }
 
     let state = Mutex(State())
@@ -37,6 +48,7 @@ final class TailHub: Sendable {
     let pageSize: Int
     /// How long the reader's connection may leave a query unanswered before it counts as dead.
     let patience: Duration
+    private let checkInterval: Duration
     let listener: Listener
 
     init(
@@ -50,6 +62,7 @@ final class TailHub: Sendable {
         statements = options.statements
         pageSize = configuration.pageSize
         patience = configuration.readDeadline
+        checkInterval = configuration.listening.checkInterval
         listener = Listener(configuration, schema, options, reader: reader, announcer: announcer)
         listener.onHint { [weak self] in self?.hint($0) }
     }
@@ -71,14 +84,15 @@ final class TailHub: Sendable {
     func addAll(prefix: String, from start: TailStart) -> Int {
         let (consumer, discovery) = state.withLock { state in
             let consumer = state.registry.addConsumer()
-            let discovery = StreamDiscovery(reader, statements.discover, prefix: prefix, from: start) { [weak self] in
+            let scan = StreamScan(prefix: prefix, from: start, interval: checkInterval)
+            let discovery = StreamDiscovery(reader, statements.discover, scan, patience: patience) { [weak self] in
                 self?.discovered($0, for: consumer)
             }
             state.discoveries[consumer] = discovery
             return (consumer, discovery)
         }
         listener.start()
-        discovery.scan()
+        discovery.look()
         return consumer
     }
 
@@ -111,7 +125,7 @@ final class TailHub: Sendable {
                 if let result { delivery.set(result) }
             }
         } onCancel: {
-            delivery.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+            delivery.set(.failure(.cancelled))
         }
         return try result.get()
     }
@@ -126,11 +140,20 @@ final class TailHub: Sendable {
         listener.close()
     }
 
-    private func discovered(_ streams: [(name: StreamName, cursor: Int)], for consumer: Int) {
-        state.withLock { state in
-            for stream in streams { state.registry.add(stream.name, cursor: stream.cursor, for: consumer) }
+    private func discovered(_ found: Result<[(name: StreamName, cursor: Int)], JournalError>, for consumer: Int) {
+        let handed: HandedOut? = state.withLock { state in
+            switch found {
+            case .success(let streams):
+                for stream in streams { state.registry.add(stream.name, cursor: stream.cursor, for: consumer) }
+                return nil
+            case .failure(let error):
+                state.discoveries[consumer] = nil
+                state.registry.fail(consumer, error)
+                return state.handOut(to: consumer)
+            }
         }
         read()
+        if let handed { handed.delivery.set(handed.result) }
     }
 
     // MARK: Hints
@@ -143,10 +166,10 @@ final class TailHub: Sendable {
                 state.registry.hint(digests) ? Array(state.discoveries.values) : []
             }
             read()
-            for discovery in discoveries { discovery.scan(for: digests) }
+            for discovery in discoveries { discovery.look(for: digests) }
         case .everything:
             look()
-            for discovery in state.withLock({ Array($0.discoveries.values) }) { discovery.scan() }
+            for discovery in state.withLock({ Array($0.discoveries.values) }) { discovery.look() }
         }
     }
 }

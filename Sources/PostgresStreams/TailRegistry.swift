@@ -244,9 +244,12 @@ struct TailRegistry {
     /// The read was refused, and would be again: its consumers end.
     mutating func failed(_ query: Query, _ error: JournalError) -> Int? {
         guard let source = sources[query.id] else { return nil }
-        consumers[source.consumer]?.failure = error
+        fail(source.consumer, error)
         return source.consumer
     }
+
+    /// The consumer ends with this, behind what it has not taken yet.
+    mutating func fail(_ consumer: Int, _ error: JournalError) { consumers[consumer]?.failure = error }
 
     /// Takes the rows read for one source. `isFull`: there may be more behind them. `mayLag`: they are a standby's, where
     /// what was delivered may yet come.

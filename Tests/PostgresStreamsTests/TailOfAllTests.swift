@@ -128,6 +128,28 @@ struct TailOfAllTests {
         }
     }
 
+    @Test(
+        "it ends when the server refuses to tell which streams there are",
+        .enabled(if: TestServer.isPrivate, "creates a role")
+    )
+    func refused() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                let database = try await sql.value("select current_database()")
+                let role = "no_streams_" + database.suffix(8)
+                try await sql.run("create role \(role) login")
+                try await sql.run("grant usage on schema durable_streams to \(role)")
+                try await sql.run("grant select on durable_streams.migrations, durable_streams.events to \(role)")
+                try await withJournal(.quiet(server.databaseURL(database: database, user: role))) { journal in
+                    let error = await thrown { for try await _ in journal.tailAll() {} }
+                    #expect(error?.code == .refused)
+                    #expect(error?.sqlState == "42501")
+                }
+            }
+        }
+    }
+
     @Test("it goes on over lost connections")
     func lostConnections() async throws {
         try await withTestDatabase { url in
