@@ -117,11 +117,11 @@ final class Listener: Sendable {
     }
 
     /// The connection that listens, to read on what it named: its server process and our thread are awake already, where
-    /// another's would have to wake. Nil unless it is known to hear; and where reading is a standby's business.
+    /// another's would have to wake. Nil unless it has been heard to hear; and where reading is a standby's business.
     var route: Route? {
         guard !reader.isOnStandby else { return nil }
         return state.withLock { state in
-            guard state.machine.shown == .listening, let session = state.session else { return nil }
+            guard state.machine.isTrusted, let session = state.session else { return nil }
             return Route(number: state.connectionNumber, session: session, isBehindPooler: state.isBehindPooler)
         }
     }

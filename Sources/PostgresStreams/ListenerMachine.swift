@@ -53,6 +53,9 @@ struct ListenerMachine {
     private var isBehindPooler = false
     /// A probe arrived on the connection there is.
     private var hasHeard = false
+    /// The connection there is may be read over: a probe arrived, and nothing has spoken against it since. A probe that
+    /// could not be sent does not: that was another connection's fault.
+    private(set) var isTrusted = false
     /// Why it is no use on the connection there is.
     private var obstacle: ListeningState.Reason?
     private var probe: Probe?
@@ -141,6 +144,7 @@ struct ListenerMachine {
         isConnected = false
         hasListened = false
         hasHeard = false
+        isTrusted = false
         obstacle = nil
         probe = nil
         questions = []
@@ -164,6 +168,7 @@ struct ListenerMachine {
         at now: Instant
     ) -> [Action] {
         obstacle = reason
+        isTrusted = false
         probe = nil
         nextProbe = nil
         nextListen = time
@@ -179,6 +184,7 @@ struct ListenerMachine {
         guard probe?.token == token else { return }
         probe = nil
         hasHeard = true
+        isTrusted = true
         obstacle = nil
         misses = 0
         nextProbe = now + options.probeInterval
@@ -282,6 +288,7 @@ struct ListenerMachine {
     private mutating func giveUp(at now: Instant) -> Action {
         questions = []
         nextLook = now
+        isTrusted = false
         shown = .polling(.heartbeatMissed)
         resetReason = .heartbeatMissed
         misses += 1
@@ -297,6 +304,8 @@ struct ListenerMachine {
             nextProbe = nil
             nextListen = nil
             nextLook = now + options.quietInterval
+            // It may be cut off, and nobody looks.
+            isTrusted = false
             shown = .polling(.quiet)
         } else if wasQuiet, !isQuiet {
             shown = obstacle.map { .polling($0) } ?? .reconnecting(.starting)

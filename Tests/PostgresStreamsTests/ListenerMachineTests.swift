@@ -76,7 +76,11 @@ struct ListenerMachineTests {
         #expect(log.wait() == "5.0: probe")
         #expect(log.wait() == "5.0: look")
         #expect(log.machine.shown == .polling(.heartbeatMissed))
+        #expect(log.machine.isTrusted, "it is the other connection that is dead: this one is read over")
         #expect(!log.wait().contains("reconnect"))
+        #expect(log.probeFailed(nil) == "look")
+        #expect(log.machine.isTrusted)
+        while !log.sawProbe { _ = log.wait() }
         log.hear()
         #expect(log.machine.shown == .listening)
     }
