@@ -77,7 +77,7 @@ struct ListenerMachine {
     /// How long after the last event looks begin to become rarer.
     private static let liveliness = Duration.seconds(10)
 
-    init(_ options: ListeningOptions) { self.options = options }
+    init(_ options: ListeningOptions) { self.options = options.spaced }
 
     // MARK: Tails come and go
 
@@ -325,5 +325,17 @@ struct ListenerMachine {
         let slowest = isListening ? options.checkInterval : options.slowPollInterval
         guard silence > Self.liveliness else { return min(slowest, options.pollInterval) }
         return max(options.pollInterval, min(slowest, silence / 20))
+    }
+}
+
+extension ListeningOptions {
+    /// With no interval so short that the machine would have something to do all the time.
+    fileprivate var spaced: ListeningOptions {
+        var options = self
+        let intervals: [WritableKeyPath<ListeningOptions, Duration>] = [
+            \.probeInterval, \.probeTimeout, \.checkInterval, \.pollInterval, \.slowPollInterval, \.quietInterval,
+        ]
+        for interval in intervals { options[keyPath: interval] = max(.milliseconds(1), options[keyPath: interval]) }
+        return options
     }
 }

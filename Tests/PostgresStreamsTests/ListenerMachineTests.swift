@@ -225,6 +225,57 @@ struct ListenerMachineTests {
         #expect(log.tick() == (isRefused ? "listen look" : "probe look"))
     }
 
+    @Test("the connection is read over from the first probe heard on it until something speaks against it")
+    func trusted() {
+        var log = ListenerTranscript()
+        _ = log.start()
+        _ = log.connected()
+        _ = log.listened()
+        #expect(!log.machine.isTrusted)
+        log.hear()
+        #expect(log.machine.isTrusted)
+        while !log.sawProbe { _ = log.wait() }
+        log.taken()
+        while !log.saw("reconnect") { _ = log.wait() }
+        #expect(!log.machine.isTrusted)
+
+        log = .listening()
+        log.ask(within: 3)
+        while !log.saw("reconnect") { _ = log.wait() }
+        #expect(!log.machine.isTrusted)
+
+        log = .listening()
+        _ = log.lost("gone")
+        #expect(!log.machine.isTrusted)
+    }
+
+    @Test("with intervals of nothing there is still time between what it does", arguments: [true, false])
+    func zeroIntervals(isEnabled: Bool) {
+        var log = ListenerTranscript { options in
+            options.isEnabled = isEnabled
+            for interval: WritableKeyPath<ListeningOptions, Duration> in [
+                \.probeInterval, \.probeTimeout, \.checkInterval, \.pollInterval, \.slowPollInterval, \.quietInterval,
+            ] { options[keyPath: interval] = .zero }
+        }
+        _ = log.start()
+        _ = log.connected()
+        if isEnabled {
+            _ = log.listened()
+            log.hear()
+        }
+        let start = log.now
+        for _ in 0..<100 {
+            _ = log.wait()
+            if log.saw("reconnect") {
+                _ = log.lost("closed")
+                _ = log.connected()
+                _ = log.listened()
+            }
+            if log.sawProbe { log.hear() }
+        }
+        #expect(log.now - start >= .milliseconds(40))
+    }
+
     @Test("when nobody tails it does nothing, and begins anew when somebody does")
     func stopped() {
         var log = ListenerTranscript.listening()
