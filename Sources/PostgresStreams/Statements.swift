@@ -161,13 +161,14 @@ struct Statements: Sendable {
             sql: """
                 select t.ordinal, \(EventRow.columns)
                 from (
-                    select t.ordinal, t.position, (select s.id from \(quoted).streams s where s.name = t.name) as id
-                    from unnest($1, $2) with ordinality as t (name, position, ordinal)
+                    select t.ordinal, t.position, t.most,
+                        (select s.id from \(quoted).streams s where s.name = t.name) as id
+                    from unnest($1, $2, $3) with ordinality as t (name, position, most, ordinal)
                 ) t
-                join \(quoted).events e on \(Self.page(of: "t.id", in: quoted, from: "t.position", count: "$3"))
+                join \(quoted).events e on \(Self.page(of: "t.id", in: quoted, from: "t.position", count: "t.most"))
                 order by t.ordinal, e.position
                 """,
-            parameterTypes: [.textArray, .int8Array, .int8]
+            parameterTypes: [.textArray, .int8Array, .int8Array]
         )
 
         // The ordinals of those that have moved. A scalar subquery, or the planner may read a table to join it.

@@ -4,8 +4,6 @@ import LibPQ
 extension TailHub {
     /// More tails in one query would make those that come first wait for the others' rows.
     private static let sourcesPerQuery = 256
-    /// How many events one query of several tails may bring.
-    private static let eventsPerQuery = 4096
     /// So many streams in one query, and it is worth waiting for more of each.
     private static let crowd = 16
     private static let longestPause = Duration.milliseconds(10)
@@ -31,62 +29,75 @@ extension TailHub {
         }
     }
 
+    /// A read under way.
+    private struct Read {
+        var lane: TailRegistry.Lane
+        var queries: [TailRegistry.Query]
+        /// How many events are asked for, for each.
+        var limits: [Int]
+        var route: Route
+        /// Nothing else was ready in its lane.
+        var isAll: Bool
+        var begin = ContinuousClock.now
+    }
+
     func read() {
-        let work: ([TailRegistry.Query], Route)? = state.withLock { state in
-            guard state.registry.hasReady, !state.isReading, !state.isPausing, !state.isClosed else { return nil }
-            let route = route(unless: state.givenUpRoute)
+        for lane in TailRegistry.Lane.allCases { read(lane) }
+    }
+
+    private func read(_ lane: TailRegistry.Lane) {
+        let read: Read? = state.withLock { state in
+            guard state.registry.hasReady(lane), !state.lanesRead.contains(lane), !state.isClosed,
+                lane != .following || !state.isPausing
+            else { return nil }
+            let route = route(lane, unless: state.givenUpRoute)
             let queries = state.registry.takeQueries(
+                lane,
                 limit: Self.sourcesPerQuery,
+                byteCount: state.readSize.byteCount(of: lane),
                 connection: route.connection,
                 isBehindPooler: route.isBehindPooler
             )
-            state.isReading = !queries.isEmpty
-            return queries.isEmpty ? nil : (queries, route)
+            guard !queries.isEmpty else { return nil }
+            state.lanesRead.insert(lane)
+            let limits = state.readSize.limits(for: queries, in: lane)
+            let isAll = !state.registry.hasReady(lane)
+            return Read(lane: lane, queries: queries, limits: limits, route: route, isAll: isAll)
         }
-        if let (queries, route) = work { read(queries, by: route) }
+        if let read { send(read) }
     }
 
-    /// The listener's connection, where it hears and has not failed; otherwise the reader's.
-    private func route(unless givenUp: Int) -> Route {
-        if let listening = listener.route, listening.number > givenUp {
+    /// For what follows the listener's connection, where it hears and has not failed; otherwise the reader's. A server
+    /// sends notifications only between answers, so that nothing long may keep the listener.
+    private func route(_ lane: TailRegistry.Lane, unless givenUp: Int) -> Route {
+        if lane == .following, let listening = listener.route, listening.number > givenUp {
             return .listener(listening)
         }
         return .reader(number: reader.connectionNumber, isBehindPooler: reader.isBehindPooler)
     }
 
-    private func read(_ queries: [TailRegistry.Query], by route: Route) {
+    private func send(_ read: Read) {
+        let queries = read.queries
         var parameters = Parameters()
-        // One more than a page: whether it comes says whether there is more.
-        let limit: Int
         let statement: Statement
         if queries.count == 1 {
-            let query = queries[0]
-            switch query.expected {
-            case .one: limit = 2
-            case .page: limit = pageSize + 1
-            case .pages: limit = 4 * pageSize + 1
-            }
-            statement = query.expected == .one ? statements.tailNext : statements.page
-            parameters.append(query.stream.text)
-            parameters.append(query.position)
+            statement = queries[0].expectsOne ? statements.tailNext : statements.page
+            parameters.append(queries[0].stream.text)
+            parameters.append(queries[0].position)
+            parameters.append(read.limits[0])
         } else {
             statement = statements.tailPages
-            limit = min(pageSize, max(8, Self.eventsPerQuery / queries.count)) + 1
             parameters.append(array: queries.lazy.map(\.stream.text))
             parameters.append(array: queries.lazy.map(\.position))
+            parameters.append(array: read.limits)
         }
-        parameters.append(limit)
-        let begin = ContinuousClock.now
-        switch route {
+        switch read.route {
         case .listener(let listening):
             listener.ask(statement, parameters, over: listening.session) { [weak self] outcome in
-                let result = self?.result(of: outcome, over: listening.number)
-                self?.answered(queries, limit, since: begin, by: route, result)
+                self?.answered(read, self?.result(of: outcome, over: listening.number))
             }
         case .reader:
-            reader.send(statement, parameters, deadline: .now + patience) { [weak self] in
-                self?.answered(queries, limit, since: begin, by: route, $0)
-            }
+            reader.send(statement, parameters, deadline: .now + patience) { [weak self] in self?.answered(read, $0) }
         }
     }
 
@@ -103,57 +114,52 @@ extension TailHub {
         }
     }
 
-    private func answered(
-        _ queries: [TailRegistry.Query],
-        _ limit: Int,
-        since begin: ContinuousClock.Instant,
-        by route: Route,
-        _ result: Result<QueryResult, JournalError>?
-    ) {
-        var deliveries: [(Delivery, Result<TailPage, JournalError>)] = []
-        var result = result
+    private func answered(_ read: Read, _ answer: Result<QueryResult, JournalError>?) {
+        var handed: [HandedOut] = []
+        var result = answer
         // Asked on one connection, answered on another: what had to be compared was not.
-        if case .reader(let number, _) = route, reader.connectionNumber != number { result = nil }
+        if case .reader(let number, _) = read.route, reader.connectionNumber != number { result = nil }
         // No answer in time, whatever the reason: the reader goes on connecting, and so does the tail.
-        if case .failure(let error) = result, error.code != .refused, error.code != .closed { result = nil }
-        let mayLag = if case .reader = route { reader.isOnStandby } else { false }
+        var wasLate = false
+        if case .failure(let error) = answer, !error.endsTail { (result, wasLate) = (nil, true) }
+        let mayLag = if case .reader = read.route { reader.isOnStandby } else { false }
         let pages: [[EventRow]] =
-            if case .success(let result) = result { Self.rows(result, count: queries.count) } else { [] }
-        let pause = Self.pause(after: pages, limit: limit, from: begin, to: .now)
+            if case .success(let result) = result { Self.rows(result, count: read.queries.count) } else { [] }
+        let duration = read.begin.duration(to: .now)
+        let pause = Self.pause(after: pages, of: read, taking: duration)
         state.withLock { state in
-            state.isReading = false
-            state.isPausing = pause != nil
+            state.lanesRead.remove(read.lane)
+            if read.lane == .following { state.isPausing = pause != nil }
             var consumers: [Int] = []
             switch result {
-            case nil: state.registry.readAgain(queries)
-            case .failure(let error): consumers = queries.compactMap { state.registry.failed($0, error) }
+            case nil:
+                if wasLate { state.readSize.wasLate() }
+                state.registry.readAgain(read.queries)
+            case .failure(let error): consumers = read.queries.compactMap { state.registry.failed($0, error) }
             case .success:
-                consumers = zip(queries, pages).compactMap { query, rows in
+                let byteCount = pages.joined().reduce(0) { $0 + $1.event.json.utf8Count }
+                state.readSize.answered(byteCount, after: duration, within: patience)
+                for (index, rows) in pages.enumerated() {
                     let endsLarge = rows.last.map { $0.event.json.utf8Count > PageReader.largeEventByteCount } ?? false
-                    return state.registry.read(
-                        query,
+                    let consumer = state.registry.read(
+                        read.queries[index],
                         rows,
-                        isFull: rows.count >= limit || endsLarge,
-                        connection: route.connection,
+                        isFull: rows.count >= read.limits[index] || endsLarge,
+                        connection: read.route.connection,
                         mayLag: mayLag
                     )
+                    if let consumer { consumers.append(consumer) }
                 }
             }
-            for consumer in consumers {
-                guard let taken = state.registry.take(consumer),
-                    let delivery = state.deliveries.removeValue(forKey: consumer)
-                else { continue }
-                deliveries.append((delivery, taken))
-            }
+            handed = consumers.compactMap { state.handOut(to: $0) }
         }
         // First the wire, then the consumers.
         if let pause {
             reader.setAlarm(at: .now + pause) { [weak self] in self?.resumeReading() }
-        } else {
-            read()
         }
-        for (delivery, result) in deliveries { delivery.set(result) }
-        if !deliveries.isEmpty { listener.noteActivity() }
+        self.read()
+        for (delivery, result) in handed { delivery.set(result) }
+        if !handed.isEmpty { listener.noteActivity() }
     }
 
     private func resumeReading() {
@@ -165,16 +171,12 @@ extension TailHub {
     /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of nine times what
     /// it took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for
     /// who has fallen behind, and for few.
-    private static func pause(
-        after pages: [[EventRow]],
-        limit: Int,
-        from begin: ContinuousClock.Instant,
-        to end: ContinuousClock.Instant
-    ) -> Duration? {
-        guard pages.count >= crowd, pages.count < sourcesPerQuery, !pages.contains(where: { $0.count >= limit }),
+    private static func pause(after pages: [[EventRow]], of read: Read, taking duration: Duration) -> Duration? {
+        guard read.lane == .following, read.isAll, pages.count >= crowd,
+            !zip(pages, read.limits).contains(where: { $0.count >= $1 }),
             pages.count(where: { !$0.isEmpty }) * 2 > pages.count
         else { return nil }
-        return min(longestPause, (end - begin) * 9)
+        return min(longestPause, duration * 9)
     }
 
     /// The rows of each tail of a query, in order.

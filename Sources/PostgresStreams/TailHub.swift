@@ -7,8 +7,8 @@ import Synchronization
 ///     listener ── hint ──► registry ── waiting and hinted ──► one query ──► each consumer's page
 ///              ── look ──► registry ── waiting ──► one query ──► those that have moved ──► as above
 ///
-/// A consumer that does not pull is not read for. One query is under way at a time; what is hinted at meanwhile is in the
-/// next one.
+/// A consumer that does not pull is not read for. One query is under way at a time for those that follow, and one for those
+/// that catch up; what is hinted at meanwhile is in the next one.
 final class TailHub: Sendable {
     typealias Delivery = Once<Result<TailPage, JournalError>>
 
@@ -19,8 +19,10 @@ final class TailHub: Sendable {
         var registry = TailRegistry()
         var deliveries: [Int: Delivery] = [:]
         var discoveries: [Int: StreamDiscovery] = [:]
-        var isReading = false
-        /// The next read waits for the alarm, so that it brings more at once.
+        /// Where a read is under way.
+        var lanesRead: Set<TailRegistry.Lane> = []
+        var readSize: TailReadSize
+        /// The next read of those that follow waits for the alarm, so that it brings more at once.
         var isPausing = false
         var isClosed = false
         /// A look under way, and whether another was asked for: it may have looked too early.
@@ -42,10 +44,9 @@ final class TailHub: Sendable {
         }
     }
 
-    let state = Mutex(State())
+    let state: Mutex<State>
     let reader: Requester
     let statements: Statements
-    let pageSize: Int
     /// How long the reader's connection may leave a query unanswered before it counts as dead.
     let patience: Duration
     private let checkInterval: Duration
@@ -58,9 +59,9 @@ final class TailHub: Sendable {
         reader: Requester,
         announcer: Announcer
     ) {
+        state = Mutex(State(readSize: TailReadSize(pageSize: configuration.pageSize)))
         self.reader = reader
         statements = options.statements
-        pageSize = configuration.pageSize
         patience = configuration.readDeadline
         checkInterval = configuration.listening.checkInterval
         listener = Listener(configuration, schema, options, reader: reader, announcer: announcer)

@@ -16,16 +16,18 @@ struct TailRegistry {
         /// From where; the event before the cursor is asked for too, where it must be compared.
         var position: Int
         var isCompared: Bool
-        var expected = Expected.page
+        /// Its events come one by one.
+        var expectsOne = false
+        /// What one weighs, in bytes of JSON, as far as is known.
+        var eventByteCount = PageReader.largeEventByteCount
     }
 
-    /// How much there may be to read of a source.
-    enum Expected: Sendable {
-        /// Its events come one by one.
-        case one
-        case page
-        /// It catches up over small events: a larger page costs no more memory than one of large events.
-        case pages
+    /// Sources are read in two lanes, so that what follows does not wait for what catches up.
+    enum Lane: Sendable, CaseIterable {
+        /// Its last read brought all there was, and little.
+        case following
+        /// It is new, or behind, or its events are large.
+        case catchingUp
     }
 
     private struct Source {
@@ -40,9 +42,29 @@ struct TailRegistry {
         /// The last read was for comparing, and brought nothing else: what is behind it is read without.
         var isJustCompared = false
         var mayHaveMore = true
-        /// By what the last read found.
-        var expected = Expected.page
+        /// These by what the last reads found.
+        var lane = Lane.catchingUp
+        var expectsOne = false
+        /// Nothing is known yet: as large as one gets that does not end its page.
+        var eventByteCount = PageReader.largeEventByteCount
+        var pageByteCount = 0
         var place = Place.nowhere
+
+        private static let smallPageByteCount = 128 << 10
+
+        /// What the rows of a read say of the next one.
+        mutating func learn(from rows: ArraySlice<EventRow>, isFull: Bool, expectedOne: Bool) {
+            // It was for comparing, and brought nothing else.
+            if isFull, rows.isEmpty { return }
+            pageByteCount = rows.reduce(0) { $0 + $1.event.json.utf8Count }
+            if !rows.isEmpty {
+                // Small ones do not mean at once that no large ones come.
+                eventByteCount = max(1, pageByteCount / rows.count, eventByteCount / 8)
+            }
+            expectsOne = !isFull && rows.count <= 1
+            let isSmall = eventByteCount <= PageReader.largeEventByteCount && pageByteCount <= Self.smallPageByteCount
+            lane = isSmall && (!isFull || expectedOne) ? .following : .catchingUp
+        }
     }
 
     /// Where a source that may have more is kept; one place at a time.
@@ -71,7 +93,7 @@ struct TailRegistry {
     private var consumers: [Int: Consumer] = [:]
     private var sourcesByDigest: [UInt64: [Int]] = [:]
     /// Sources to be read, in the order they came to be so. Some may be gone, or their consumer have enough.
-    private var ready: Deque<Int> = []
+    private var ready: [Lane: Deque<Int>] = [:]
     private var nextSource = 0
     private var nextConsumer = 0
 
@@ -168,7 +190,7 @@ struct TailRegistry {
         guard let source = sources[id], source.mayHaveMore, source.place == .nowhere else { return }
         if consumers[source.consumer]?.isReadFor == true {
             sources[id]?.place = .ready
-            ready.append(id)
+            ready[source.lane, default: []].append(id)
         } else {
             sources[id]?.place = .marked
             consumers[source.consumer]?.marked.append(id)
@@ -201,20 +223,37 @@ struct TailRegistry {
     // MARK: Reading
 
     /// Whether there may be something to read for somebody who waits.
-    var hasReady: Bool { !ready.isEmpty }
+    func hasReady(_ lane: Lane) -> Bool { ready[lane]?.isEmpty == false }
 
-    /// What to read now, at most `limit` sources.
+    /// What to read now in one lane.
     ///
-    /// - Parameter isBehindPooler: the same connection may be to another server any time, so that all is compared.
-    mutating func takeQueries(limit: Int, connection: Int, isBehindPooler: Bool = false) -> [Query] {
+    /// - Parameters:
+    ///   - limit: how many sources at most.
+    ///   - byteCount: no more than are expected to bring so much, but one.
+    ///   - isBehindPooler: the same connection may be to another server any time, so that all is compared.
+    mutating func takeQueries(
+        _ lane: Lane,
+        limit: Int,
+        byteCount: Int = .max,
+        connection: Int,
+        isBehindPooler: Bool = false
+    ) -> [Query] {
         var queries: [Query] = []
-        while queries.count < limit, let id = ready.popFirst() {
-            guard let source = sources[id], source.place == .ready else { continue }
+        var rest = byteCount
+        while queries.count < limit, let id = ready[lane]?.first {
+            guard let source = sources[id], source.place == .ready else {
+                ready[lane]?.removeFirst()
+                continue
+            }
+            let expected = max(source.eventByteCount, lane == .following ? source.pageByteCount : 0)
+            guard queries.isEmpty || expected <= rest else { break }
+            ready[lane]?.removeFirst()
             guard consumers[source.consumer]?.isReadFor == true else {
                 sources[id]?.place = .nowhere
                 place(id)
                 continue
             }
+            rest -= expected
             sources[id]?.place = .beingRead
             // Before the read: a hint that comes while it is under way is about something it may have missed.
             sources[id]?.mayHaveMore = false
@@ -226,7 +265,8 @@ struct TailRegistry {
                     stream: source.stream,
                     position: isCompared ? source.cursor - 1 : source.cursor,
                     isCompared: isCompared,
-                    expected: isCompared && source.expected == .one ? .page : source.expected
+                    expectsOne: source.expectsOne && !isCompared,
+                    eventByteCount: source.eventByteCount
                 )
             )
         }
@@ -274,12 +314,7 @@ struct TailRegistry {
         source.isJustCompared = query.isCompared && rows.isEmpty && isFull
         source.place = .nowhere
         source.mayHaveMore = source.mayHaveMore || isFull
-        if isFull {
-            let byteCount = rows.reduce(0) { $0 + $1.event.json.utf8Count }
-            source.expected = byteCount <= rows.count * Self.smallEventByteCount ? .pages : .page
-        } else {
-            source.expected = rows.count <= 1 ? .one : .page
-        }
+        source.learn(from: rows, isFull: isFull, expectedOne: query.expectsOne)
         // Unknown until the next read finds nothing, but a hint would tell: rows that came are rows that were hinted at.
         if let last = rows.last {
             source.cursor = last.position + 1
@@ -291,8 +326,6 @@ struct TailRegistry {
         place(query.id)
         return rows.isEmpty ? nil : source.consumer
     }
-
-    private static let smallEventByteCount = 1024
 
     private static func replacement(_ source: Source, found: EventRow?) -> JournalError {
         let position = source.cursor - 1

@@ -135,6 +135,95 @@ struct TailFaultTests {
     }
 
     @Test(
+        "a dead connection that reads keeps no tail waiting whose listener hears",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func deadReader() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            var configuration = eager(try await through(proxy, url))
+            configuration.listening.probeTimeout = .milliseconds(500)
+            configuration.listening.checkInterval = .seconds(3600)
+            // As long it takes for that connection to be given up.
+            configuration.readDeadline = .seconds(120)
+            try await withJournal(.quiet(url)) { writing in
+                try await TailedStream.with(configuration) { tailed in
+                    await tailed.journal.untilState(.listening)
+                    try await TailedStream.append(0..<1, by: writing)
+                    try await tailed.expect(0..<1)
+                    proxy.swallow { !$0.contains("listen ") }
+                    await tailed.journal.untilState(.polling(.heartbeatMissed))
+                    let begin = ContinuousClock.now
+                    try await TailedStream.append(1..<4, by: writing)
+                    try await tailed.expect(1..<4)
+                    #expect(ContinuousClock.now - begin < .seconds(100))
+                }
+            }
+        }
+    }
+
+    @Test(
+        "on a link too slow for a page it asks for less until what it asks for comes in time",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func slowLink() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            var configuration = JournalConfiguration.quiet(try await through(proxy, url))
+            configuration.readDeadline = .seconds(1)
+            try await withJournal(.quiet(url)) { writing in
+                let padding = try JSONText("\"" + String(repeating: "x", count: 20_000) + "\"")
+                let events = (0..<120).map { DurableEvent.close(CoroutineID("\($0)"), .ok(padding)) }
+                try await writing.stream("s").append(contentsOf: events)
+                // All of them take 2.4 s.
+                proxy.setRate(1_000_000)
+                try await TailedStream.with(configuration) { try await $0.expect(0..<120) }
+            }
+        }
+    }
+
+    @Test(
+        "what catches up does not go over the connection that listens, which would hear nothing meanwhile",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func bulk() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            try await withJournal(.quiet(url)) { writing in
+                let big = try writing.stream("big")
+                for batch in 0..<5 {
+                    try await big.append(
+                        contentsOf: (0..<1000).map { .close(CoroutineID("\(batch)-\($0)"), .ok(nil)) }
+                    )
+                }
+                try await TailedStream.with(.quiet(try await through(proxy, url))) { tailed in
+                    await tailed.journal.untilState(.listening)
+                    var count = 0
+                    for try await _ in try tailed.journal.stream("big").tail() {
+                        count += 1
+                        if count == 5000 { break }
+                    }
+                    #expect(proxy.answerByteCount { $0.contains("listen ") } < 100_000)
+                    #expect(proxy.answerByteCount { _ in true } > 300_000)
+                    // What comes one by one does.
+                    let before = proxy.answerByteCount { $0.contains("listen ") }
+                    for n in 0..<20 {
+                        try await TailedStream.append(n..<(n + 1), by: writing)
+                        try await tailed.expect(n..<(n + 1))
+                    }
+                    #expect(proxy.answerByteCount { $0.contains("listen ") } > before + 20 * 100)
+                }
+            }
+        }
+    }
+
+    @Test(
         "begun while the server is away for longer than reads are tried, it waits, wherever it begins",
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
         arguments: [TailStart.start, .position(1), .end]

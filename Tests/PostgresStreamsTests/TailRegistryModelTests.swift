@@ -117,7 +117,8 @@ private struct TailModelRun {
     /// One query at a time: it is asked, read at some moment, answered at a later one.
     private mutating func read() {
         guard var current = reading else {
-            let queries = registry.takeQueries(limit: 2, connection: connection)
+            var queries = registry.takeQueries(.following, limit: 2, connection: connection)
+            if queries.isEmpty { queries = registry.takeQueries(.catchingUp, limit: 2, connection: connection) }
             if !queries.isEmpty { reading = Reading(queries: queries, connection: connection) }
             return
         }

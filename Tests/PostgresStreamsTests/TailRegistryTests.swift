@@ -228,6 +228,51 @@ struct TailRegistryTests {
         #expect(log.take(9) == "4:a@0, 3:a@0")
     }
 
+    @Test("what is new or behind is read apart from what follows; so are large events")
+    func lanes() {
+        var log = TailTranscript()
+        func lanes() -> [Bool] { TailRegistry.Lane.allCases.map { log.registry.hasReady($0) } }
+        log.add("a")
+        log.wait(1)
+        #expect(lanes() == [false, true])
+        log.take()
+        #expect(log.answer(1, 0..<3, isFull: true) == "0 1 2")
+        #expect(lanes() == [false, true])
+        log.take()
+        #expect(log.answer(1) == "nothing")
+        log.wait(1)
+        log.hint("a")
+        #expect(lanes() == [true, false])
+        log.take()
+        // Where one was expected and two came, there is not much more.
+        #expect(log.answer(1, 3..<5, isFull: true) == "3 4")
+        log.wait(1)
+        #expect(lanes() == [true, false])
+        log.take()
+        #expect(log.answer(1, 5..<6, byteCount: 40_000) == "5")
+        log.wait(1)
+        log.hint("a")
+        #expect(lanes() == [false, true])
+    }
+
+    @Test("no more are read together than may come, by what is known of them; one is always")
+    func byteCounts() {
+        var log = TailTranscript()
+        for _ in 1...4 { log.add("a") }
+        for id in 1...4 { log.wait(id) }
+        log.take()
+        for id in 1...4 { #expect(log.answer(id, 0..<1, byteCount: 100_000) == "0") }
+        for id in 1...4 { log.wait(id) }
+        log.hint("a")
+        func taken(_ byteCount: Int) -> [Int] {
+            log.registry.takeQueries(.catchingUp, limit: 9, byteCount: byteCount, connection: 1).map(\.eventByteCount)
+        }
+        #expect(taken(1) == [100_000])
+        #expect(taken(250_000) == [100_000, 100_000])
+        #expect(taken(250_000) == [100_000])
+        #expect(taken(250_000) == [])
+    }
+
     @Test("a read that failed is done again, with what was hinted at and what was not")
     func readAgain() {
         var log = TailTranscript()
@@ -274,7 +319,9 @@ struct TailTranscript {
     mutating func takeSorted() -> String { taken(100).sorted().joined(separator: ", ") }
 
     private mutating func taken(_ limit: Int) -> [String] {
-        registry.takeQueries(limit: limit, connection: connection).map { query in
+        var queries = registry.takeQueries(.catchingUp, limit: limit, connection: connection)
+        queries += registry.takeQueries(.following, limit: limit - queries.count, connection: connection)
+        return queries.map { query in
             underWay[query.id] = query
             return "\(query.id):\(query.stream)@\(query.position)\(query.isCompared ? "=" : "")"
         }
@@ -286,9 +333,14 @@ struct TailTranscript {
     }
 
     @discardableResult
-    mutating func answer(_ id: Int, _ positions: Range<Int> = 0..<0, isFull: Bool = false) -> String {
+    mutating func answer(
+        _ id: Int,
+        _ positions: Range<Int> = 0..<0,
+        isFull: Bool = false,
+        byteCount: Int = 0
+    ) -> String {
         guard let query = underWay.removeValue(forKey: id) else { return "not under way" }
-        let rows = positions.map { EventRow.made(at: $0, incarnation: incarnation) }
+        let rows = positions.map { EventRow.made(at: $0, incarnation: incarnation, byteCount: byteCount) }
         guard let consumer = registry.read(query, rows, isFull: isFull, connection: connection) else {
             return "nothing"
         }
@@ -306,12 +358,21 @@ struct TailTranscript {
 }
 
 extension EventRow {
-    static func made(at position: Int, incarnation: UInt64 = 1) -> EventRow {
+    /// - Parameter byteCount: of the event's JSON; 0 for a small one.
+    static func made(at position: Int, incarnation: UInt64 = 1, byteCount: Int = 0) -> EventRow {
         EventRow(
             position: position,
             recordedAt: Date(timeIntervalSince1970: 0),
             token: .init(high: incarnation, low: UInt64(position)),
-            event: .close("c", .cancelled)
+            event: byteCount == 0 ? .close("c", .cancelled) : large(byteCount)
         )
+    }
+
+    private static func large(_ byteCount: Int) -> DurableEvent {
+        let overhead = DurableEvent.close("c", .ok(JSONText.null)).json.utf8Count - 2
+        guard let text = try? JSONText("\"" + String(repeating: "x", count: byteCount - overhead) + "\"") else {
+            preconditionFailure("a string of the letter x is JSON")
+        }
+        return .close("c", .ok(text))
     }
 }

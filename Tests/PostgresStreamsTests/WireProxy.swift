@@ -48,6 +48,8 @@ final class WireProxy: Sendable {
         var springs: AsyncStream<Void>.Continuation?
         var chaos: WireChaos?
         var connectionCount = 0
+        /// Bytes a second to the client, on each connection.
+        var rate: Int?
     }
 
     let port: Int
@@ -138,6 +140,14 @@ final class WireProxy: Sendable {
         }
     }
 
+    /// Lets only so many bytes a second through to the client, on each connection.
+    func setRate(_ rate: Int?) { state.withLock { $0.rate = rate } }
+
+    /// How many bytes came to the client over the connections whose statements match, those that have ended left out.
+    func answerByteCount(where matches: (_ statements: String) -> Bool) -> Int {
+        state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.answerByteCount).reduce(0, +)
+    }
+
     /// The messages of the last append, by their letters, since the last `set`.
     func transcript(_ direction: Direction) -> String { state.withLock { $0.transcripts[direction] ?? "" } }
 
@@ -151,6 +161,8 @@ final class WireProxy: Sendable {
     var chaos: WireChaos? { state.withLock { $0.chaos } }
 
     // MARK: For connections
+
+    fileprivate var rate: Int? { state.withLock { $0.rate } }
 
     /// Whether the connection whose first statement this is becomes mute.
     fileprivate func mutes() -> Bool {
@@ -198,6 +210,7 @@ private final class WireConnection: Sendable {
         var isSwallowing: Set<WireProxy.Direction> = []
         /// Whether answers wait.
         var isHolding = false
+        var answerByteCount = 0
         var isOver = false
     }
 
@@ -242,6 +255,8 @@ private final class WireConnection: Sendable {
 
     var requestCount: Int { state.withLock { $0.syncs } }
 
+    var answerByteCount: Int { state.withLock { $0.answerByteCount } }
+
     func countAnew() {
         state.withLock { state in
             state.syncsBefore = nil
@@ -261,7 +276,11 @@ private final class WireConnection: Sendable {
                     if proxy()?.mutes() == true { swallow([.toServer, .toClient]) }
                 }
                 if state.withLock({ $0.isSwallowing.contains(direction) }) { continue }
-                if direction == .toClient, state.withLock({ $0.isHolding }) { gate.wait() }
+                if direction == .toClient {
+                    if state.withLock({ $0.isHolding }) { gate.wait() }
+                    if let rate = proxy()?.rate { usleep(useconds_t(message.bytes.count * 1_000_000 / rate)) }
+                    state.withLock { $0.answerByteCount += message.bytes.count }
+                }
                 switch fault(at: message, direction) ?? chance(message, direction) {
                 case nil:
                     target.send(message.bytes)
