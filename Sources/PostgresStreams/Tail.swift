@@ -135,10 +135,4 @@ extension Journal {
         guard heads.rowCount > 0, heads.integer(row: 0, column: 2) != nil else { return nil }
         return heads.integer(row: 0, column: 0)
     }
-
-    /// How tails learn of new events just now.
-    public var listeningState: ListeningState { tails.listener.current }
-
-    /// The state now and each change from here on, until the journal is closed.
-    public func listeningStates() -> AsyncStream<ListeningState> { tails.listener.states() }
 }

@@ -1,0 +1,74 @@
+import LibPQ
+
+/// Reads a stream's pages one after the other, each asked for while the one before is used.
+struct PageReader {
+    private typealias Answer = Once<Result<QueryResult, JournalError>>
+
+    private let journal: Journal
+    private let name: StreamName
+    private let isCurrent: Bool
+    private var position: Int
+    private var limit: Int
+    private var underWay: Answer?
+    private var isAtEnd = false
+
+    /// What a page should weigh, in bytes of JSON.
+    static let targetByteCount = 4 << 20
+    /// Above it the server ends the page with the event; see the migration's index `events_large`.
+    static let largeEventByteCount = 32 << 10
+
+    /// - Parameter isCurrent: what a lagging standby has will not do.
+    init(journal: Journal, name: StreamName, position: Int, isCurrent: Bool) {
+        self.journal = journal
+        self.name = name
+        self.position = min(position, PostgresStream.greatestPosition)
+        self.isCurrent = isCurrent
+        // Nothing is known yet of the events' size: the first page is small enough for any.
+        limit = Swift.min(128, journal.configuration.pageSize)
+    }
+
+    /// The next page, not empty; nil at the end.
+    mutating func next() async throws(JournalError) -> [EventRow]? {
+        // The page may have come already.
+        try JournalError.checkCancellation()
+        guard !isAtEnd else { return nil }
+        let answer = underWay ?? request()
+        underWay = nil
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in answer.onValue { continuation.resume(returning: $0) } }
+        } onCancel: {
+            answer.set(.failure(.cancelled))
+        }
+        let rows = try Self.rows(result.get())
+        guard let last = rows.last else {
+            isAtEnd = true
+            return nil
+        }
+        let endsLarge = last.event.json.utf8Count > Self.largeEventByteCount
+        position = last.position + 1
+        isAtEnd = rows.count < limit && !endsLarge
+        let average = rows.reduce(0) { $0 + $1.event.json.utf8Count } / rows.count
+        limit = Swift.min(journal.configuration.pageSize, Swift.max(16, Self.targetByteCount / Swift.max(1, average)))
+        if !isAtEnd { underWay = request() }
+        return rows
+    }
+
+    private func request() -> Answer {
+        let answer = Answer()
+        var parameters = Parameters()
+        parameters.append(name.text)
+        parameters.append(position)
+        parameters.append(limit)
+        let reader = isCurrent ? journal.current(journal.reader) : journal.reader
+        reader.send(
+            journal.statements.page,
+            parameters,
+            deadline: .now + journal.configuration.readDeadline
+        ) { answer.set($0) }
+        return answer
+    }
+
+    private static func rows(_ result: QueryResult) -> [EventRow] {
+        (0..<result.rowCount).compactMap { EventRow(result, row: $0) }
+    }
+}
