@@ -38,7 +38,8 @@ final class Listener: Sendable {
     private let announcer: Announcer
     private let statements: Statements
     private let readDeadline: Duration
-    private let channel: String
+    /// Also the channel's name.
+    private let schema: SchemaName
     private let logger: Logger
     private let gauge = Gauge(label: "durable_streams_listening")
 
@@ -54,7 +55,7 @@ final class Listener: Sendable {
         self.announcer = announcer
         statements = base.statements
         readDeadline = configuration.readDeadline
-        channel = schema.text
+        self.schema = schema
         logger = configuration.logger
         var linkOptions = base
         linkOptions.purpose = "listen"
@@ -232,7 +233,7 @@ final class Listener: Sendable {
     }
 
     private func heard(_ notification: Notification) {
-        guard notification.channel == channel else { return }
+        guard notification.channel == schema.text else { return }
         guard notification.payload.hasPrefix(ListenerMachine.probePrefix) else {
             state.withLock { $0.hint }?(.streams(notification.payload))
             // What is notified may not have come to the standby yet: look again soon.
@@ -271,21 +272,14 @@ final class Listener: Sendable {
     /// Under the lock: set after another thread's, an older time would take its place, and a missed probe go unnoticed.
     private func setTimer() { state.withLock { connection?.setTimer(at: $0.machine.deadline) } }
 
-    private var quotedChannel: String {
-        let quoted = channel.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
-        return "\"\(quoted)\""
-    }
-
     /// Reaches the pooler's connection that has LISTEN where that is the one it gives out next, as it is when it has been
     /// idle. Nothing more can be done about one that it does not.
     private func unlisten(over session: Session) {
-        let statement = Statement(name: "unlisten", sql: "unlisten \(quotedChannel)")
-        ask(statement, over: session) { _ in }
+        ask(statements.unlisten, over: session) { _ in }
     }
 
     private func listen(over session: Session) {
-        let statement = Statement(name: "listen", sql: "listen \(quotedChannel)")
-        ask(statement, over: session) { [weak self] outcome in
+        ask(statements.listen, over: session) { [weak self] outcome in
             switch outcome {
             case .success: self?.act { $0.listened(at: .now) }
             case .failure(.refused(let message)):
@@ -298,7 +292,7 @@ final class Listener: Sendable {
     /// From another connection than the one that is to hear it; one to a primary.
     private func send(probe token: String) {
         var parameters = Parameters()
-        parameters.append(channel)
+        parameters.append(schema.text)
         parameters.append(token)
         let sender = reader.isOnStandby ? announcer.requester : reader
         sender.send(statements.notify, parameters, deadline: .now + readDeadline) { [weak self] result in

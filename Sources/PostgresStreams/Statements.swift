@@ -1,8 +1,9 @@
 import LibPQ
 
-/// The statements sent at run time, all of them, for one schema.
+/// What a journal sends to its schema, all of it, but for the texts of the caller's transactions.
 ///
-/// Each hot one reads a range of an index, at any size of the tables; `PlanTests` holds them to it.
+/// What is sent for each append, page and look-up reads a range of an index, at any size of the tables; `PlanTests` holds
+/// it to that.
 struct Statements: Sendable {
     let greeting: Statement
     let readCommitted: Statement
@@ -14,6 +15,8 @@ struct Statements: Sendable {
     let transactionSettings: Statement
     let lockTimeout: Statement
     let lockStream: Statement
+    let listen: Statement
+    let unlisten: Statement
     let notify: Statement
     let clearNotificationQueue: Statement
     let claim: Statement
@@ -30,6 +33,8 @@ struct Statements: Sendable {
     let list: Statement
     let listOpen: Statement
     let listClosed: Statement
+    let verifyPage: Statement
+    let strayEvents: Statement
 
     let schema: SchemaName
 
@@ -116,6 +121,10 @@ struct Statements: Sendable {
             parameterTypes: [.text]
         )
 
+        // The schema's name is the channel's.
+        listen = Statement(name: "listen", sql: "listen \(quoted)")
+        unlisten = Statement(name: "unlisten", sql: "unlisten \(quoted)")
+
         notify = Statement(name: "notify", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text])
 
         // Not for its answer: it is what makes the server drop what nobody will read any more.
@@ -134,15 +143,19 @@ struct Statements: Sendable {
         )
 
         let stream = "(select s.id from \(quoted).streams s where s.name = $1)"
-        page = Statement(
-            name: "page",
-            sql: """
-                select \(EventRow.columns) from \(quoted).events e
-                where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
-                order by e.position
-                """,
-            parameterTypes: [.text, .int8, .int8]
-        )
+        func page(_ name: String, _ columns: String) -> Statement {
+            Statement(
+                name: name,
+                sql: """
+                    select \(columns) from \(quoted).events e
+                    where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
+                    order by e.position
+                    """,
+                parameterTypes: [.text, .int8, .int8]
+            )
+        }
+        self.page = page("page", EventRow.columns)
+        indexPage = page("index_page", EventPage.columns)
 
         // For a tail at the end of its stream: so few that no large one among them has to end the page. That look, and the
         // second for the stream, take as long as all the rest.
@@ -206,16 +219,6 @@ struct Statements: Sendable {
             parameterTypes: [.int8, .int8, .bool]
         )
 
-        indexPage = Statement(
-            name: "index_page",
-            sql: """
-                select \(EventPage.columns) from \(quoted).events e
-                where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
-                order by e.position
-                """,
-            parameterTypes: [.text, .int8, .int8]
-        )
-
         // Large ones do not come with others, so that what is asked for together is bounded.
         eventsAt = Statement(
             name: "events_at",
@@ -223,7 +226,7 @@ struct Statements: Sendable {
                 select w.ordinal, \(EventPage.columns)
                 from unnest($2) with ordinality as w (position, ordinal)
                 join \(quoted).events e on e.stream_id = \(stream) and e.position = w.position
-                where octet_length(e.event::text) <= 32768 or cardinality($2) = 1
+                where octet_length(e.event::text) <= \(PageReader.largeEventByteCount) or cardinality($2) = 1
                 """,
             parameterTypes: [.text, .int8Array]
         )
@@ -289,10 +292,42 @@ struct Statements: Sendable {
         // Wrapped, or the planner takes open streams to be rare and sorts all there are, for each page.
         listOpen = list("list_open", where: "not coalesce(closed.event is not null, false)")
         listClosed = list("list_closed", where: "coalesce(closed.event is not null, false)")
+
+        // Unlike a page of reading it takes no position for granted; large events end it all the same.
+        verifyPage = Statement(
+            name: "verify_page",
+            sql: """
+                select \(EventRow.columns), e.kind = 'r' from (
+                    select e.*, sum(octet_length(e.event::text)) over (order by e.position) as total
+                    from (
+                        select * from \(quoted).events
+                        where stream_id = \(stream) and position >= $2
+                        order by position limit $3) e) e
+                where e.total - octet_length(e.event::text) < \(PageReader.targetByteCount)
+                order by e.position
+                """,
+            parameterTypes: [.text, .int8, .int8]
+        )
+
+        // From one stream's events to the next's by the key: not the whole table.
+        strayEvents = Statement(
+            name: "stray_events",
+            sql: """
+                with recursive ids (id) as (
+                    (select stream_id from \(quoted).events order by stream_id limit 1)
+                    union all
+                    select (select stream_id from \(quoted).events where stream_id > ids.id
+                        order by stream_id limit 1)
+                    from ids where ids.id is not null)
+                select ids.id from ids
+                where ids.id is not null and not exists (select from \(quoted).streams s where s.id = ids.id)
+                limit 1
+                """
+        )
     }
 
-    /// The condition for up to `count` events of a stream, without a claim's reservation (0001_journal.sql); it ends with the first large one, so that a page's size is
-    /// bounded whatever the stream holds.
+    /// The condition for up to `count` events of a stream, without a claim's reservation (0001_journal.sql); it ends with the
+    /// first large one, so that a page's size is bounded whatever the stream holds.
     ///
     /// Positions are dense, so a count is a range of them: with both its ends in the condition even the worst plan, on a
     /// table that was never analyzed, reads no more than the page. A LIMIT would leave it the rest of the stream to sort.
@@ -307,7 +342,7 @@ struct Statements: Sendable {
         and e.position <= coalesce((
             select min(l.position) from \(schema).events l
             where l.stream_id = \(stream) and l.position >= \(position) and l.position < \(position) + \(count)
-                and octet_length(l.event::text) > 32768), 9223372036854775807)
+                and octet_length(l.event::text) > \(PageReader.largeEventByteCount)), 9223372036854775807)
         """
     }
 }

@@ -37,6 +37,7 @@ struct PlanTests {
         ("list", { $0.list.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
         ("list_open", { $0.listOpen.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
         ("list_closed", { $0.listClosed.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
+        ("verify_page", { $0.verifyPage.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
         (
             "resolve", { $0.resolve.sql }, "text, uuid, bigint, boolean, text",
             "'s17', gen_random_uuid(), 15, true, 'on'"
