@@ -2,7 +2,8 @@ import LibPQ
 
 /// What went wrong, and what that says of the event.
 ///
-/// `description` says what, where and what to do, and quotes no payload.
+/// `description` says what, where and what to do, and quotes no event. Of the caller's own SQL (`JournalTransaction.query`) it
+/// says what the server says, which may quote a value.
 public struct JournalError: Error, Sendable, CustomStringConvertible {
     /// The kind of trouble; more may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
@@ -26,7 +27,7 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
         public static let conflict = Code("conflict")
         /// Another writer claimed the stream.
         public static let fenced = Code("fenced")
-        /// The server refuses the event or statement and always will.
+        /// The server refuses the event or statement, and would again; unless `asksForRetry`.
         public static let refused = Code("refused")
         /// The caller's task was cancelled.
         public static let cancelled = Code("cancelled")
@@ -49,7 +50,8 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
     public var outcome: Outcome?
     public var message: String
 
-    /// Of a conflict: where the event was to go, and the stream's next position.
+    /// Of a conflict: where the event was to go, and the stream's next position. Of a log that was replaced: a position whose
+    /// event is no longer what it was, and the position of what is found in its place, or of the end.
     public var expectedPosition: Int?
     public var actualPosition: Int?
 
@@ -60,10 +62,15 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
     /// The server's SQLSTATE, where it gave one.
     public var sqlState: String?
 
+    /// Whether the transaction should be tried again, from its beginning: other transactions got in its way. Only
+    /// `Journal.transaction` throws such an error; all else is repeated by the journal.
+    public var asksForRetry = false
+
     /// With an unknown outcome: what `Journal.resolve` needs.
     public var receipt: AppendReceipt?
 
-    init(_ code: Code, outcome: Outcome? = nil, _ message: String) {
+    /// The journal makes its own; this is for those who stand in for one, in tests.
+    public init(_ code: Code, outcome: Outcome? = nil, _ message: String) {
         self.code = code
         self.outcome = outcome
         self.message = message
@@ -73,6 +80,7 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
     init(_ refusal: ServerMessage, outcome: Outcome?) {
         self.init(.refused, outcome: outcome, "the server refused: \(refusal)\(refusal.hint.map { " (\($0))" } ?? "")")
         sqlState = refusal.sqlState
+        asksForRetry = SQLState.asksForRetry(refusal.sqlState)
     }
 
     public var description: String {

@@ -7,7 +7,7 @@ import TisynStreams
 #endif
 
 /// An event and where it stands.
-public struct RecordedEvent: Sendable {
+public struct RecordedEvent: Sendable, Hashable {
     public let stream: StreamName
     /// Counted from 0, without gaps.
     public let position: Int

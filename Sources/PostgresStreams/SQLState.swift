@@ -45,6 +45,9 @@ enum SQLState {
         }
     }
 
+    /// Serialization failure, deadlock: what PostgreSQL asks to run again as a whole.
+    static func asksForRetry(_ state: String) -> Bool { state == "40001" || state == "40P01" }
+
     /// It passes, but one of several appends may be why all are refused: somebody holds its stream's lock, so many locks are
     /// too many for the server's table of them, or a block that it needs is bad. Alone each waits for its own only, and needs
     /// the least.

@@ -8,7 +8,7 @@ import TisynStreams
 #endif
 
 /// A stream, and how far it has come.
-public struct StreamSummary: Sendable {
+public struct StreamSummary: Sendable, Hashable {
     public enum Filter: Sendable, Hashable, CaseIterable { case all, open, closed }
 
     public enum Status: String, Sendable, Hashable {

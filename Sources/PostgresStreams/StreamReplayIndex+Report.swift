@@ -4,7 +4,7 @@ import TisynStreams
 /// What a whole stream says of its coroutines: for reports.
 extension StreamReplayIndex {
     /// What a stream recorded of one coroutine.
-    public struct Coroutine: Sendable {
+    public struct Coroutine: Sendable, Hashable {
         public let id: CoroutineID
         public let yieldCount: Int
         /// Nil where it has none.

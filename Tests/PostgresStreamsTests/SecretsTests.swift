@@ -20,6 +20,24 @@ struct SecretsTests {
         .close(CoroutineID(name), .ok(.string(JSONString(payload))))
     }
 
+    @Test("of the caller's own SQL the server's words come as they are, which may quote a value but not its rows")
+    func ownSQL() async throws {
+        try await withTestJournal { journal in
+            let quoting = await thrown {
+                try await journal.transaction { tx in try await tx.query("select $1::int", SQLValue(Self.payload)) }
+            }
+            #expect(quoting?.description.contains(Self.payload) == true)
+            let row = await thrown {
+                try await journal.transaction { tx in
+                    try await tx.query("create temp table t (n text unique)")
+                    for _ in 0..<2 { try await tx.query("insert into t values ($1)", SQLValue(Self.payload)) }
+                }
+            }
+            #expect(row?.sqlState == "23505")
+            #expect(row?.description.contains(Self.mark) == false)
+        }
+    }
+
     @Test("a journal in every kind of trouble quotes neither password nor payload")
     func trouble() async throws {
         try await withPrivatePostgres(.init(tcp: true)) { server in
