@@ -31,7 +31,7 @@ public final class Journal: Sendable {
     package let hasOtherHosts: Bool
     /// Whether the readers may be on a standby, though there is a primary to be asked.
     private let readsMayLag: Bool
-    private let gate: AppendGate
+    let gate: AppendGate
     private let appender: Appender
     private let announcer: Announcer
     let transactions: TransactionPool
@@ -47,16 +47,7 @@ public final class Journal: Sendable {
         migrate: Bool = false
     ) async throws(JournalError) -> Journal {
         let schema = try SchemaName(configuration.schema)
-        guard configuration.writerConnections > 0, configuration.readerConnections > 0, configuration.pageSize > 0,
-            configuration.transactionConnections > 0, configuration.maximumQueuedBytes > 0,
-            configuration.pageSize <= 1_000_000
-        else {
-            throw JournalError(
-                .invalidArgument,
-                "a journal needs a writer, a reader, a connection for transactions, pages of 1 to 1,000,000 events and "
-                    + "room for queued bytes"
-            )
-        }
+        try configuration.validate()
         if migrate { try await Migrator(configuration).migrate() }
         let options = Link.Options(configuration, schema)
         let reader = Requester(options)
@@ -178,25 +169,25 @@ public final class Journal: Sendable {
 
     // MARK: For streams
 
-    /// Appends what `makeEvents` makes, once there is room for so many bytes of events.
-    ///
-    /// - Returns: the events, and the position of the first.
+    /// Returns when there is room for so many bytes of events. Who has it appends, or leaves the gate.
+    func room(for byteCount: Int) async throws(JournalError) -> AppendGate.Pass {
+        if let pass = try gate.enter(byteCount) { return pass }
+        return try await gate.wait(byteCount)
+    }
+
+    /// The position of the first.
     func append(
         to stream: StreamName,
         epoch: Int?,
         expecting: Int?,
-        byteCount: Int,
-        _ makeEvents: () throws -> [DurableEvent]
-    ) async throws -> (events: [DurableEvent], first: Int) {
-        let pass: AppendGate.Pass
-        if let room = try gate.enter(byteCount) { pass = room } else { pass = try await gate.wait(byteCount) }
-        do {
-            let events = try makeEvents()
-            let first = try await appender.append(events, to: stream, epoch: epoch, expecting: expecting)
-            gate.leave(pass)
-            return (events, first)
+        in room: AppendGate.Pass
+    ) async throws(JournalError) -> Int {
+        do throws(JournalError) {
+            let first = try await appender.append(events, to: stream.name, epoch: stream.epoch, expecting: expecting)
+            gate.leave(room)
+            return first
         } catch {
-            gate.leave(pass, because: error as? JournalError)
+            gate.leave(room, because: error)
             throw error
         }
     }

@@ -1,7 +1,8 @@
 import LibPQ
 import TisynStreams
 
-/// One stream of a journal. A value: make as many as you like, it holds nothing but the name.
+/// One stream of a journal: the journal, the stream's name, and the epoch of a claim where there is one. A value: make as
+/// many as you like, none costs the server anything.
 public struct PostgresStream: DurableStream {
     let journal: Journal
     public let name: StreamName
@@ -21,7 +22,7 @@ public struct PostgresStream: DurableStream {
     ///   append that was not sent; one that was is still carried out, unless the server refuses it, and the error's outcome
     ///   is `unknown`.
     @discardableResult
-    public func append(_ event: DurableEvent) async throws -> Int {
+    public func append(_ event: DurableEvent) async throws(JournalError) -> Int {
         try await append(contentsOf: [event], expecting: nil).lowerBound
     }
 
@@ -29,30 +30,39 @@ public struct PostgresStream: DurableStream {
     ///
     /// - Throws: as `append`; `conflict`, with both positions, when the stream's next position is another.
     @discardableResult
-    public func append(_ event: DurableEvent, expecting position: Int) async throws -> Int {
+    public func append(_ event: DurableEvent, expecting position: Int) async throws(JournalError) -> Int {
         try await append(contentsOf: [event], expecting: position).lowerBound
     }
 
-    /// Appends all of these one after the other, or none, and returns their positions.
+    /// Appends all of these one after the other, or none, and returns their positions. Of no events: an empty range at the
+    /// stream's next position.
     ///
     /// - Throws: as `append`.
     @discardableResult
-    public func append(contentsOf events: [DurableEvent], expecting position: Int? = nil) async throws -> Range<Int> {
+    public func append(
+        contentsOf events: [DurableEvent],
+        expecting position: Int? = nil
+    ) async throws(JournalError) -> Range<Int> {
         try Self.check(events, expecting: position)
         guard !events.isEmpty else {
-            let next = try await nextPosition(isCurrent: true)
-            if let position, position != next {
-                var error = JournalError(
-                    .conflict,
-                    outcome: .notWritten,
-                    "stream \(name) is at position \(next), not \(position)"
-                )
-                (error.expectedPosition, error.actualPosition) = (position, next)
-                throw error
-            }
-            return next..<next
+            return try appendNothing(at: try await nextPosition(isCurrent: true), expecting: position)
         }
-        return try await append(expecting: position, byteCount: Append.byteCount(of: events)) { events }
+        let room = try await journal.room(for: Append.byteCount(of: events))
+        return try await append(events, expecting: position, in: room)
+    }
+
+    /// What appending no events comes to, where the stream's next position is `next`.
+    func appendNothing(at next: Int, expecting position: Int?) throws(JournalError) -> Range<Int> {
+        if let position, position != next {
+            var error = JournalError(
+                .conflict,
+                outcome: .notWritten,
+                "stream \(name) is at position \(next), not \(position)"
+            )
+            (error.expectedPosition, error.actualPosition) = (position, next)
+            throw error
+        }
+        return next..<next
     }
 
     /// Appends the event that `makeEvent` makes, once there is room for it in the journal's `maximumQueuedBytes`.
@@ -77,9 +87,10 @@ public struct PostgresStream: DurableStream {
                 "an event has 1 to \(Self.maximumEventByteCount) bytes of JSON, not \(byteCount)"
             )
         }
-        let room = Append.byteCount(ofEventWith: byteCount)
-        return try await append(expecting: position, byteCount: room) {
-            let event = try makeEvent()
+        let room = try await journal.room(for: Append.byteCount(ofEventWith: byteCount))
+        let event: DurableEvent
+        do {
+            event = try makeEvent()
             guard event.json.utf8Count <= byteCount else {
                 throw JournalError(
                     .invalidArgument,
@@ -87,22 +98,19 @@ public struct PostgresStream: DurableStream {
                     "the event has \(event.json.utf8Count) bytes of JSON; room was reserved for \(byteCount)"
                 )
             }
-            return [event]
-        }.lowerBound
+        } catch {
+            journal.gate.leave(room)
+            throw error
+        }
+        return try await append([event], expecting: position, in: room).lowerBound
     }
 
     private func append(
+        _ events: [DurableEvent],
         expecting position: Int?,
-        byteCount: Int,
-        _ makeEvents: () throws -> [DurableEvent]
-    ) async throws -> Range<Int> {
-        let (events, first) = try await journal.append(
-            to: name,
-            epoch: epoch,
-            expecting: position,
-            byteCount: byteCount,
-            makeEvents
-        )
+        in room: AppendGate.Pass
+    ) async throws(JournalError) -> Range<Int> {
+        let first = try await journal.append(events, to: self, expecting: position, in: room)
         journal.replayIndices.appended(events, to: name, at: first)
         return first..<(first + events.count)
     }
@@ -135,7 +143,7 @@ public struct PostgresStream: DurableStream {
     static let greatestPosition = 1 << 62
 
     /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.
-    private static let maximumBatchByteCount = 512 << 20
+    static let maximumBatchByteCount = 512 << 20
 
     /// Makes this process the stream's only writer.
     ///
@@ -145,7 +153,7 @@ public struct PostgresStream: DurableStream {
     /// - Returns: the stream to write with, and the next position as of the claim: events below it are to be replayed.
     /// - Throws: `JournalError` with `unreachable` when no server answers within the read deadline, or the stream is held for
     ///   so long; `unfit` where there is no primary. Claiming again is safe.
-    public func claim() async throws -> Claim {
+    public func claim() async throws(JournalError) -> Claim {
         var parameters = Parameters()
         parameters.append(name.text)
         parameters.append(journal.configuration.durability.rawValue)
@@ -166,18 +174,26 @@ public struct PostgresStream: DurableStream {
     private var isClaimed: Bool { epoch != nil }
 
     /// Where the next event goes, which is how many there are.
-    public func nextPosition() async throws -> Int { try await nextPosition(isCurrent: isClaimed) }
+    public func nextPosition() async throws(JournalError) -> Int { try await nextPosition(isCurrent: isClaimed) }
 
-    private func nextPosition(isCurrent: Bool) async throws -> Int {
+    private func nextPosition(isCurrent: Bool) async throws(JournalError) -> Int {
+        let (statement, parameters) = askingNextPosition
+        return Self.nextPosition(try await journal.request(statement, parameters, isCurrent: isCurrent))
+    }
+
+    var askingNextPosition: (Statement, Parameters) {
         var parameters = Parameters()
         parameters.append(name.text)
-        let result = try await journal.request(journal.statements.nextPosition, parameters, isCurrent: isCurrent)
-        return result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
+        return (journal.statements.nextPosition, parameters)
+    }
+
+    static func nextPosition(_ result: QueryResult) -> Int {
+        result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0
     }
 
     /// All events, in order. A stream that does not exist is empty. On a standby, those that have come there, unless the
     /// stream was claimed and the connection string names the primary too.
-    public func readAll() async throws -> [DurableEvent] {
+    public func readAll() async throws(JournalError) -> [DurableEvent] {
         var pages = PageReader(journal: journal, name: name, position: 0, isCurrent: isClaimed)
         var events: [DurableEvent] = []
         while let page = try await pages.next() { events.append(contentsOf: page.lazy.map(\.event)) }

@@ -85,6 +85,29 @@ struct ErrorTests {
         expectNoSecret(error)
     }
 
+    @Test("who stands in for a journal can make its errors and compare its values")
+    func madeUp() throws {
+        var error = JournalError(.fenced, outcome: .notWritten, "somebody claimed it")
+        (error.epoch, error.currentEpoch) = (1, 2)
+        #expect(error.description == "somebody claimed it; nothing was written")
+        #expect(!error.asksForRetry)
+        func areComparable<each T: Hashable & Sendable>(_: repeat (each T).Type) {}
+        areComparable(RecordedEvent.self, StreamSummary.self, StreamReplayIndex.Coroutine.self, AppendReceipt.self)
+    }
+
+    @Test("what is not handed a closure throws nothing but a JournalError: that it compiles is the test")
+    func typed() async throws {
+        func use(_ stream: PostgresStream) async throws(JournalError) -> Int {
+            let claimed = try await stream.claim().stream
+            try await claimed.append(.close("a", .ok(nil)))
+            try await claimed.append(.close("b", .ok(nil)), expecting: 1)
+            let range = try await claimed.append(contentsOf: [.close("c", .ok(nil))])
+            return try await range.upperBound + claimed.nextPosition() + claimed.readAll().count
+        }
+        let sum = try await withTestJournal { journal in try await use(journal.stream("s")) }
+        #expect(sum == 9)
+    }
+
     @Test("opening can be cancelled")
     func cancelledOpening() async throws {
         let task = Task { await openError("postgresql://127.0.0.1:1/nowhere", timeout: .seconds(100_000)) }

@@ -36,7 +36,7 @@ struct DiskFullTests {
             let event = Self.event(number)
             do {
                 acknowledged[try await stream.append(event)] = event
-            } catch let error as JournalError {
+            } catch {
                 return (error, event)
             }
         }
