@@ -99,17 +99,29 @@ final class Conversation: Sendable {
         let time = time ?? patience
         if let time { limit(to: time) }
         defer { if time != nil { limit(to: nil) } }
-        let outcome = await withCheckedContinuation { continuation in
-            session.submit([Batch(commands) { continuation.resume(returning: $0) }])
+        let result = await withCheckedContinuation { continuation in
+            submit(commands) { continuation.resume(returning: $0) }
         }
-        switch outcome {
-        case .success(let results): return results
-        case .failure(.refused(let message)): throw JournalError(message, outcome: nil)
-        case .failure(.connectionLost(let failure, let wasSent)):
+        return try result.get()
+    }
+
+    /// The same for those who do not wait: `completion` is called once, on the session's thread, or before this returns.
+    func submit(
+        _ commands: [(Statement, Parameters)],
+        completion: @escaping @Sendable (Result<[QueryResult], JournalError>) -> Void
+    ) {
+        session.submit([Batch(commands) { [limit] in completion($0.mapError { Self.error($0, limit) }) }])
+    }
+
+    private static func error(_ failure: BatchFailure, _ limit: Limit) -> JournalError {
+        switch failure {
+        case .refused(let message): return JournalError(message, outcome: nil)
+        case .connectionLost(let failure, let wasSent):
             // It was closed on this side since the other did not answer; the journal was not.
+            let isLate = limit.isReached.load(ordering: .relaxed)
             var error = isLate ? JournalError(.unreachable, "the server did not answer in time") : JournalError(failure)
             if !wasSent { error.outcome = .notWritten }
-            throw error
+            return error
         }
     }
 

@@ -18,13 +18,15 @@ extension Journal {
     /// }
     /// ```
     ///
-    /// It is committed when `body` returns, and rolled back when `body` throws. The body runs once: where PostgreSQL asks
-    /// for another try (SQLSTATE 40001, 40P01) that is the caller's to make. Its notifications go out after the commit.
+    /// It is committed when `body` returns, and rolled back when `body` throws. The body runs once: where other transactions
+    /// got in its way and it should be tried again (the error's `asksForRetry`), that is the caller's to do. Its notifications
+    /// go out after the commit.
     ///
     /// A connection lost during the commit is settled like that of an append, by what the transaction appended, for the
     /// configuration's `appendDeadline`. A transaction that appended nothing leaves nothing to look for.
     ///
-    /// - Returns: what `body` returned, once the transaction is durable.
+    /// - Returns: what `body` returned, once the transaction is durable by the configuration's `durability`, whatever the body
+    ///   set.
     /// - Throws: what `body` threw, and then nothing was written; a `JournalError` whose `outcome` says whether it was
     ///   committed. Cancelling the task while `body` runs rolls it back; a commit that was sent is waited for.
     public func transaction<R: Sendable>(
@@ -39,9 +41,11 @@ extension Journal {
                 throw JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
             }
         } catch {
-            await rollBack(conversation)
+            transaction.end()
+            await rollBack(conversation, transaction)
             throw error
         }
+        transaction.end()
         try await commit(conversation, transaction)
         for append in transaction.appends {
             replayIndices.appended(append.events, to: append.stream, at: append.position)
@@ -54,27 +58,37 @@ extension Journal {
         _ isolation: TransactionIsolation
     ) async throws(JournalError) -> (Conversation, JournalTransaction) {
         let deadline = ContinuousClock.now + configuration.appendDeadline
-        while true {
-            let conversation = try await transactions.take(within: max(.zero, deadline - .now))
-            switch await begin(isolation, over: conversation, until: deadline) {
-            case .success: return (conversation, JournalTransaction(conversation, self))
-            case .failure(let error):
-                // A connection that was kept may have died meanwhile; nothing was done over it.
-                conversation.close()
-                transactions.giveBack(nil)
-                guard !Task.isCancelled else {
-                    throw JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
+        do throws(JournalError) {
+            while true {
+                let conversation = try await transactions.take(within: max(.zero, deadline - .now))
+                switch await begin(isolation, over: conversation, until: deadline) {
+                case .success(let backendPID):
+                    let isBehindPooler = backendPID != conversation.info.backendPID
+                    return (conversation, JournalTransaction(conversation, self, isBehindPooler: isBehindPooler))
+                case .failure(let error):
+                    // A connection that was kept may have died meanwhile; nothing was done over it.
+                    conversation.close()
+                    transactions.giveBack(nil)
+                    guard !Task.isCancelled else { throw JournalError(.cancelled, "the task was cancelled") }
+                    // It is also closed where its session could not be reset; a journal that is closed gives no other.
+                    guard error.code == .unreachable || error.code == .closed, ContinuousClock.now < deadline else {
+                        throw error
+                    }
                 }
-                guard error.code == .unreachable, ContinuousClock.now < deadline else { throw error }
             }
+        } catch {
+            var failure = error
+            failure.outcome = .notWritten
+            throw failure
         }
     }
 
+    /// The process id of the server's that runs it.
     private func begin(
         _ isolation: TransactionIsolation,
         over conversation: Conversation,
         until deadline: ContinuousClock.Instant
-    ) async -> Result<Void, JournalError> {
+    ) async -> Result<Int?, JournalError> {
         conversation.limit(to: max(.zero, deadline - .now))
         defer { conversation.limit(to: nil) }
         return await withTaskCancellationHandler {
@@ -82,9 +96,11 @@ extension Journal {
                 let begin = Statement(name: "", sql: "begin isolation level \(isolation.rawValue) read write")
                 var durability = Parameters()
                 durability.append(configuration.durability.rawValue)
-                try await conversation.run((begin, Parameters()))
-                try await conversation.run((statements.transactionSettings, durability))
-                return .success(())
+                let results = try await conversation.run(
+                    (begin, Parameters()),
+                    (statements.transactionSettings, durability)
+                )
+                return .success(results.last?.integer(row: 0, column: 0))
             } catch {
                 return .failure(error)
             }
@@ -105,12 +121,12 @@ extension Journal {
         return try await end(conversation)
     }
 
-    private func rollBack(_ conversation: Conversation) async {
+    private func rollBack(_ conversation: Conversation, _ transaction: JournalTransaction) async {
         do throws(JournalError) {
             try await end(conversation) { (conversation) async throws(JournalError) in
                 try await conversation.run("rollback")
             }
-            transactions.giveBack(conversation)
+            giveBack(conversation, transaction)
         } catch {
             // Then the connection is gone, and with it the transaction.
             conversation.close()
@@ -118,12 +134,22 @@ extension Journal {
         }
     }
 
+    private func giveBack(_ conversation: Conversation, _ transaction: JournalTransaction) {
+        if transaction.leavesTraces { conversation.resetSession() }
+        transactions.giveBack(conversation)
+    }
+
     private func commit(_ conversation: Conversation, _ transaction: JournalTransaction) async throws(JournalError) {
         let results: [QueryResult]
         do throws(JournalError) {
             results = try await end(conversation) { (conversation) async throws(JournalError) in
-                // Whatever the caller set: the warning of a commit that no longer waits for its standbys must come through.
-                try await conversation.run("set local client_min_messages = warning", "commit")
+                // Whatever the caller set: it returns once it is durable, and the warning of a commit that no longer waits
+                // for its standbys must come through.
+                try await conversation.run(
+                    "set local synchronous_commit = '\(configuration.durability.rawValue)'",
+                    "set local client_min_messages = warning",
+                    "commit"
+                )
             }
         } catch {
             conversation.close()
@@ -139,7 +165,7 @@ extension Journal {
             }
             return try await settle(transaction, after: error)
         }
-        transactions.giveBack(conversation)
+        giveBack(conversation, transaction)
         // COMMIT in a failed transaction answers with an OK status and this tag.
         guard results.last?.commandTag == "COMMIT" else { throw Self.failedBefore }
     }
@@ -186,6 +212,23 @@ extension Journal {
             claimer.send(statements.resolve, parameters, deadline: deadline) { result in
                 continuation.resume(returning: result.map { $0.integer(row: 0, column: 0) })
             }
+        }
+    }
+}
+
+extension Conversation {
+    /// Takes from the session what a transaction may have left behind in it, its role and settings, locks, cursors and
+    /// temporary tables, ahead of all that is run from here on. Not waited for; where it fails the session is closed.
+    ///
+    /// It is `discard all` without the plans: they would have to be made again, and the next transaction would take half as
+    /// long again. Behind a pooler the session is not ours to reset.
+    func resetSession() {
+        let statements = [
+            "close all", "set session authorization default", "reset role", "reset all", "deallocate all", "unlisten *",
+            "select pg_catalog.pg_advisory_unlock_all()", "discard temp", "discard sequences",
+        ]
+        submit(statements.map { (Statement(name: "", sql: $0), Parameters()) }) { [self] result in
+            if case .failure = result { close() }
         }
     }
 }

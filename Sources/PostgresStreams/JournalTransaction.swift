@@ -4,7 +4,8 @@ import TisynStreams
 
 /// One transaction of the caller's, in which it runs its own SQL and appends: all of it is committed, or nothing.
 ///
-/// Handed to the body of `Journal.transaction`, and useless after it. Used by one task at a time.
+/// Handed to the body of `Journal.transaction`. Used by one task at a time; once the body has returned or thrown it takes
+/// nothing more, and throws `invalidArgument`.
 public final class JournalTransaction: Sendable {
     /// An append in this transaction: what tells afterwards whether it was committed.
     struct Appended {
@@ -15,26 +16,47 @@ public final class JournalTransaction: Sendable {
         var events: [DurableEvent]
     }
 
-    private let conversation: Conversation
-    private let statements: Statements
-    private let durability: JournalConfiguration.Durability
-    private let appended = Mutex<[Appended]>([])
+    private struct State {
+        var appends: [Appended] = []
+        var ranSQL = false
+        /// The body has ended, and the connection is somebody else's.
+        var isOver = false
+    }
 
-    init(_ conversation: Conversation, _ journal: Journal) {
+    private let conversation: Conversation
+    private let journal: Journal
+    private let isBehindPooler: Bool
+    private let state = Mutex(State())
+
+    init(_ conversation: Conversation, _ journal: Journal, isBehindPooler: Bool) {
         self.conversation = conversation
-        statements = journal.statements
-        durability = journal.configuration.durability
+        self.journal = journal
+        self.isBehindPooler = isBehindPooler
     }
 
     /// What was appended so far.
-    var appends: [Appended] { appended.withLock { $0 } }
+    var appends: [Appended] { state.withLock { $0.appends } }
+
+    /// Whether the session, which is the next one's too, may not be as it was.
+    var leavesTraces: Bool { !isBehindPooler && state.withLock { $0.ranSQL } }
+
+    /// From here on nothing is sent: the commit or rollback is the last.
+    func end() { state.withLock { $0.isOver = true } }
 
     /// Runs one statement of the caller's, with `$1`, `$2` … for its parameters.
     ///
     /// - Returns: its rows, all of them in memory.
+    /// What it sets or creates for the session (`set`, advisory locks, temporary tables) ends with the transaction, but not
+    /// behind a pooler, which hands it on: there write `set local`.
+    ///
     /// - Throws: `JournalError` with the server's SQLSTATE where it refused: PostgreSQL then takes no more statements in
-    ///   this transaction, so let the error leave the body. `invalidArgument` for what would end the transaction, or a
-    ///   parameter with a NUL. Cancelling the task ends the connection, and with it the transaction.
+    ///   this transaction, so let the error leave the body. Cancelling the task ends the connection, and with it the
+    ///   transaction. `invalidArgument`, and nothing was sent, for
+    ///   - `BEGIN`, `START`, `COMMIT`, `END`, `ROLLBACK`, `ABORT`, and `PREPARE`, since `PREPARE TRANSACTION` ends it too;
+    ///   - with them `ROLLBACK TO SAVEPOINT`: what was appended behind the savepoint would be taken for committed;
+    ///   - `COPY`, whose rows have no way to go;
+    ///   - text or a parameter with a NUL, or more than 65,535 parameters;
+    ///   - whatever comes after the body.
     @discardableResult
     public func query(_ sql: String, _ parameters: SQLValue...) async throws(JournalError) -> SQLAnswer {
         try await query(sql, parameters)
@@ -43,26 +65,36 @@ public final class JournalTransaction: Sendable {
     /// The same with an array.
     @discardableResult
     public func query(_ sql: String, _ parameters: [SQLValue]) async throws(JournalError) -> SQLAnswer {
-        let first = Self.firstWord(of: sql)
+        try Self.check(sql, parameters)
+        var sent = Parameters()
+        for parameter in parameters { sent.append(text: parameter.text) }
+        let statement = Statement(name: "", sql: sql, hasTextResults: true)
+        state.withLock { $0.ranSQL = true }
+        return SQLAnswer(try await run(statement, sent))
+    }
+
+    private static func check(_ sql: String, _ parameters: [SQLValue]) throws(JournalError) {
+        func refusal(_ reason: String) -> JournalError {
+            JournalError(.invalidArgument, outcome: .notWritten, reason)
+        }
+        let first = firstWord(of: sql)
+        // ROLLBACK TO SAVEPOINT among them: it would take back appends whose positions were told, and by which it is found
+        // out whether the transaction was committed.
         guard !["begin", "start", "commit", "end", "rollback", "abort", "prepare"].contains(first) else {
-            throw JournalError(
-                .invalidArgument,
-                "\(first.uppercased()) in a transaction of the journal: it ends with its body, and is rolled back where "
-                    + "that throws"
+            throw refusal(
+                "\(first.uppercased()) in a transaction of the journal: it ends with its body, and is rolled back as a whole "
+                    + "where that throws"
             )
         }
-        guard first != "copy" else {
-            throw JournalError(.invalidArgument, "COPY in a transaction of the journal: its rows have no way to go")
+        guard first != "copy" else { throw refusal("COPY in a transaction of the journal: its rows have no way to go") }
+        // libpq takes both up to their first NUL.
+        guard !sql.utf8.contains(0) else { throw refusal("a statement must not hold a NUL character") }
+        guard !parameters.contains(where: { $0.text?.utf8.contains(0) == true }) else {
+            throw refusal("a parameter must not hold a NUL character")
         }
-        var sent = Parameters()
-        for parameter in parameters {
-            guard parameter.text?.utf8.contains(0) != true else {
-                throw JournalError(.invalidArgument, "a parameter must not hold a NUL character")
-            }
-            sent.append(text: parameter.text)
+        guard parameters.count <= Int(UInt16.max) else {
+            throw refusal("a statement has at most \(UInt16.max) parameters, not \(parameters.count)")
         }
-        let statement = Statement(name: "", sql: sql, hasTextResults: true)
-        return SQLAnswer(try await run(statement, sent))
     }
 
     /// In lower case, behind comments, blanks and empty statements.
@@ -96,7 +128,8 @@ public final class JournalTransaction: Sendable {
     ///
     /// Until then it holds the stream's lock: other writers of the stream wait.
     ///
-    /// - Throws: `JournalError`: `conflict`, `fenced` and `refused` as `PostgresStream.append`.
+    /// - Throws: `JournalError`: `conflict`, `fenced` and `refused` as `PostgresStream.append`; `invalidArgument` for a
+    ///   stream of another journal.
     @discardableResult
     public func append(
         _ event: DurableEvent,
@@ -106,7 +139,7 @@ public final class JournalTransaction: Sendable {
         try await append(contentsOf: [event], to: stream, expecting: position).lowerBound
     }
 
-    /// Appends all of these, one after the other.
+    /// Appends all of these, one after the other. Of no events: an empty range at the stream's next position.
     @discardableResult
     public func append(
         contentsOf events: [DurableEvent],
@@ -114,8 +147,17 @@ public final class JournalTransaction: Sendable {
         expecting position: Int? = nil
     ) async throws(JournalError) -> Range<Int> {
         try PostgresStream.check(events, expecting: position)
+        guard stream.journal === journal else {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "stream \(stream.name) is of another journal than the transaction"
+            )
+        }
         guard !events.isEmpty else {
-            throw JournalError(.invalidArgument, outcome: .notWritten, "there are no events to append")
+            let (statement, parameters) = stream.askingNextPosition
+            let next = PostgresStream.nextPosition(try await run(statement, parameters))
+            return try stream.appendNothing(at: next, expecting: position)
         }
         let append = Append(
             id: 0,
@@ -131,13 +173,13 @@ public final class JournalTransaction: Sendable {
         // Where the end is too far from what we know the server says it, under the lock; the second time it is right.
         for _ in 0..<2 {
             guard let segment = queue.nextSegment(), let sent = segment.runs.first else { break }
-            let (statement, parameters) = segment.command(statements, durability)
-            let result = try await run(statement, parameters)
+            let (statement, parameters) = segment.command(journal.statements, journal.configuration.durability)
+            let result = try await runAppend(statement, parameters)
             guard case .answers(let answers) = segment.answers(result) else { break }
             guard let resolution = queue.answered(segment.id, answers).first else { continue }
             let first = try resolution.result.get()
-            appended.withLock { appended in
-                appended.append(
+            state.withLock { state in
+                state.appends.append(
                     Appended(
                         stream: stream.name,
                         epoch: stream.epoch,
@@ -152,23 +194,48 @@ public final class JournalTransaction: Sendable {
         throw JournalError(.refused, outcome: .notWritten, "the server answered an append in an unknown form")
     }
 
+    private func runAppend(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
+        do throws(JournalError) {
+            return try await run(statement, parameters)
+        } catch {
+            var error = error
+            // Somebody took the position after this transaction's snapshot, or holds the stream.
+            if error.sqlState == SQLState.uniqueViolation || error.sqlState == SQLState.lockNotAvailable {
+                error.asksForRetry = true
+            }
+            throw error
+        }
+    }
+
     private func run(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
-        let result: Result<QueryResult?, JournalError> = await withTaskCancellationHandler {
-            do throws(JournalError) {
-                return .success(try await conversation.run((statement, parameters)).last)
-            } catch {
-                // Whatever happened, it was not committed: that is still to come.
-                var failure = error
-                failure.outcome = .notWritten
-                return .failure(failure)
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if !state.isOver {
+                        conversation.submit([(statement, parameters)]) { continuation.resume(returning: $0) }
+                    }
+                    return state.isOver
+                }
+                if isOver { continuation.resume(returning: .failure(Self.isOver)) }
             }
         } onCancel: {
-            conversation.close()
+            state.withLock { if !$0.isOver { conversation.close() } }
         }
-        if Task.isCancelled { throw JournalError(.cancelled, outcome: .notWritten, "the task was cancelled") }
-        guard let answer = try result.get() else {
-            throw JournalError(.refused, "the server gave no answer")
+        do throws(JournalError) {
+            guard !Task.isCancelled else { throw JournalError(.cancelled, "the task was cancelled") }
+            guard let answer = try result.get().last else {
+                throw JournalError(.refused, "the server gave no answer")
+            }
+            return answer
+        } catch {
+            // Whatever happened, it was not committed: that is still to come.
+            var failure = error
+            failure.outcome = .notWritten
+            throw failure
         }
-        return answer
+    }
+
+    private static var isOver: JournalError {
+        JournalError(.invalidArgument, "the transaction is over: its body has ended")
     }
 }

@@ -101,7 +101,8 @@ struct Statements: Sendable {
         transactionSettings = Statement(
             name: "transaction_settings",
             sql: """
-                select set_config('synchronous_commit', $1, true), set_config('client_min_messages', 'warning', true), \
+                select pg_backend_pid(), set_config('synchronous_commit', $1, true), \
+                set_config('client_min_messages', 'warning', true), \
                 case when version() ~ 'linux|darwin|bsd'
                     then set_config('client_connection_check_interval', '500ms', true) end
                 """,

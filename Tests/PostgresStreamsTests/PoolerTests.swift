@@ -55,6 +55,25 @@ struct PoolerTests {
         }
     }
 
+    @Test("a transaction through it leaves the pool's session as it is: it is not ours to reset")
+    func transactions() async throws {
+        try await withPooler { pooled, _ in
+            try await withJournal(.quiet(pooled)) { journal in
+                func ask(_ sql: String) async throws -> SQLRow? {
+                    try await journal.transaction { tx in try await tx.query(sql).first }
+                }
+                let first = try await ask("select pg_backend_pid(), set_config('planted.mark', 'here', false)")
+                // The same session as before: the pool may have another too.
+                var next: SQLRow?
+                try await until {
+                    next = try await ask("select pg_backend_pid(), current_setting('planted.mark', true)")
+                    return next?[0] == first?[0]
+                }
+                #expect(next?[1].text == "here")
+            }
+        }
+    }
+
     @Test("a tail through it polls, and says why")
     func polling() async throws {
         try await withPooler { pooled, _ in

@@ -96,7 +96,7 @@ struct TransactionTests {
         "what would end it, or has no answer, is refused before it is sent",
         arguments: [
             "commit", " ROLLBACK", ";end", "begin", "/* a /* nested */ comment */ commit", "-- a line\ncommit",
-            "copy (select 1) to stdout",
+            "copy (select 1) to stdout", "rollback to savepoint a", "prepare transaction 'a'", "select 1 \0",
         ]
     )
     func control(_ sql: String) async throws {
@@ -105,6 +105,7 @@ struct TransactionTests {
                 try await journal.transaction { tx in try await tx.query(sql) }
             }
             #expect(error?.code == .invalidArgument)
+            #expect(error?.outcome == .notWritten)
         }
     }
 
@@ -165,7 +166,7 @@ struct TransactionTests {
             let done = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for _ in 0..<20 {
                     group.addTask {
-                        // As SQL asks for it: who is told to try again does.
+                        // Who is told to try again does.
                         for _ in 0..<200 {
                             do {
                                 try await journal.transaction(isolation: isolation) { tx in
@@ -173,10 +174,8 @@ struct TransactionTests {
                                     try await tx.append(Self.event, to: stream)
                                 }
                                 return true
-                            } catch let error as JournalError
-                                where ["40001", "40P01", "23505", "55P03"].contains(error.sqlState)
-                            {
-                                #expect(error.outcome != .written)
+                            } catch let error as JournalError where error.asksForRetry {
+                                #expect(error.outcome == .notWritten)
                             }
                         }
                         return false
@@ -187,6 +186,41 @@ struct TransactionTests {
             #expect(done == 20)
             #expect(try await balance(url) == 80)
             #expect(try await stream.readAll().count == 20)
+        }
+    }
+
+    @Test(
+        "one whose stream moved on after it had taken its snapshot is to be tried again",
+        arguments: [TransactionIsolation.repeatableRead, .serializable]
+    )
+    func movedOn(_ isolation: TransactionIsolation) async throws {
+        try await withAccounts { _, journal in
+            let stream = try journal.stream("s")
+            let error = await thrown {
+                try await journal.transaction(isolation: isolation) { tx in
+                    try await tx.query("select count(*) from accounts")
+                    try await stream.append(Self.event)
+                    try await tx.append(Self.event, to: stream)
+                }
+            }
+            #expect(error?.asksForRetry == true, "\(error.map { "\($0)" } ?? "none")")
+            #expect(error?.outcome == .notWritten)
+            #expect(try await stream.nextPosition() == 1)
+        }
+    }
+
+    @Test("one that waits too long for a stream that another holds is to be tried again")
+    func held() async throws {
+        try await withAccounts { _, journal in
+            let stream = try journal.stream("s")
+            try await journal.transaction { tx in
+                try await tx.append(Self.event, to: stream)
+                let error = await thrown {
+                    try await journal.transaction { other in try await other.append(Self.event, to: stream) }
+                }
+                #expect(error?.sqlState == "55P03")
+                #expect(error?.asksForRetry == true)
+            }
         }
     }
 
@@ -292,6 +326,7 @@ struct TransactionTests {
             await journal.close()
             let error = await #expect(throws: JournalError.self) { try await journal.transaction { _ in } }
             #expect(error?.code == .closed)
+            #expect(error?.outcome == .notWritten)
         }
     }
 
