@@ -19,6 +19,16 @@ package struct Token: Hashable, Sendable, CustomStringConvertible {
     /// The n-th of a family: as random as this one, and unlike all others of the family.
     package func numbered(_ number: Int) -> Token { Token(high: high, low: low ^ UInt64(number & 0xFFFF)) }
 
+    /// The token that `description` wrote; nil for any other text.
+    package init?(_ text: String) {
+        let digits = text.filter { $0 != "-" }
+        guard digits.utf8.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+            let low = UInt64(digits.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+        guard description == text else { return nil }
+    }
+
     package var description: String {
         func hex(_ value: UInt64, _ digits: Int) -> String {
             let text = String(value, radix: 16)

@@ -92,15 +92,3 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
         }
     }
 }
-
-/// What identifies one append whose outcome is unknown: enough to find out later, from any process.
-public struct AppendReceipt: Sendable, Hashable {
-    public let stream: StreamName
-    /// The epoch it was sent with; nil for an unclaimed writer.
-    let epoch: Int?
-    /// The lowest position it can have.
-    let position: Int
-    let token: Token
-    /// Which event of what was sent together it begins at.
-    let offset: Int
-}

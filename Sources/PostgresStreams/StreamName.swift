@@ -53,3 +53,21 @@ extension StreamName: Hashable {
 
     public func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 }
+
+/// As a string.
+extension StreamName: Codable {
+    /// - Throws: `DecodingError`, also for a string that no stream can have as its name.
+    public init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        do {
+            try self.init(try value.decode(String.self))
+        } catch let error as JournalError {
+            throw DecodingError.dataCorruptedError(in: value, debugDescription: error.message)
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var value = encoder.singleValueContainer()
+        try value.encode(text)
+    }
+}

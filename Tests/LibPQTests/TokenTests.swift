@@ -13,6 +13,20 @@ struct TokenTests {
         #expect("\(Token(high: .max, low: .max))" == "ffffffff-ffff-ffff-ffff-ffffffffffff")
     }
 
+    @Test("what was written is read again, and nothing else")
+    func parsing() {
+        for text in ["01234567-89ab-cdef-fedc-ba9876543210", "00000000-0000-0000-0000-000000000001"] {
+            #expect(Token(text)?.description == text)
+        }
+        for text in [
+            "", "0123456789abcdeffedcba9876543210", "01234567-89AB-cdef-fedc-ba9876543210",
+            "+1234567-89ab-cdef-fedc-ba9876543210", "01234567-89ab-cdef-fedc-ba987654321",
+            "0123456-789ab-cdef-fedc-ba9876543210", "g1234567-89ab-cdef-fedc-ba9876543210",
+        ] {
+            #expect(Token(text) == nil, "\(text)")
+        }
+    }
+
     @Test("a random one is marked as version 4 (RFC 9562 §5.4) and takes all its other bits from the generator")
     func random() {
         struct Fixed: RandomNumberGenerator {

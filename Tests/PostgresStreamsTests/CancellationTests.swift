@@ -96,8 +96,15 @@ struct CancellationTests {
             let receipt = try #require(error?.receipt)
             #expect(receipt.stream == stream.name)
             #expect(try await journal.resolve(receipt) == .notWrittenYet)
-            try await holder.run("commit")
-            await journal.flush()
+            // Handed on to another process.
+            let handedOn = try JSONDecoder().decode(AppendReceipt.self, from: JSONEncoder().encode(receipt))
+            #expect(handedOn == receipt)
+            try await withJournal(.quiet(journal.configuration.databaseURL)) { other in
+                #expect(try await other.resolve(handedOn) == .notWrittenYet)
+                try await holder.run("commit")
+                await journal.flush()
+                #expect(try await other.resolve(handedOn) == .written(at: 1))
+            }
             #expect(try await journal.resolve(receipt) == .written(at: 1))
             #expect(try await stream.readAll().map(\.coroutineID) == ["before", "first"])
             _ = try await stream.claim()
