@@ -41,7 +41,8 @@ public final class Journal: Sendable {
     /// - Parameter migrate: first bring the schema to this library's version, see `Migrator.migrate`.
     /// - Throws: `JournalError`: `unreachable` when no server answered within `openTimeout`, `unfit` when one did and
     ///   will not do, `schemaBehind` or `schemaAhead`, `invalidArgument` for a connection string or schema name that is
-    ///   none; what `migrate` throws. Cancelling the task ends the attempt.
+    ///   none, or a property of the configuration that is out of its range; what `migrate` throws. Cancelling the task ends
+    ///   the attempt.
     public static func open(
         _ configuration: JournalConfiguration,
         migrate: Bool = false

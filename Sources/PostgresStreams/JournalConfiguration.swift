@@ -2,6 +2,9 @@ import Logging
 
 /// Where a journal lives and how it behaves there. Everything about the connection itself belongs into the connection
 /// string, which libpq reads as it is.
+///
+/// `Journal.open` refuses what is out of its range. Durations are more than zero and at most 366 days where nothing else is
+/// said.
 public struct JournalConfiguration: Sendable {
     /// A URI (`postgresql://…`) or key=value string, exactly as libpq takes it: several hosts, TLS options, service and
     /// password files included. Empty: libpq's own variables (`PGHOST`, `PGUSER` …) and defaults.
@@ -13,54 +16,56 @@ public struct JournalConfiguration: Sendable {
     /// The schema that holds the journal, 1 to 63 bytes.
     public var schema = "durable_streams"
 
-    /// How many connections append, at most.
+    /// How many connections append, at most; 1 or more.
     ///
     /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
     /// busy. Another is made when more streams wait than one transaction takes, or when the first does not answer. Where
     /// commits are slow, one at a time is under way on a connection, and it is tried whether more get through over several.
     public var writerConnections = 2
 
-    /// How many connections read.
+    /// How many connections read; 1 or more.
     public var readerConnections = 1
 
-    /// How many of the caller's transactions run at the same time, each on a connection of its own; more wait, for
-    /// `appendDeadline` at most.
+    /// How many of the caller's transactions run at the same time, each on a connection of its own; 1 or more. Who
+    /// finds none free waits, for `appendDeadline` at most.
     public var transactionConnections = 4
 
-    /// How long `Journal.open` tries before it gives up.
+    /// How long `Journal.open` tries to get a connection. `Migrator` and `Doctor` try as long, so that opening with
+    /// `migrate: true` may take twice that, and the time of the migration itself, which has no limit.
     public var openTimeout: Duration = .seconds(25)
 
     /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.
     public var appendDeadline: Duration = .seconds(30)
 
-    /// How long the thread of a connection that appends stays awake, after an answer to four callers at most, until the answer
-    /// to their next append, rather than sleep until that comes. At most a second; zero or less: not at all.
+    /// How long an appending connection's thread stays awake for its callers' next append; zero, where it always sleeps,
+    /// to a second.
     ///
-    /// Who appends one event after the other, each awaited, to a server that is near waits up to a quarter less. The price
-    /// is a processor, for as long as they do so without a pause. It is left to others who want it, and given up for some
-    /// time where they do, or where a limit on processor time stops the process; set zero where it must not be used at all.
-    /// Where answers mostly take longer than this, as from servers that are farther away or to callers that do something
-    /// else in between, it is tried after one in 64 only.
+    /// A thread that sleeps is woken late. So after an answer to at most four callers it stays awake instead, until their
+    /// next append is answered or this time is over. What that wins: a writer near its server that awaits each append waits
+    /// up to a quarter less. What it costs: a processor, for as long as such a writer goes on.
+    ///
+    /// It stops by itself for some time where other work wants the processor, or a limit on the process's use of it bites.
+    /// Where the next answer mostly comes later than this, it is tried after one answer in 64 only.
     public var busyWait: Duration = .microseconds(500)
 
     /// How long a read or a claim is tried before it fails. Tails do not give up.
     public var readDeadline: Duration = .seconds(30)
 
-    /// The most that one transaction carries, in bytes of events; a single larger append goes alone. What is queued beyond
-    /// it waits without being copied.
+    /// The most that one transaction carries, in bytes of events, 1 to 512 MiB; a single larger append goes alone. What is
+    /// queued beyond it waits without being copied.
     public var maximumSegmentBytes = 4 << 20
 
-    /// The most that queued and sent appends hold together, in bytes of events with about 100 for each; a single larger
-    /// append goes alone. Further calls of `append` wait for room, in the order they came, as long as others get through.
+    /// The most that queued and sent appends hold together, in bytes of events with about 100 for each, 1 or more; a single
+    /// larger append goes alone. Further calls of `append` wait for room, in the order they came, as long as others get through.
     /// While none do, they fail with `notWritten` after one to two times `appendDeadline`.
     public var maximumQueuedBytes = 256 << 20
 
-    /// How much of a stream is asked for at once, in events. A tail that catches up over small ones asks for four times as
-    /// much.
+    /// How much of a stream is asked for at once, in events, 1 to 1,000,000. A tail that catches up over small ones asks for
+    /// four times as much.
     public var pageSize = 1000
 
-    /// How much of the events of each stream that is being replayed is kept in memory, in bytes. What was dropped is read
-    /// again when it is asked for. What is in use stays, even where it is more: a page has up to 4 MiB, or one event.
+    /// How much of the events of each stream that is being replayed is kept in memory, in bytes, 0 or more. What was dropped
+    /// is read again when it is asked for. What is in use stays, even where it is more: a page has up to 4 MiB, or one event.
     public var replayCacheBytes = 32 << 20
 
     /// What a commit waits for: the server's `synchronous_commit` for our transactions, whatever its defaults say.

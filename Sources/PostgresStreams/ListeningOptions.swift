@@ -1,4 +1,5 @@
-/// How tails are told of new events, and how the listener proves that it hears.
+/// How tails are told of new events, and how the listener proves that it hears. Durations are more than zero and at most 366
+/// days.
 public struct ListeningOptions: Sendable {
     /// False: tails poll.
     public var isEnabled = true

@@ -200,13 +200,75 @@ struct ErrorTests {
             #expect(nothing?.code == .conflict)
             #expect(nothing?.actualPosition == 0)
         }
-        for change in [
-            { $0.writerConnections = 0 }, { $0.readerConnections = 0 }, { $0.pageSize = 0 },
-        ] as [(inout JournalConfiguration) -> Void] {
+    }
+
+    @Test("a property of the configuration that is out of its range is refused by its name, with the range")
+    func configuration() async throws {
+        typealias Change = (inout JournalConfiguration) -> Void
+        let days = Duration.seconds(366 * 24 * 3600)
+        let duration = "more than zero and at most 366 days"
+        let cases: [(String, String, Change)] = [
+            ("writerConnections is 0", "1 or more", { $0.writerConnections = 0 }),
+            ("readerConnections is -1", "1 or more", { $0.readerConnections = -1 }),
+            ("transactionConnections is 0", "1 or more", { $0.transactionConnections = 0 }),
+            ("openTimeout is 0.0 seconds", duration, { $0.openTimeout = .zero }),
+            ("appendDeadline is -1.0 seconds", duration, { $0.appendDeadline = .seconds(-1) }),
+            ("readDeadline is", duration, { $0.readDeadline = .seconds(Int64.max) }),
+            ("busyWait is", "zero to a second", { $0.busyWait = .nanoseconds(-1) }),
+            ("busyWait is", "zero to a second", { $0.busyWait = .milliseconds(1001) }),
+            ("maximumSegmentBytes is 0", "1 to 536870912", { $0.maximumSegmentBytes = 0 }),
+            ("maximumSegmentBytes is 536870913", "1 to 536870912", { $0.maximumSegmentBytes = 512 << 20 + 1 }),
+            ("maximumQueuedBytes is 0", "1 or more", { $0.maximumQueuedBytes = 0 }),
+            ("pageSize is 0", "1 to 1000000", { $0.pageSize = 0 }),
+            ("pageSize is 1000001", "1 to 1000000", { $0.pageSize = 1_000_001 }),
+            ("replayCacheBytes is -1", "0 or more", { $0.replayCacheBytes = -1 }),
+            ("listening.probeInterval is", duration, { $0.listening.probeInterval = .zero }),
+            ("listening.probeTimeout is", duration, { $0.listening.probeTimeout = .zero }),
+            ("listening.checkInterval is", duration, { $0.listening.checkInterval = days + .nanoseconds(1) }),
+            ("listening.pollInterval is", duration, { $0.listening.pollInterval = .zero }),
+            ("listening.slowPollInterval is", duration, { $0.listening.slowPollInterval = .zero }),
+            ("listening.idleAfter is", duration, { $0.listening.idleAfter = .zero }),
+            ("listening.quietInterval is", duration, { $0.listening.quietInterval = .seconds(-1) }),
+        ]
+        for (property, range, change) in cases {
             var configuration = JournalConfiguration.quiet("postgresql://127.0.0.1:1/nowhere")
             change(&configuration)
-            let error = await thrown { try await Journal.open(configuration) }
+            let error = await thrown { try await Journal.open(configuration, migrate: true) }
             #expect(error?.code == .invalidArgument)
+            #expect(error?.message.contains("JournalConfiguration.\(property)") == true, "\(error?.message ?? "")")
+            #expect(error?.message.hasSuffix("has to be \(range)") == true, "\(error?.message ?? "")")
+        }
+    }
+
+    @Test("what is at the end of its range is taken")
+    func extremes() async throws {
+        let days = Duration.seconds(366 * 24 * 3600)
+        let changes: [ConfigurationChange] = [
+            .with {
+                ($0.busyWait, $0.maximumSegmentBytes, $0.maximumQueuedBytes) = (.zero, 1, 1)
+                ($0.pageSize, $0.replayCacheBytes) = (1, 0)
+            },
+            .with {
+                ($0.openTimeout, $0.appendDeadline, $0.readDeadline, $0.busyWait) = (days, days, days, .seconds(1))
+                ($0.maximumSegmentBytes, $0.maximumQueuedBytes) = (512 << 20, .max)
+                ($0.pageSize, $0.replayCacheBytes) = (1_000_000, .max)
+                ($0.listening.probeInterval, $0.listening.probeTimeout) = (days, days)
+                ($0.listening.checkInterval, $0.listening.pollInterval) = (days, days)
+                ($0.listening.slowPollInterval, $0.listening.idleAfter, $0.listening.quietInterval) = (days, days, days)
+            },
+        ]
+        for change in changes {
+            try await withTestJournal(change) { journal in
+                let stream = try journal.stream("s")
+                let events = (0..<3).map { DurableEvent.close(CoroutineID("\($0)"), .ok(nil)) }
+                #expect(try await stream.append(contentsOf: events) == 0..<3)
+                #expect(try await stream.readAll() == events)
+                let index = stream.replayIndex()
+                #expect(try await index.hasClose("1"))
+                try await stream.append(.close(.root, .ok(nil)))
+                #expect(try await stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 } == 4)
+                try await journal.transaction { tx in _ = try await tx.append(.close(.root, .ok(nil)), to: stream) }
+            }
         }
     }
 
