@@ -31,6 +31,7 @@ extension Journal {
     ///   committed. Cancelling the task while `body` runs rolls it back; a commit that was sent is waited for.
     public func transaction<R: Sendable>(
         isolation: TransactionIsolation = .readCommitted,
+        on actor: isolated (any Actor)? = #isolation,
         _ body: (JournalTransaction) async throws -> R
     ) async throws -> R {
         let (conversation, transaction) = try await begin(isolation)

@@ -178,8 +178,8 @@ public final class Journal: Sendable {
 
     /// The position of the first.
     func append(
-        to stream: StreamName,
-        epoch: Int?,
+        _ events: [DurableEvent],
+        to stream: PostgresStream,
         expecting: Int?,
         in room: AppendGate.Pass
     ) async throws(JournalError) -> Int {
@@ -253,6 +253,7 @@ public enum AppendResolution: Sendable, Hashable {
 public func withJournal<R: Sendable>(
     _ configuration: JournalConfiguration,
     migrate: Bool = false,
+    isolation: isolated (any Actor)? = #isolation,
     _ body: (Journal) async throws -> R
 ) async throws -> R {
     let journal = try await Journal.open(configuration, migrate: migrate)
