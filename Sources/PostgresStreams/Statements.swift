@@ -320,7 +320,7 @@ struct Statements: Sendable {
                     select (select stream_id from \(quoted).events where stream_id > ids.id
                         order by stream_id limit 1)
                     from ids where ids.id is not null)
-                select ids.id from ids
+                select ids.id, (select min(e.position) from \(quoted).events e where e.stream_id = ids.id) from ids
                 where ids.id is not null and not exists (select from \(quoted).streams s where s.id = ids.id)
                 limit 1
                 """

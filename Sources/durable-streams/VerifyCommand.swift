@@ -10,15 +10,18 @@ struct VerifyCommand: AsyncParsableCommand {
         discussion: """
             For each stream: positions are dense from 0; no append is there twice, and the events of each stand together; \
             every event is one, and its kind and coroutine id are those kept beside it; no coroutine yields after its \
-            close; the log is as long as its head says. --all also looks for events that belong to no stream.
+            close; the log is as long as the stream was at the start. --all also looks for events that belong to no stream.
 
               durable-streams verify orders/17
               durable-streams verify --all --json
 
-            A line on stdout for each stream: its number of events, or what is wrong and where; --json prints \
-            {"stream":"…","events":7,"fault":null}, with {"law","position","details"} for a fault.
+            A line on stdout for each stream: its number of events, or what is wrong and where, or that there is no such \
+            stream; --json prints {"stream":"…","events":7,"fault":null}, with {"law","position","details"} for a fault. \
+            Without a fault, "events" is null where there is no such stream. Of events that belong to none, "stream" is null, \
+            and the fault says their "streamID".
 
-            Exits 0, or 65 with the first fault named on stderr. It changes nothing, and others may append meanwhile.
+            Exits 0, or 65 with the first fault, or the first stream that is not there, named on stderr. It changes nothing, \
+            and others may append meanwhile.
             """
     )
 
@@ -42,12 +45,18 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await withJournal(connection.configuration) { journal in
-            var first: LogFault?
+            var first: String?
             func verify(_ stream: StreamName) async throws {
                 do {
-                    try await report(stream, events: try await journal.verify(stream), nil)
+                    let count = try await journal.verify(stream)
+                    if count == 0, try await !Self.isThere(stream, in: journal) {
+                        first = first ?? "there is no stream \(stream)"
+                        try await report(stream, events: nil, nil)
+                    } else {
+                        try await report(stream, events: count, nil)
+                    }
                 } catch let fault as LogFault {
-                    first = first ?? fault
+                    first = first ?? "\(fault)"
                     try await report(stream, events: nil, fault)
                 }
             }
@@ -55,33 +64,44 @@ struct VerifyCommand: AsyncParsableCommand {
             if all {
                 for try await summary in journal.streams() { try await verify(summary.name) }
                 do {
-                    try await journal.verifyHeads()
+                    try await journal.verifyOwners()
                 } catch let fault as LogFault {
-                    first = first ?? fault
+                    first = first ?? "\(fault)"
                     try await report(fault.stream, events: nil, fault)
                 }
             }
-            if let first { throw ToolError(.badInput, "\(first)") }
+            if let first { throw ToolError(.badInput, first) }
         }
     }
 
-    private func report(_ stream: StreamName, events: Int?, _ fault: LogFault?) async throws {
-        let name = JSONString(stream.text)
+    /// Of all names that begin with this one it is the first.
+    private static func isThere(_ stream: StreamName, in journal: Journal) async throws -> Bool {
+        var streams = journal.streams(prefix: stream.text).makeAsyncIterator()
+        return try await streams.next()?.name == stream
+    }
+
+    private func report(_ stream: StreamName?, events: Int?, _ fault: LogFault?) async throws {
+        let name = stream.map { JSONString($0.text) }
         var line: String
         if json {
-            line = #"{"stream":\#(JSONText.string(name)),"events":\#(events.map(String.init) ?? "null"),"fault":"#
-            line += fault.map(Self.object) ?? "null"
-            line += "}"
-        } else if let fault {
-            line = "\(fault.law.rawValue) at position \(fault.position): \(fault.details)  \(name.encoded)".printable
+            line = #"{"stream":\#(name.map { "\(JSONText.string($0))" } ?? "null"),"#
+            line += #""events":\#(events.map(String.init) ?? "null"),"fault":\#(fault.map(Self.object) ?? "null")}"#
         } else {
-            line = "ok, \(events ?? 0) events  \(name.encoded)".printable
+            let finding =
+                if let fault {
+                    "\(fault.law.rawValue) at position \(fault.position): \(fault.details)"
+                } else {
+                    events.map { "ok, \($0) events" } ?? "no such stream"
+                }
+            let place = name?.encoded ?? fault?.streamID.map { "stream_id \($0)" } ?? ""
+            line = "\(finding)  \(place)".printable
         }
         try await Output.standard.write(Array(line.utf8) + [UInt8(ascii: "\n")])
     }
 
     private static func object(_ fault: LogFault) -> String {
         #"{"law":"\#(fault.law.rawValue)","position":\#(fault.position),"#
+            + (fault.streamID.map { #""streamID":\#($0),"# } ?? "")
             + #""details":\#(JSONText.string(JSONString(fault.details)))}"#
     }
 }

@@ -17,7 +17,6 @@ struct VerifyTests {
                     #"{"stream":"a","events":250,"fault":null}"#, #"{"stream":"b\n","events":250,"fault":null}"#,
                 ]
             )
-            #expect(try await tool.run("verify", "nobody").text == "ok, 0 events  nobody\n")
             // What is reserved is no event.
             for stream in ["a", "claimed"] { #expect(try await tool.run("claim", stream).status == 0) }
             #expect(try await tool.run("verify", "a").text == "ok, 250 events  a\n")
@@ -40,7 +39,7 @@ struct VerifyTests {
             ),
             ("update durable_streams.events set kind = 'c' where position = 5", "columns", "position 5"),
             ("update durable_streams.events set coroutine_id = 'x' where position = 6", "columns", "position 6"),
-            ("delete from durable_streams.streams", "head", "no stream they belong to"),
+            ("delete from durable_streams.streams", "owner at position 0", "no stream they belong to"),
             (
                 "insert into durable_streams.events select stream_id, 10, now(), gen_random_uuid(), 'c', coroutine_id, "
                     + "('{\"type\":\"close\",\"coroutineId\":' || to_json(coroutine_id) || ',\"result\":"
@@ -75,6 +74,46 @@ struct VerifyTests {
             #expect(outcome.status == 65, "\(outcome.text)")
             #expect(outcome.messages.contains(words), "\(outcome.messages)")
             #expect(outcome.lines.contains { $0.hasPrefix(law) }, "\(outcome.text)")
+        }
+    }
+
+    @Test("a stream that is not there is none that is well: 65, and the others are verified")
+    func misspelt() async throws {
+        try await ToolDatabase.with { tool in
+            // The longer name is no reason to take the shorter for there.
+            for stream in ["a", "a/1"] {
+                #expect(try await tool.run("append", stream, input: Sample.event(0)).status == 0)
+            }
+            let outcome = try await tool.run("verify", "a/", "a")
+            #expect(outcome.status == 65)
+            #expect(outcome.messages.contains("there is no stream a/"), "\(outcome.messages)")
+            #expect(outcome.lines == ["no such stream  a/", "ok, 1 events  a"])
+            let object = try await tool.run("verify", "a/", "--json")
+            #expect(object.status == 65)
+            #expect(object.lines == [#"{"stream":"a/","events":null,"fault":null}"#])
+        }
+    }
+
+    @Test("events of no stream are told by the number that stands for it, and no stream is made up")
+    func strays() async throws {
+        try await ToolDatabase.with { tool in
+            #expect(try await tool.run("append", "s", input: Sample.event(0)).status == 0)
+            let id = try await ToolDatabase.psql("select id from durable_streams.streams", on: tool)
+            try await ToolDatabase.psql(
+                "set session_replication_role = replica; delete from durable_streams.streams",
+                on: tool
+            )
+            let outcome = try await tool.run("verify", "--all", "--json")
+            #expect(outcome.status == 65)
+            #expect(outcome.messages.contains("stream_id \(id), position 0: there are events"), "\(outcome.messages)")
+            let line = outcome.lines.first ?? ""
+            #expect(outcome.lines.count == 1)
+            #expect(
+                line.hasPrefix(
+                    #"{"stream":null,"events":null,"fault":{"law":"owner","position":0,"streamID":\#(id),"details":"#
+                ),
+                "\(line)"
+            )
         }
     }
 

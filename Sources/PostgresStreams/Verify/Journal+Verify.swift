@@ -2,14 +2,14 @@ import LibPQ
 import TisynStreams
 
 extension Journal {
-    /// Reads a whole stream and checks its log: positions, tokens, JSON, columns, order, head.
+    /// Reads a whole stream and checks its log: positions, tokens, JSON, columns, order, length.
     ///
     /// Reads by position alone, and so sees what a gap hides from ordinary reading. Others may append meanwhile.
     ///
     /// - Returns: how many events there are.
     /// - Throws: `LogFault` for the first law that is broken; `JournalError` when it cannot be read.
     public func verify(_ stream: StreamName) async throws -> Int {
-        let head = try await self.stream(stream).nextPosition()
+        let next = try await self.stream(stream).nextPosition()
         var check = LogCheck(stream: stream)
         var position = Int.min
         while true {
@@ -35,21 +35,23 @@ extension Journal {
             }
             if isAtEnd { break }
         }
-        try check.finish(head: head)
+        try check.finish(next: next)
         return check.eventCount
     }
 
     /// Looks for events that belong to no stream.
     ///
     /// - Throws: `LogFault` for the first.
-    public func verifyHeads() async throws {
+    public func verifyOwners() async throws {
         let result = try await request(statements.strayEvents, Parameters())
-        guard result.rowCount > 0, let id = result.integer(row: 0, column: 0) else { return }
+        guard let id = result.rowCount > 0 ? result.integer(row: 0, column: 0) : nil,
+            let position = result.integer(row: 0, column: 1)
+        else { return }
         throw LogFault(
-            law: .head,
-            stream: StreamName(trusting: "with the id \(id)"),
-            position: 0,
-            details: "there are events, and no stream they belong to"
+            law: .owner,
+            streamID: id,
+            position: position,
+            details: "there are events from here on, and no stream they belong to"
         )
     }
 }

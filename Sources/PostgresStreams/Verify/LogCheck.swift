@@ -58,14 +58,14 @@ struct LogCheck {
         guard isLast else { throw fault("there is something behind a claim's reservation") }
     }
 
-    /// - Parameter head: the stream's next position, asked for before its rows were read.
-    func finish(head: Int) throws(LogFault) {
-        guard eventCount >= head else {
+    /// - Parameter next: the stream's next position, asked for before its rows were read.
+    func finish(next: Int) throws(LogFault) {
+        guard eventCount >= next else {
             throw LogFault(
-                law: .head,
+                law: .length,
                 stream: stream,
                 position: eventCount,
-                details: "the log ends, its head says \(head)"
+                details: "the log ends here, and its next position was \(next) before it was read"
             )
         }
     }

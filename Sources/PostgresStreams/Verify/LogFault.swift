@@ -13,15 +13,31 @@ public struct LogFault: Error, Sendable, Hashable, CustomStringConvertible {
         case order
         /// What a claim reserved is the next position, and nothing else is.
         case reservation
-        /// The stream is as long as its head says, and has a head.
-        case head
+        /// The log is at least as long as the stream was when the reading began.
+        case length
+        /// Events belong to a stream.
+        case owner
     }
 
     public let law: Law
-    public let stream: StreamName
+    /// Nil for events that belong to none.
+    public let stream: StreamName?
+    /// The number that such events have for their stream; nil where there is one.
+    public let streamID: Int?
     public let position: Int
     /// Quotes no payload.
     public let details: String
 
-    public var description: String { "stream \(stream), position \(position): \(details)" }
+    init(law: Law, stream: StreamName, position: Int, details: String) {
+        (self.law, self.stream, streamID, self.position, self.details) = (law, stream, nil, position, details)
+    }
+
+    init(law: Law, streamID: Int, position: Int, details: String) {
+        (self.law, stream, self.streamID, self.position, self.details) = (law, nil, streamID, position, details)
+    }
+
+    public var description: String {
+        let place = stream.map { "stream \($0)" } ?? streamID.map { "stream_id \($0)" } ?? "no stream"
+        return "\(place), position \(position): \(details)"
+    }
 }
