@@ -20,16 +20,24 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         name: .customLong("connect-timeout"),
-        help: ArgumentHelp("How long to try to reach the server at the start, at most 28.", valueName: "seconds")
+        help: ArgumentHelp(
+            "How long to try to reach the server at the start, at most \(Int(Self.longestConnectTimeout)).",
+            valueName: "seconds"
+        )
     )
     var connectTimeout = 25.0
+
+    /// Whoever started the tool hears within half a minute that there is no server, whatever was asked for.
+    private static let longestConnectTimeout = 28.0
 
     @Flag(name: .shortAndLong, help: "Say on stderr which connections are made and lost.")
     var verbose = false
 
     func validate() throws {
-        guard connectTimeout > 0, connectTimeout <= 28 else {
-            throw ValidationError("--connect-timeout takes more than 0 and at most 28 seconds")
+        guard connectTimeout > 0, connectTimeout <= Self.longestConnectTimeout else {
+            throw ValidationError(
+                "--connect-timeout takes more than 0 and at most \(Int(Self.longestConnectTimeout)) seconds"
+            )
         }
     }
 
