@@ -74,7 +74,7 @@ let package = Package(
         ),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["durable-streams", "PrivatePostgres", "StreamHistory"]
+            dependencies: ["durable-streams", "PrivatePostgres", "StreamHistory", "StreamStress"]
         ),
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
         .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),

@@ -1,3 +1,5 @@
+import StreamStress
+
 /// Tisyn events as nobody would wish for, the same in every run: three levels of coroutines, all kinds of results, JSON
 /// that is legal and unpleasant. The last one closes `root`.
 ///
@@ -83,20 +85,5 @@ struct AwkwardEvents: Sequence, IteratorProtocol {
 
     private mutating func pick(_ choices: [String]) -> String {
         choices[Int.random(in: 0..<choices.count, using: &random)]
-    }
-}
-
-/// Random numbers that are the same in every run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -49,6 +49,71 @@ struct BenchTests {
         }
     }
 
+    @Test("tail: the floor first, ours with its ratios; and nothing is left behind")
+    func tail() async throws {
+        struct Row: Decodable {
+            var name: String
+            var startP50: Double
+            var acknowledgedP50: Double
+            var startP50Ratio: Double?
+        }
+        try await ToolDatabase.with(migrated: false) { tool in
+            let outcome = try await tool.run(
+                ["bench", "tail", "--tails", "2", "--rate", "100", "--seconds", "0.2", "--rounds", "1", "--json"]
+            )
+            let rows: [Row] = try rows(outcome)
+            #expect(rows.map(\.name) == ["floor: 2 tails, 100 inserts/s", "2 tails, 100 appends/s"])
+            #expect(rows.allSatisfy { $0.startP50 > 0 && $0.acknowledgedP50 > 0 })
+            #expect(rows.map { $0.startP50Ratio != nil } == [false, true])
+            try await expectNothingLeft(on: tool)
+        }
+    }
+
+    @Test("replay: single questions, and the whole stream beside COPY; and nothing is left behind")
+    func replay() async throws {
+        struct Row: Decodable {
+            var name: String
+            var milliseconds: Double?
+            var eventsPerSecond: Double?
+        }
+        try await ToolDatabase.with(migrated: false) { tool in
+            let outcome = try await tool.run(
+                ["bench", "replay", "--events", "1000", "--coroutines", "4", "--rounds", "1", "--json"]
+            )
+            let rows: [Row] = try rows(outcome)
+            #expect(rows.allSatisfy { $0.milliseconds ?? $0.eventsPerSecond ?? 1 > 0 })
+            #expect(rows.contains { $0.name == "first peekYield of root" })
+            #expect(rows.contains { $0.name.contains("COPY") && $0.eventsPerSecond != nil })
+            try await expectNothingLeft(on: tool)
+        }
+    }
+
+    @Test("memory: a line for each reading, and whether it stayed flat; and nothing is left behind")
+    func memory() async throws {
+        struct Reading: Decodable {
+            var memoryBytes: Int
+            var threads: Int
+        }
+        struct Verdict: Decodable { var flat: Bool }
+        try await ToolDatabase.with(migrated: false) { tool in
+            let outcome = try await tool.run(
+                ["bench", "memory", "--minutes", "0.05", "--interval", "0.1", "--rate", "50", "--json"]
+            )
+            let lines = outcome.lines.map { Data($0.utf8) }
+            let readings = lines.compactMap { try? JSONDecoder().decode(Reading.self, from: $0) }
+            #expect(readings.allSatisfy { $0.memoryBytes > 0 && $0.threads > 0 })
+            // A process that has just begun may grow, and on a slow machine there is little to tell it by.
+            if let verdict = try? JSONDecoder().decode(Verdict.self, from: lines.last ?? Data()) {
+                #expect(outcome.status == (verdict.flat ? 0 : 70), "\(outcome.messages)")
+                #expect(readings.count == lines.count - 1)
+            } else {
+                #expect(outcome.status == 70)
+                #expect(outcome.messages.contains("too few readings"), "\(outcome.messages)")
+            }
+            try await expectNothingLeft(on: tool)
+        }
+    }
+
     @Test("what cannot be is a usage error")
     func usage() async throws {
         for arguments in [

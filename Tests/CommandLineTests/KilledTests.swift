@@ -1,5 +1,6 @@
 import Foundation
 import StreamHistory
+import StreamStress
 import Testing
 
 /// A client that is killed with SIGKILL at random, again and again; and the history of it.
@@ -11,7 +12,7 @@ struct KilledTests {
     @Test("what it was told is durable is there, once and in its place; what it was not told is there once at most")
     func killed() async throws {
         let seed = UInt64.random(in: .min ... .max)
-        var random = Generator(state: seed)
+        var random = SeededGenerator(seed: seed)
         try await ToolDatabase.with { tool in
             var history = History()
             for round in 0..<Self.rounds {
@@ -42,19 +43,6 @@ struct KilledTests {
             let violations = history.violations()
             #expect(violations.isEmpty, "seed \(seed): \(violations)")
             #expect(try await tool.run("verify", "s").status == 0)
-        }
-    }
-
-    /// SplitMix64.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
         }
     }
 }

@@ -63,9 +63,9 @@ struct CancellationTests {
         }
     }
 
+    @available(macOS 26, *)
     @Test("an append that waits behind another is withdrawn: not written, now or later")
     func queued() async throws {
-        guard #available(macOS 26, *) else { return }
         try await withHeldStream { journal, stream, holder, observer in
             let first = Task { try await stream.append(.close("first", .cancelled)) }
             try await untilBlocked(observer)
@@ -137,9 +137,9 @@ struct CancellationTests {
         }
     }
 
+    @available(macOS 26, *)
     @Test("each of several appends that share a transaction resolves to its own position")
     func receiptsOfOneSegment() async throws {
-        guard #available(macOS 26, *) else { return }
         try await withHeldStream { journal, stream, holder, observer in
             let first = Task { try await stream.append(.close("first", .cancelled)) }
             try await untilBlocked(observer)

@@ -90,10 +90,10 @@ struct QueueLimitTests {
         }
     }
 
+    @available(macOS 26, *)
     @Test("flush and close wait for those who waited for room too")
     func closed() async throws {
         try await withHeldServer(.with { $0.maximumQueuedBytes = 1 }) { journal, holder in
-            guard #available(macOS 26, *) else { return }
             let stream = try journal.stream("s")
             let tasks = (0..<20).map { number in
                 Task.immediate { try await stream.append(.close(CoroutineID("\(number)"), .ok(nil))) }

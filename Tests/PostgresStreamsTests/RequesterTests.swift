@@ -5,9 +5,9 @@ import TisynStreams
 /// Statements that are repeated: over lost connections, and where they were refused for a reason that passes.
 @Suite("Requests", .serialized, .timeLimit(.minutes(10)))
 struct RequesterTests {
+    @available(macOS 26, *)
     @Test("those that are lost together are sent again in the order they came")
     func orderAfterLoss() async throws {
-        guard #available(macOS 26, *) else { return }
         try await withTestJournal(.with { $0.readDeadline = .seconds(240) }) { journal in
             let stream = try journal.stream("s")
             _ = try await stream.claim()

@@ -55,7 +55,7 @@ struct MemoryBenchmark: Sendable {
                 while ContinuousClock.now < end {
                     // A journal of its own, so that those that are closed are seen to be gone.
                     try await withJournal(configuration) { journal in
-                        for _ in 0..<3 where ContinuousClock.now < end { try await round(journal) }
+                        for _ in 0..<3 where ContinuousClock.now < end { try await round(journal, until: end) }
                     }
                 }
             }
@@ -85,12 +85,12 @@ struct MemoryBenchmark: Sendable {
     }
 
     /// New streams, each written to its end and followed; then replayed.
-    private func round(_ journal: Journal) async throws {
+    private func round(_ journal: Journal, until end: ContinuousClock.Instant) async throws {
         let number = counts.state.withLock { counts in
             counts.round += 1
             return counts.round
         }
-        let end = ContinuousClock.now + roundLength
+        let end = min(end, .now + roundLength)
         let pause = Duration.seconds(1) * streams / rate
         try await withThrowingTaskGroup(of: Void.self) { group in
             for n in 0..<streams {
