@@ -171,9 +171,3 @@ final class AppendGate: Sendable {
         for flusher in effects.flushed { flusher.resume() }
     }
 }
-
-extension JournalError {
-    static var closedUnsent: JournalError {
-        JournalError(.closed, outcome: .notWritten, "the journal was closed")
-    }
-}

@@ -92,7 +92,7 @@ final class Appender: Sendable {
     func close() {
         perform { state in
             state.isClosed = true
-            let resolutions = state.queue.close(because: JournalError(.closed, "the journal was closed"))
+            let resolutions = state.queue.close(because: .closed)
             state.resolve(resolutions)
         }
         for link in allLinks { link.close() }

@@ -375,9 +375,3 @@ struct AppenderState {
         return time.time
     }
 }
-
-extension JournalError {
-    static var cancelledUnsent: JournalError {
-        JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
-    }
-}

@@ -72,7 +72,7 @@ final class Conversation: Sendable {
             case .failure(let failure):
                 let error = JournalError(failure)
                 if lastError == nil || failure.reason != .timedOut { lastError = error }
-                guard !Task.isCancelled else { throw JournalError(.cancelled, "the task was cancelled") }
+                guard !Task.isCancelled else { throw JournalError.cancelled }
                 guard error.code == .unreachable else { throw error }
                 backOff.failed()
             }

@@ -39,7 +39,7 @@ extension Journal {
         do {
             result = try await body(transaction)
             guard !Task.isCancelled else {
-                throw JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")
+                throw JournalError.cancelledUnsent
             }
         } catch {
             transaction.end()
@@ -70,7 +70,7 @@ extension Journal {
                     // A connection that was kept may have died meanwhile; nothing was done over it.
                     conversation.close()
                     transactions.giveBack(nil)
-                    guard !Task.isCancelled else { throw JournalError(.cancelled, "the task was cancelled") }
+                    guard !Task.isCancelled else { throw JournalError.cancelled }
                     // It is also closed where its session could not be reset; a journal that is closed gives no other.
                     guard error.code == .unreachable || error.code == .closed, ContinuousClock.now < deadline else {
                         throw error

@@ -222,7 +222,7 @@ public final class JournalTransaction: Sendable {
             state.withLock { if !$0.isOver { conversation.close() } }
         }
         do throws(JournalError) {
-            guard !Task.isCancelled else { throw JournalError(.cancelled, "the task was cancelled") }
+            guard !Task.isCancelled else { throw JournalError.cancelled }
             guard let answer = try result.get().last else {
                 throw JournalError(.refused, "the server gave no answer")
             }

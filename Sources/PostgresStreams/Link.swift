@@ -300,7 +300,7 @@ final class Link: Sendable {
             return (state.reason ?? error, false)
         }
         if isClosed {
-            _ = lose(JournalError(.closed, "the journal was closed"))
+            _ = lose(.closed)
         } else if reason.code == .closed {
             // By its owner, who knows why. Nothing was closed for good, and nobody must be told so.
             if let pause = lose(silence("is connected to anew")) { start(after: pause) }

@@ -161,7 +161,7 @@ public struct Migrator: Sendable {
             // It may wait for a lock, for as long as another migrates.
             conversation.close()
         }
-        if case .failure = result, Task.isCancelled { throw JournalError(.cancelled, "the task was cancelled") }
+        if case .failure = result, Task.isCancelled { throw JournalError.cancelled }
         return try result.get()
     }
 

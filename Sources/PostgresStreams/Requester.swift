@@ -119,7 +119,7 @@ final class Requester: Sendable {
                     connection?.start()
                 }
             } onCancel: {
-                opener.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+                opener.set(.failure(.cancelled))
             }
             switch outcome {
             case .success(let greeting): return greeting
@@ -153,7 +153,7 @@ final class Requester: Sendable {
             }
         } onCancel: {
             if let id = ticket.cancel() { withdraw(id) }
-            once.set(.failure(JournalError(.cancelled, "the task was cancelled")))
+            once.set(.failure(.cancelled))
         }
         return try result.get()
     }
@@ -195,7 +195,7 @@ final class Requester: Sendable {
             )
             return false
         }
-        guard !isClosed else { return completion(.failure(JournalError(.closed, "the journal was closed"))) }
+        guard !isClosed else { return completion(.failure(.closed)) }
         sendWaiting()
         setTimer()
         connection?.start()
@@ -242,7 +242,7 @@ final class Requester: Sendable {
             return Array(state.waiting) + state.underWay.values + state.resting
         }
         for request in abandoned {
-            request.completion(.failure(JournalError(.closed, "the journal was closed")))
+            request.completion(.failure(.closed))
         }
         connection?.close()
     }

@@ -117,7 +117,7 @@ final class TailHub: Sendable {
             await withCheckedContinuation { continuation in
                 delivery.onValue { continuation.resume(returning: $0) }
                 let result: Result<TailPage, JournalError>? = state.withLock { state in
-                    guard !state.isClosed else { return .failure(JournalError(.closed, "the journal was closed")) }
+                    guard !state.isClosed else { return .failure(.closed) }
                     let result = state.registry.pull(consumer)
                     if result == nil { state.deliveries[consumer] = delivery }
                     return result
@@ -137,7 +137,7 @@ final class TailHub: Sendable {
             state.discoveries = [:]
             return Array(state.deliveries.values)
         }
-        for delivery in deliveries { delivery.set(.failure(JournalError(.closed, "the journal was closed"))) }
+        for delivery in deliveries { delivery.set(.failure(.closed)) }
         listener.close()
     }
 

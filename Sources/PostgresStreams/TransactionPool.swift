@@ -43,7 +43,7 @@ final class TransactionPool: Sendable {
             await withCheckedContinuation { continuation in
                 turn.onValue { continuation.resume(returning: $0) }
                 let now: Result<Conversation?, JournalError>? = state.withLock { state in
-                    if state.isClosed { return .failure(JournalError(.closed, "the journal was closed")) }
+                    if state.isClosed { return .failure(.closed) }
                     if let idle = state.idle.popLast() { return .success(idle) }
                     if state.count < limit {
                         state.count += 1
@@ -57,7 +57,7 @@ final class TransactionPool: Sendable {
                 if now == nil { setTimer() }
             }
         } onCancel: {
-            turn.set(.failure(JournalError(.cancelled, outcome: .notWritten, "the task was cancelled")))
+            turn.set(.failure(.cancelledUnsent))
         }
         if let conversation = try result.get() { return conversation }
         do throws(JournalError) {
@@ -124,6 +124,6 @@ final class TransactionPool: Sendable {
             return (state.idle, state.waiting)
         }
         for conversation in idle { conversation.close() }
-        for waiter in waiting { waiter.turn.set(.failure(JournalError(.closed, "the journal was closed"))) }
+        for waiter in waiting { waiter.turn.set(.failure(.closed)) }
     }
 }

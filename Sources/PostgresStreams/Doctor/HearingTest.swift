@@ -51,7 +51,7 @@ struct HearingTest {
             var payload = await payloads.next()
             while let other = payload, other != probe { payload = await payloads.next() }
             guard payload != nil else {
-                if Task.isCancelled { throw JournalError(.cancelled, "the task was cancelled") }
+                if Task.isCancelled { throw JournalError.cancelled }
                 guard listener.isLate else {
                     throw JournalError(.unreachable, "the connection that listened was cut")
                 }
