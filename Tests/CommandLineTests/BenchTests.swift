@@ -63,7 +63,8 @@ struct BenchTests {
             )
             let rows: [Row] = try rows(outcome)
             #expect(rows.map(\.name) == ["floor: 2 tails, 100 inserts/s", "2 tails, 100 appends/s"])
-            #expect(rows.allSatisfy { $0.startP50 > 0 && $0.acknowledgedP50 > 0 })
+            // A delivery may come before its acknowledgement.
+            #expect(rows.allSatisfy { $0.startP50 > 0 && $0.acknowledgedP50 <= $0.startP50 })
             #expect(rows.map { $0.startP50Ratio != nil } == [false, true])
             try await expectNothingLeft(on: tool)
         }

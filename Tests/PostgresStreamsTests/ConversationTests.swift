@@ -9,8 +9,7 @@ struct ConversationTests {
         try await withTestDatabase { url in
             let error = await thrown {
                 try await Migrator(.quiet(url)).withConversation { (conversation) async throws(JournalError) -> Void in
-                    conversation.limit(to: .milliseconds(1))
-                    while true { try await conversation.run("select 1") }
+                    try await conversation.run("select pg_sleep(600)", within: .milliseconds(1))
                 }
             }
             #expect(error?.code == .unreachable)
