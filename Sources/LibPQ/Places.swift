@@ -6,7 +6,8 @@
     import Darwin
 #endif
 
-/// Where a connection may be made to, in the order of the connection string, without those that let us wait in vain. No IO.
+/// Where a connection may be made to, in the order of the connection string, without those that let us wait in vain. No IO,
+/// but for `addresses(of:)`.
 struct Places {
     /// A host as libpq takes it. Empty: not named, so that libpq's own settings and defaults count.
     struct Place: Equatable {
