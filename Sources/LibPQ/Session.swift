@@ -126,6 +126,9 @@ package final class Session: Sendable {
         state.withLock { $0.usesPreparedStatements = true }
     }
 
+    /// Whether it takes batches.
+    package var isOpen: Bool { state.withLock { $0.phase == .open } }
+
     /// Ends the session without waiting for what is under way, which is told that its outcome is unknown.
     package func close() {
         state.withLock { state in

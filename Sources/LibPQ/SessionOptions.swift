@@ -40,12 +40,13 @@ package struct SessionOptions: Sendable {
             + overrides + [("client_encoding", "UTF8")]
     }
 
-    /// A host that vanished without a word is noticed after 10 to 12 s: idle for 5 s, then 3 probes 2 s apart; or when what
-    /// was sent stays unacknowledged for 10 s (milliseconds here; Linux only, ignored elsewhere). Well before the 30 s that
-    /// an append is tried for by default: with another primary there by then, it is settled there and not left unknown.
+    /// A host that vanished without a word is noticed after 10 to 12 s: idle for 5 s, then 3 probes 2 s apart; or after 15 s
+    /// where what was sent stays unacknowledged, or does not fit (milliseconds here; Linux only, ignored elsewhere). Well
+    /// before the 30 s that an append is tried for by default: with another primary there by then, it is settled there and
+    /// not left unknown.
     private static let deadPeerDetection = [
         (keyword: "keepalives_idle", value: "5"), (keyword: "keepalives_interval", value: "2"),
-        (keyword: "keepalives_count", value: "3"), (keyword: "tcp_user_timeout", value: "10000"),
+        (keyword: "keepalives_count", value: "3"), (keyword: "tcp_user_timeout", value: "15000"),
     ]
 }
 

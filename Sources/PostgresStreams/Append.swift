@@ -9,8 +9,8 @@ struct Append: Sendable {
     var id: Int
     /// It shared a transaction that the server refused: from now on it goes alone, so that it fails nobody else.
     var goesAlone = false
-    /// Its caller was cancelled, or its deadline passed, while it was on the wire, and the caller has a receipt that knows it by its token: so it is sent again
-    /// as it was, and never under another.
+    /// Its caller was cancelled, or its deadline passed, while it was on the wire. It has a receipt that knows it by its token:
+    /// so it is sent again as it was, and never under another.
     var isGivenUp = false
     private let shared: Shared
 

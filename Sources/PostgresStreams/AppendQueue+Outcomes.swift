@@ -249,11 +249,12 @@ extension AppendQueue {
         expired.overdue = onTheWire.map(\.segment).filter { $0.isOverdue(at: now) }.map(\.id)
         let lost = unsettled.map(\.segment).filter { $0.isOver(at: now) }
         unsettled.removeAll { $0.segment.isOver(at: now) }
+        let waiting = giveUpWaiting(because: reason) { $0.deadline <= now }
         for run in (expired.abandoned + lost).flatMap(\.runs) {
             let reason = refusal(of: run.lane) ?? reason
             expired.resolutions += abandon(run, because: reason)
         }
-        expired.resolutions += giveUpWaiting(because: reason) { $0.deadline <= now }
+        expired.resolutions += waiting
 
         var given: [(Append, AppendReceipt)] = []
         for index in onTheWire.indices { given += onTheWire[index].segment.giveUp(overdueAt: now) }
@@ -288,7 +289,7 @@ extension AppendQueue {
             error.outcome = .notWritten
             given += lanes[lane].waiting.filter(isOver).map { Resolution(append: $0, result: .failure(error)) }
             lanes[lane].waiting.removeAll(where: isOver)
-            if lanes[lane].waiting.isEmpty { rests[lane] = nil }
+            if lanes[lane].waiting.isEmpty, !lanes[lane].isBusy { rests[lane] = nil }
         }
         waitingCount -= given.count
         ready.removeAll { lanes[$0].waiting.isEmpty }
@@ -300,7 +301,13 @@ extension AppendQueue {
     }
 
     private mutating func abandon(_ run: Segment.Run, because reason: JournalError) -> [Resolution] {
+        let rest = rests[run.lane]
         release(run.lane)
+        // What held it holds those that wait behind it.
+        if var rest, !lanes[run.lane].waiting.isEmpty {
+            rest.end()
+            rests[run.lane] = rest
+        }
         return unknown(run, because: reason)
     }
 

@@ -81,9 +81,7 @@ struct AppendQueue {
         static let leastPatience = Duration.milliseconds(100)
         private static let mostPatience = Duration.seconds(1)
 
-        mutating func end(at now: ContinuousClock.Instant) {
-            if let time = until, time <= now { until = nil }
-        }
+        mutating func end() { until = nil }
     }
 
     /// After another writer came between, so many appends of a stream go by `append_batch`, which waits its turn.
@@ -106,7 +104,7 @@ struct AppendQueue {
     /// between a chained one and its predecessors. First of all, but for those that may wait for a lock, which take turns with
     /// what is new.
     var unsettled: Deque<Sent> = []
-    private var isTurnOfNew = false
+    private var isTurnOfOthers = false
     private var segmentCount = 0
     private var tokenFamily = Token(high: 0, low: 0)
     private var tokenNumber = 0
@@ -180,7 +178,7 @@ struct AppendQueue {
         waitingCount -= 1
         if lanes[lane].waiting.isEmpty {
             ready.removeAll { $0 == lane }
-            rests[lane] = nil
+            if !lanes[lane].isBusy { rests[lane] = nil }
         }
         return append
     }
@@ -200,9 +198,9 @@ struct AppendQueue {
 
     /// Those that have rested are tried again, behind the others.
     mutating func endRests(at now: ContinuousClock.Instant) {
-        for lane in rests.keys.sorted() where rests[lane]?.until != nil {
-            rests[lane]?.end(at: now)
-            if rests[lane]?.until == nil, !lanes[lane].isBusy { ready.append(lane) }
+        for lane in rests.keys.sorted() where rests[lane]?.until.map({ $0 <= now }) ?? false {
+            rests[lane]?.end()
+            if !lanes[lane].isBusy { ready.append(lane) }
         }
     }
 
@@ -230,15 +228,20 @@ struct AppendQueue {
     /// The segment to send now, of so many streams at most; nil when there is nothing to send or enough is on the wire.
     mutating func nextSegment(atMost runCount: Int = .max) -> Segment? {
         guard onTheWire.count < limits.segmentsUnderWay else { return nil }
-        let takesLone = onTheWire.count(where: \.isLone) < limits.alone
-        guard
-            let sent = takeUnsettled(lone: false) ?? (takesLone && !isTurnOfNew ? takeUnsettled(lone: true) : nil)
-                ?? cut(atMost: min(runCount, limits.runs), takesLone: takesLone)
-                ?? (takesLone ? takeUnsettled(lone: true) : nil)
-        else { return nil }
-        isTurnOfNew = sent.isLone && sent.isRepeated
+        let runCount = min(runCount, limits.runs)
+        guard let sent = takeUnsettled(lone: false) ?? takeInTurn(atMost: runCount) else { return nil }
+        isTurnOfOthers = sent.isLone && !isTurnOfOthers
         onTheWire.append(sent)
         return sent.segment
+    }
+
+    /// Those that go alone take turns with the others, and of them those that are to be sent again with those that are new.
+    private mutating func takeInTurn(atMost runCount: Int) -> Sent? {
+        guard onTheWire.count(where: \.isLone) < limits.alone else { return cut(atMost: runCount, takesLone: false) }
+        return isTurnOfOthers
+            ? cut(atMost: runCount, takesLone: false) ?? cut(atMost: runCount, takesLone: true)
+                ?? takeUnsettled(lone: true)
+            : takeUnsettled(lone: true) ?? cut(atMost: runCount, takesLone: true)
     }
 
     private mutating func takeUnsettled(lone isLone: Bool) -> Sent? {

@@ -137,5 +137,7 @@ final class Conversation: Sendable {
     /// Whether the session was ended since its time was over.
     var isLate: Bool { limit.isReached.load(ordering: .relaxed) }
 
+    var isOpen: Bool { session.isOpen }
+
     func close() { session.close() }
 }

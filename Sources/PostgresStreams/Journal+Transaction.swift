@@ -101,6 +101,8 @@ extension Journal {
                     (begin, Parameters()),
                     (statements.transactionSettings, durability)
                 )
+                // The reset that went before it may have failed.
+                guard conversation.isOpen else { return .failure(.closed) }
                 return .success(results.last?.integer(row: 0, column: 0))
             } catch {
                 return .failure(error)
@@ -226,6 +228,8 @@ extension Conversation {
     func resetSession() {
         let statements = [
             "close all", "set session authorization default", "reset role", "reset all", "deallocate all", "unlisten *",
+            // For this batch: temporary tables are nothing that standbys must have.
+            "select pg_catalog.set_config('synchronous_commit', 'off', true)",
             "select pg_catalog.pg_advisory_unlock_all()", "discard temp", "discard sequences",
         ]
         submit(statements.map { (Statement(name: "", sql: $0), Parameters()) }) { [self] result in

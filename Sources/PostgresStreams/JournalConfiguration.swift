@@ -30,8 +30,9 @@ public struct JournalConfiguration: Sendable {
     /// finds none free waits, for `appendDeadline` at most.
     public var transactionConnections = 4
 
-    /// How long `Journal.open` tries to get a connection. `Migrator` and `Doctor` try as long, so that opening with
-    /// `migrate: true` may take twice that, and the time of the migration itself, which has no limit.
+    /// How long `Journal.open` tries to get a connection; so do `Migrator` and `Doctor`. With `migrate: true` it is also how
+    /// long each answer of the server may take, but for the files, which have ten minutes each; another process's migration
+    /// is waited for as long as it takes.
     public var openTimeout: Duration = .seconds(25)
 
     /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.

@@ -93,8 +93,10 @@ final class Link: Sendable {
         let failed: Bool = state.withLock { state in
             if case .losing = state.phase { state.wanted = min(pause, state.wanted ?? pause) }
             guard case .idle = state.phase else { return false }
-            let delay = max(pause, state.reconnection.pause)
-            state.reconnection.began(at: .now)
+            let own = state.reconnection.pause
+            let delay = max(pause, own)
+            // What the owner pauses for says nothing of how hard a session is to get.
+            state.reconnection.began(at: .now + (delay - own))
             let started = Session.start(options.session, after: delay) { [self] in handle($0, $1) }
             guard let started else {
                 state.phase = .losing
@@ -322,7 +324,7 @@ extension Link.Options {
                 connectionString: configuration.databaseURL,
                 defaults: ConnectionDefaults.primary(configuration.databaseURL),
                 overrides: configuration.applicationName.map { [("application_name", $0)] } ?? [],
-                busyWait: min(configuration.busyWait, .seconds(1))
+                busyWait: configuration.busyWait
             ),
             statements: Statements(schema: schema),
             schema: schema,

@@ -229,6 +229,8 @@ final class Requester: Sendable {
     /// Counts the connections it has had: answers may come from another server once it rises.
     var connectionNumber: Int { state.withLock { $0.connectionNumber } }
 
+    var isConnected: Bool { state.withLock { $0.session != nil } }
+
     /// Whether its last connection was to a standby.
     var isOnStandby: Bool { state.withLock { $0.isOnStandby } }
 

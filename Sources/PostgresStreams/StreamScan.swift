@@ -66,7 +66,8 @@ struct StreamScan {
     /// The greatest id there was when it first looked.
     private var highestAtStart: Int?
 
-    /// Of so many ids below the highest one may still come, as long as no transaction takes much longer than others.
+    /// Of so many ids below the highest one may still come, as long as no transaction takes much longer than others. And so
+    /// many streams are looked through each time.
     static let recentIDs = 1000
 
     /// - Parameter interval: how long to leave at least between whole scans that go over the same streams again.
@@ -86,7 +87,7 @@ struct StreamScan {
             return nil
         }
         let recent = highestSeen - Self.recentIDs
-        let isWhole = recent <= floor || nextWholeScan.map { $0 <= now } ?? true
+        let isWhole = seen.count <= Self.recentIDs || recent <= floor || nextWholeScan.map { $0 <= now } ?? true
         if isWhole { nextWholeScan = now + interval }
         underWay = UnderWay(position: isWhole ? floor : recent, isWhole: isWhole)
         return query

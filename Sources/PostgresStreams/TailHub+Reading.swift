@@ -121,7 +121,7 @@ extension TailHub {
         if case .reader(let number, _) = read.route, reader.connectionNumber != number { result = nil }
         // No answer in time, whatever the reason: the reader goes on connecting, and so does the tail.
         var wasLate = false
-        if case .failure(let error) = answer, !error.endsTail { (result, wasLate) = (nil, true) }
+        if case .failure(let error) = answer, !error.endsTail { (result, wasLate) = (nil, reader.isConnected) }
         let mayLag = if case .reader = read.route { reader.isOnStandby } else { false }
         let pages: [[EventRow]] =
             if case .success(let result) = result { Self.rows(result, count: read.queries.count) } else { [] }
@@ -138,7 +138,7 @@ extension TailHub {
             case .failure(let error): consumers = read.queries.compactMap { state.registry.failed($0, error) }
             case .success:
                 let byteCount = pages.joined().reduce(0) { $0 + $1.event.json.utf8Count }
-                state.readSize.answered(byteCount, after: duration, within: patience)
+                state.readSize.answered(byteCount, in: read.lane, after: duration, within: patience)
                 for (index, rows) in pages.enumerated() {
                     let endsLarge = rows.last.map { $0.event.json.utf8Count > PageReader.largeEventByteCount } ?? false
                     let consumer = state.registry.read(

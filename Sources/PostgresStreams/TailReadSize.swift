@@ -18,7 +18,8 @@ struct TailReadSize {
     /// Those that follow share a connection with notifications, which wait for the end of an answer.
     func byteCount(of lane: TailRegistry.Lane) -> Int { lane == .following ? byteCount / 8 : byteCount }
 
-    /// How many events to ask for, for each tail. One more than a page: whether it comes says whether there is more.
+    /// How many events to ask for, for each tail. One more than a page: whether it comes says whether there is more. And the
+    /// one that is only compared.
     func limits(for queries: [TailRegistry.Query], in lane: TailRegistry.Lane) -> [Int] {
         if queries.count == 1, queries[0].expectsOne { return [2] }
         let share = byteCount(of: lane) / max(1, queries.count)
@@ -26,15 +27,20 @@ struct TailReadSize {
             let fourfold = queries.count == 1 && query.eventByteCount <= Self.smallEventByteCount
             let most = fourfold ? 4 * pageSize : pageSize
             let fair = queries.count == 1 ? most : Self.mostEvents / queries.count
-            return min(most, fair, max(1, share / query.eventByteCount)) + 1
+            return min(most, fair, max(1, share / query.eventByteCount)) + (query.isCompared ? 2 : 1)
         }
     }
 
     /// - Parameters:
     ///   - count: how many bytes of JSON came.
     ///   - patience: how long an answer may take before the connection counts as dead.
-    mutating func answered(_ count: Int, after duration: Duration, within patience: Duration) {
-        guard byteCount < Self.full, count >= byteCount / 2, duration < patience / 4 else { return }
+    mutating func answered(
+        _ count: Int,
+        in lane: TailRegistry.Lane,
+        after duration: Duration,
+        within patience: Duration
+    ) {
+        guard byteCount < Self.full, count >= byteCount(of: lane) / 2, duration < patience / 4 else { return }
         byteCount = min(Self.full, byteCount * 2)
     }
 

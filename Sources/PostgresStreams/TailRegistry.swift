@@ -52,6 +52,11 @@ struct TailRegistry {
 
         private static let smallPageByteCount = 128 << 10
 
+        /// What a read of it is expected to bring: of what follows as much as the last one, or an event that is not large.
+        var expectedByteCount: Int {
+            lane == .following ? max(pageByteCount, min(eventByteCount, 4 << 10)) : eventByteCount
+        }
+
         /// What the rows of a read say of the next one.
         mutating func learn(from rows: ArraySlice<EventRow>, isFull: Bool, expectedOne: Bool) {
             // It was for comparing, and brought nothing else.
@@ -245,7 +250,7 @@ struct TailRegistry {
                 ready[lane]?.removeFirst()
                 continue
             }
-            let expected = max(source.eventByteCount, lane == .following ? source.pageByteCount : 0)
+            let expected = source.expectedByteCount
             guard queries.isEmpty || expected <= rest else { break }
             ready[lane]?.removeFirst()
             guard consumers[source.consumer]?.isReadFor == true else {

@@ -43,11 +43,26 @@ struct TailReadSizeTests {
         #expect(size.limits(for: [query(20_000)], in: .catchingUp) == [2])
         #expect(size.byteCount(of: .catchingUp) == 32 << 10)
         // Slow, or little: it stays.
-        size.answered(32 << 10, after: .seconds(9), within: .seconds(30))
-        size.answered(100, after: .zero, within: .seconds(30))
+        size.answered(32 << 10, in: .catchingUp, after: .seconds(9), within: .seconds(30))
+        size.answered(100, in: .following, after: .zero, within: .seconds(30))
         #expect(size.byteCount(of: .catchingUp) == 32 << 10)
-        for _ in 0..<20 { size.answered(size.byteCount(of: .catchingUp), after: .seconds(1), within: .seconds(30)) }
+        for _ in 0..<20 {
+            size.answered(size.byteCount(of: .catchingUp), in: .catchingUp, after: .seconds(1), within: .seconds(30))
+        }
         #expect(size.byteCount(of: .catchingUp) == 4 << 20)
+        // What follows has its own measure.
+        size.wasLate()
+        size.answered(size.byteCount(of: .following), in: .following, after: .seconds(1), within: .seconds(30))
+        #expect(size.byteCount(of: .catchingUp) == 2 << 20)
+    }
+
+    @Test("the event that is only compared is none of those asked for")
+    func compared() {
+        var size = TailReadSize(pageSize: 1000)
+        for _ in 0..<20 { size.wasLate() }
+        var query = query(20_000)
+        query.isCompared = true
+        #expect(size.limits(for: [query], in: .following) == [3])
     }
 
     @Test("a tail that follows one by one is asked for one and one more")

@@ -107,6 +107,28 @@ struct TransactionEndTests {
     }
 
     @Test(
+        "where a session cannot be reset the next transaction has another",
+        .enabled(if: TestServer.isPrivate, "takes a right from all")
+    )
+    func refusedReset() async throws {
+        try await withPrivatePostgres(.init(tcp: true)) { server in
+            try await Migrator(.quiet(server.databaseURL)).migrate()
+            try await server.psql("revoke execute on function pg_advisory_unlock_all() from public")
+            try await server.psql("create role app login superuser password 'app'")
+            try await server.psql("grant all on schema durable_streams to app")
+            try await server.psql("alter role app nosuperuser")
+            try await server.psql("grant select on all tables in schema durable_streams to app")
+            let url = server.databaseURL(database: "postgres", user: "app", password: "app", tcp: true)
+            try await withJournal(.with(url) { $0.transactionConnections = 1 }) { journal in
+                for _ in 0..<50 {
+                    let one = try await journal.transaction { tx in try await tx.query("select 1").first?[0].int }
+                    #expect(one == 1)
+                }
+            }
+        }
+    }
+
+    @Test(
         "a role that the server gives at log-in is the next one's too",
         .enabled(if: TestServer.isPrivate, "creates roles")
     )
