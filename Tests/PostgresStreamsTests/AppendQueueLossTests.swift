@@ -105,69 +105,6 @@ struct AppendQueueLossTests {
         #expect(log.answer(.written(0)) == "1 at 0")
     }
 
-    @Test(
-        "sendings that were lost and are held up take turns with what is new, lose no patience, and say why in the end"
-    )
-    func lostAndHeld() {
-        var log = AppendQueueTranscript()
-        log.add(1, "a")
-        log.add(2, "b")
-        log.send()
-        log.lose()
-        log.send()
-        log.refuse("55P03")
-        for round in 0..<4 {
-            #expect(["a@0: 1", "b@0: 2"].contains(log.send() ?? ""))
-            log.refuse("55P03")
-            log.endRests()
-            log.add(10 + round, "c")
-            #expect(log.send() == "c@\(round): \(10 + round)")
-            log.answer(.written(round))
-        }
-        // It goes on as it was after another loss.
-        #expect(log.send() == "a@0: 1")
-        log.lose()
-        #expect(log.send() == "b@0: 2" || log.segment?.runs.first?.appends.first?.id == 1)
-        #expect(log.lockPatience != nil)
-        log.refuse("55P03")
-        let expired = log.queue.expire(
-            at: AppendQueueTranscript.start + .seconds(60),
-            because: .init(.unreachable, "gone")
-        )
-        #expect(expired.resolutions.count == 2)
-        #expect("\(expired.resolutions.map(\.result))".contains("55P03"))
-    }
-
-    @Test("who waits behind an append that is held is told the same reason, now or later; a cancelled one ends no rest")
-    func behindHeld() {
-        var log = AppendQueueTranscript()
-        log.add(1, "a", deadline: 10)
-        log.add(2, "a", deadline: 10)
-        log.add(3, "a", deadline: 20)
-        log.send(atMost: 1)
-        log.refuse("55P03")
-        log.endRests()
-        #expect(log.send() == "a@0: 1")
-        for seconds in [10, 20] {
-            let time = AppendQueueTranscript.start + .seconds(seconds)
-            let expired = log.queue.expire(at: time, because: .init(.unreachable, "gone"))
-            #expect(expired.resolutions.count == (seconds == 10 ? 2 : 1))
-            for resolution in expired.resolutions { #expect("\(resolution.result)".contains("55P03")) }
-        }
-        #expect(log.queue.isEmpty)
-
-        log.add(4, "b")
-        log.send()
-        log.lose()
-        log.send()
-        log.refuse("55P03")
-        let rest = log.queue.firstRestEnd
-        #expect(rest != nil)
-        log.add(5, "b")
-        #expect(log.withdraw(5) == true)
-        #expect(log.queue.firstRestEnd == rest)
-    }
-
     @Test("a later sending that is refused for good parts by stream; what is refused alone has an unknown outcome")
     func lostThenRefusedForGood() throws {
         var log = AppendQueueTranscript()
