@@ -217,32 +217,27 @@ $$;
 --   position   the next: one past that of the writer's last event
 --   previous   the token of the writer's last append; of no other's: it stands for the claim
 --
--- The rows it takes are written; the command tag counts them ("INSERT 0 2"). One whose stream does not end with that very
--- append is left out: somebody else appended or claimed, or the log is another one than the writer knew. Where two come at
--- the same moment, the statement of the later one fails (23505). Both are to be sent again, tokens and positions as they
--- were, by append_batch: it knows why. Streams sorted by name, bytewise, as there.
+-- The rows it takes are written; the command tag counts them ("INSERT 0 2"). One whose writer's last append is not there, at
+-- the position before, is left out: the log is another one than the writer knew. Where something stands at the position
+-- already, since somebody else appended or claimed, the statement fails (23505). Both are to be sent again, tokens and
+-- positions as they were, by append_batch: it knows why. Streams sorted by name, bytewise, as there.
 --
 -- Set for the session or the transaction: synchronous_commit, client_min_messages where it is 'error', and
 -- durable_streams.appending to 'on', or the guard of 0003_guards.sql checks each row for itself, which costs more and refuses
--- streams that were claimed. No epoch is named: who claims reserves the next position, so that the append which can be
--- followed is always one of the present epoch.
+-- streams that were claimed. For many rows also enable_hashjoin and enable_mergejoin to 'off', or a plan made while the
+-- table was small may read all of it. No epoch is named: who claims reserves the next position, so that the append which can
+-- be followed is always one of the present epoch.
 create view appends as
 select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutine_id, e.event from events e where false;
 
+-- One look-up by the key, and nothing is asked of what comes behind: the key itself refuses a position that is taken. What is
+-- inserted can be given as expressions that answer differently each time; so the place is taken from the row that was found,
+-- and no other column is named twice.
 create rule append as on insert to appends do instead
 insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-select n.stream_id, n.position, clock_timestamp(), n.token, n.kind, n.coroutine_id, n.event
-from lateral (
-    -- What is inserted can be given as expressions. Behind the offset each is evaluated once, so that what was checked is
-    -- what is written, whatever the expression answers the second time. (Server 14.1 takes that for lateral only if told.)
-    select new.stream_id as stream_id, new.position as position, new.previous as previous, new.token as token,
-        new.kind as kind, new.coroutine_id as coroutine_id, new.event as event
-    offset 0) n
-where n.kind <> 'r' and (
-    -- A scalar subquery: an index entry a row, at any size of the table.
-    select case when e.position = n.position - 1 and e.kind <> 'r' then e.token end from events e
-    where e.stream_id = n.stream_id and e.position >= n.position - 1
-    order by e.position desc limit 1) = n.previous;
+select e.stream_id, e.position + 1, clock_timestamp(), new.token, nullif(new.kind, 'r'), new.coroutine_id, new.event
+from events e
+where e.stream_id = new.stream_id and e.position = new.position - 1 and e.token = new.previous and e.kind <> 'r';
 
 comment on view appends is 'Takes inserts only: events, each behind the append its writer made last.';
 

@@ -88,6 +88,19 @@ struct AppendQueueChainTests {
         #expect(log.answer(.written(6)) == "3 at 6")
     }
 
+    @Test("a fenced writer's later appends go to where the server says so, without a collision each")
+    func fenced() {
+        var log = begun()
+        log.add(3, "b", epoch: 3)
+        log.send()
+        #expect(log.refuse(SQLState.uniqueViolation) == "")
+        log.send()
+        #expect(log.answer(.fenced(by: 4)) == "3 fenced 3<4 notWritten")
+        log.add(4, "b", epoch: 3)
+        log.send()
+        #expect(log.segment?.isChained == false)
+    }
+
     @Test("after another writer came between, a stream's appends are not chained for a while; other streams' are")
     func contention() {
         var log = begun()

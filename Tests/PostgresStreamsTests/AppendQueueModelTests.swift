@@ -146,8 +146,10 @@ private struct ModelRun {
             case .partial(let count): queue.partlyWritten(segment.id, count)
             case .unreadable: break
             }
-        } catch {
+        } catch ModelServer.Refused.badEvent {
             refuse(segment, "22P05")
+        } catch {
+            refuse(segment, SQLState.uniqueViolation)
         }
     }
 
@@ -271,7 +273,7 @@ private struct ModelServer {
         var isReserved = false
     }
 
-    struct Refused: Error {}
+    enum Refused: Error { case badEvent, takenPosition }
 
     /// How far past the named position an earlier sending is looked for; the real server's is 1,000.
     static let reach = 6
@@ -292,19 +294,26 @@ private struct ModelServer {
 
     mutating func work(on segment: Segment) throws -> Segment.Answers {
         let isBad = segment.runs.contains { $0.appends.contains { $0.events.contains { $0.coroutineID == "bad" } } }
-        if isBad { throw Refused() }
+        if isBad { throw Refused.badEvent }
         guard segment.isChained else { return .answers(segment.runs.map { append($0) }) }
-        let count = segment.runs.count { chain($0) }
+        let following = segment.runs.filter(follows)
+        guard !following.contains(where: isTaken) else { throw Refused.takenPosition }
+        for run in following { write(run, epoch: logs[run.stream]?.epoch ?? 0) }
+        let count = following.count
         guard count == segment.runs.count else { return .partial(count) }
         return .answers(segment.runs.map { .written($0.position, epoch: $0.epoch ?? 0) })
     }
 
-    private mutating func chain(_ run: Segment.Run) -> Bool {
-        guard let log = logs[run.stream], !log.isReserved, log.entries.count == run.position,
-            let token = log.entries.last?.token, token == run.predecessor?.token.low
+    /// Whether its predecessor is there.
+    private func follows(_ run: Segment.Run) -> Bool {
+        guard let log = logs[run.stream], log.entries.indices.contains(run.position - 1),
+            let token = log.entries[run.position - 1].token
         else { return false }
-        write(run, epoch: log.epoch)
-        return true
+        return token == run.predecessor?.token.low
+    }
+
+    private func isTaken(_ run: Segment.Run) -> Bool {
+        logs[run.stream].map { $0.isReserved || $0.entries.count > run.position } ?? false
     }
 
     private mutating func write(_ run: Segment.Run, epoch: Int) {

@@ -105,6 +105,44 @@ struct PlanTests {
         }
     }
 
+    @Test(
+        "an append behind its predecessor looks that one up by the key, and nothing else",
+        arguments: Knowledge.allCases
+    )
+    func chained(_ knowledge: Knowledge) async throws {
+        let statements = Statements(schema: try SchemaName("durable_streams"))
+        let id = "11111111-1111-1111-1111-111111111111"
+        let calls = [
+            (
+                statements.appendChained.sql, "bigint, bigint, uuid, uuid, \"char\", text, json",
+                "17, 20, '\(id)', '\(id)', 'y', 'r', '{}'"
+            ),
+            (
+                statements.appendAllChained.sql, "bigint[], bigint[], uuid[], uuid[], \"char\"[], text[], json[]",
+                "array[17, 18], array[20, 20], array['\(id)', '\(id)']::uuid[], array['\(id)', '\(id)']::uuid[], "
+                    + "array['y', 'y']::\"char\"[], array['r', 'r'], array['{}', '{}']::json[]"
+            ),
+        ]
+        try await withTables { _, sql in
+            if knowledge != .plannedWhenEmpty { try await fill(sql) }
+            if knowledge == .analyzed { try await sql.run("analyze events, streams") }
+            try await sql.run("prepare settings(text, boolean) as \(statements.appendSettings.sql)")
+            try await sql.run("execute settings('on', false)")
+            for (index, call) in calls.enumerated() {
+                try await sql.run("prepare chained\(index)(\(call.1)) as \(call.0)")
+                for _ in 0..<7 { try await sql.run("execute chained\(index)(\(call.2))") }
+            }
+            if knowledge == .plannedWhenEmpty { try await fill(sql) }
+            for (index, call) in calls.enumerated() {
+                let plan = try await sql.run("explain (costs off) execute chained\(index)(\(call.2))")
+                    .map { $0[0] }.joined(separator: "\n")
+                expectNoScan(plan, "\(index)")
+                #expect(plan.contains("Index Scan using events_pkey"), "\(plan)")
+                #expect(plan.contains(#/Index Cond: .*stream_id = .*"position" = /#), "\(plan)")
+            }
+        }
+    }
+
     @Test("a coroutine's last yield and its close are found by indices of theirs, not by reading the stream")
     func heads() async throws {
         let statement = Statements(schema: try SchemaName("durable_streams")).heads.sql

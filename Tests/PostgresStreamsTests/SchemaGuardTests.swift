@@ -296,23 +296,29 @@ struct SchemaGuardTests {
             let id = try await sql.value("select id from streams where name = 's'")
             let last = try await sql.value("select token from events order by position desc limit 1")
             let first = try await sql.value("select token from events order by position limit 1")
-            func insert(_ position: Int, behind previous: String) async throws -> Int? {
-                try await sql.run(
+            /// How many events there are then, and the SQLSTATE.
+            func insert(_ position: Int, behind previous: String, kind: String = "c") async throws -> [String] {
+                let state = try await sql.refusal(
                     """
-                    insert into appends values (\(id), \(position), '\(previous)', gen_random_uuid(), 'c', 'r', '{}')
+                    insert into appends
+                    values (\(id), \(position), '\(previous)', gen_random_uuid(), '\(kind)', 'r', '{}')
                     """
                 )
-                return Int(try await sql.value("select count(*) from events where kind <> 'r'"))
+                return [try await sql.value("select count(*) from events where kind <> 'r'"), state]
             }
-            #expect(try await insert(3, behind: last) == 2)
-            #expect(try await insert(1, behind: first) == 2)
-            #expect(try await insert(2, behind: last) == 3)
-            #expect(try await insert(3, behind: last) == 3)
+            #expect(try await insert(3, behind: last) == ["2", "00000"])
+            #expect(try await insert(1, behind: last) == ["2", "00000"])
+            #expect(try await insert(1, behind: first) == ["2", "23505"])
+            #expect(try await insert(2, behind: last, kind: "r") == ["2", "23502"])
+            #expect(try await insert(2, behind: last, kind: "x") == ["2", "23514"])
+            #expect(try await insert(2, behind: last) == ["3", "00000"])
+            #expect(try await insert(3, behind: last) == ["3", "00000"])
             let newest = try await sql.value("select token from events order by position desc limit 1")
             try await sql.run("select * from claim('s')")
-            #expect(try await insert(3, behind: newest) == 3)
+            #expect(try await insert(3, behind: newest) == ["3", "23505"])
             try await sql.run("select * from append('s', array['\(Self.event)']::json[], null, 1)")
-            #expect(try await insert(4, behind: newest) == 4)
+            #expect(try await insert(3, behind: newest) == ["4", "23505"])
+            #expect(try await insert(4, behind: newest) == ["4", "00000"])
             try await expectDense(sql)
         }
     }

@@ -55,6 +55,7 @@ extension AppendQueue {
                 let actual = answer.position ?? 0
                 again = conflict(run, in: lane, actual: actual, isRepeated: sent.isRepeated, into: &resolutions)
             case .fenced:
+                lanes[lane].end = nil
                 let error = JournalError.fenced(run, answer)
                 resolutions += run.appends.map { Resolution(append: $0, result: .failure(error)) }
             }

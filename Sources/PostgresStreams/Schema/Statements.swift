@@ -62,11 +62,14 @@ struct Statements: Sendable {
         )
 
         // What append_batch sets for itself and the view appends cannot: for the transaction, or for a session of our own.
+        // Of the ways to look a predecessor up one is left, whatever the server knows of the table when it plans.
+        let off = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"]
+            .map { "set_config('\($0)', 'off', $2)" }.joined(separator: ", ")
         appendSettings = Statement(
             name: "append_settings",
             sql: """
                 select set_config('synchronous_commit', $1, $2), set_config('durable_streams.appending', 'on', $2), \
-                set_config('enable_seqscan', 'off', $2), set_config('plan_cache_mode', 'force_generic_plan', $2), \
+                \(off), set_config('plan_cache_mode', 'force_generic_plan', $2), \
                 set_config('lock_timeout', '5s', $2), set_config('client_min_messages', 'warning', $2)
                 """,
             parameterTypes: [.text, .bool]
