@@ -1,13 +1,16 @@
 import CLibPQ
 
-/// One attempt to connect, without blocking but for what libpq blocks in: looking up a host name.
+/// One attempt to connect, without blocking.
 ///
-/// libpq tries the hosts of the connection string in turn, but in this mode leaves the time to us. Where a host swallows
-/// our packets, the attempt begins again without it.
+/// libpq tries the hosts of the connection string in turn, but in this mode leaves two things to us. It looks up the names of
+/// hosts by a call that blocks: so it gets their addresses. And it waits for no answer: where a host swallows our packets, the
+/// attempt begins again without it.
 struct ConnectAttempt {
     let options: SessionOptions
-    /// The addresses of a host's name.
-    var addresses: (_ host: String) -> [String] = Places.addresses
+    /// Blocks.
+    var lookUp: @Sendable (_ name: String) -> NameLookup.Answer = NameLookup.addresses
+    /// Ends a `wait`, from any thread.
+    var wake: @Sendable () -> Void = {}
     /// Waits for the socket, for writing or reading, at most so long.
     let wait: (_ socket: Int32, _ forWriting: Bool, _ patience: Duration) -> Waited
 
@@ -34,9 +37,15 @@ struct ConnectAttempt {
         case .failure(let failure): return .failure(failure)
         }
         var places = Places(settings)
-        // Without a `connect_timeout`, which is each host's, they share the whole.
-        let share = settings.connectTimeout ?? options.connectTimeout / places.all.count
         var tried: [String] = []
+        let begin = ContinuousClock.now
+        var end = begin + (settings.connectTimeout ?? options.connectTimeout)
+        if let deadline = options.connectDeadline { end = min(end, deadline) }
+        if let failure = resolve(&places, until: end, &tried) { return .failure(failure) }
+        // Without a `connect_timeout`, which is each host's, they share the whole.
+        let share =
+            settings.connectTimeout
+            ?? max(.zero, begin + options.connectTimeout - .now) / max(1, places.all.count)
         while !places.all.isEmpty {
             var patience = share
             if let deadline = options.connectDeadline {
@@ -54,10 +63,9 @@ struct ConnectAttempt {
                 return .success(connection)
             case .failure(.silence(let place)):
                 let name = Self.place(host: place.host, port: place.port)
-                tried.append(
-                    ConnectionString.redacting(options.connectionString, in: "no answer from \(name) in time")
-                )
-                places.strike(place, addresses: addresses)
+                let address = NameLookup.isName(place.host) && !place.address.isEmpty ? " (\(place.address))" : ""
+                tried.append(redacted("no answer from \(name)\(address) in time"))
+                places.strike(place)
             case .failure(.failure(let failure)):
                 tried.append(failure.message)
                 return .failure(
@@ -66,6 +74,54 @@ struct ConnectAttempt {
             }
         }
         return .failure(ConnectionFailure(.timedOut, tried.joined(separator: "; ")))
+    }
+
+    /// Finds the addresses of names. A failure where no place is left, or the session is being closed.
+    private func resolve(
+        _ places: inout Places,
+        until deadline: ContinuousClock.Instant,
+        _ tried: inout [String]
+    ) -> ConnectionFailure? {
+        let names = places.names
+        guard !names.isEmpty else { return nil }
+        if let mistake = mistake(in: places) { return mistake }
+        let lookup = NameLookup(of: names, by: lookUp, wake: wake)
+        var answers = lookup.answers
+        while answers.count < names.count {
+            let patience = deadline - .now
+            guard patience > .zero else { break }
+            if case .closed = wait(-1, false, patience) { return Self.closed }
+            answers = lookup.answers
+        }
+        var addresses: [String: [String]] = [:]
+        for name in names {
+            switch answers[name] {
+            case .success(let found): addresses[name] = found
+            case .failure(let failure): tried.append(redacted("host \(name) has no address: \(failure.message)"))
+            case nil: tried.append(redacted("the address of host \(name) was not found in time"))
+            }
+        }
+        places.resolve(addresses)
+        guard places.all.isEmpty else { return nil }
+        return ConnectionFailure(answers.count < names.count ? .timedOut : .network, tried.joined(separator: "; "))
+    }
+
+    /// What is wrong with the connection string whatever the addresses are. libpq looks at some values only when it uses them:
+    /// it is given sockets that are not there, and gets no further.
+    private func mistake(in places: Places) -> ConnectionFailure? {
+        guard places.all.allSatisfy(\.address.isEmpty) else { return nil }
+        let nowhere = places.all.map { _ in "/dev/null" }.joined(separator: ",")
+        guard let connection = Connection(start: options.parameters + [("host", nowhere)]), connection.isBad else {
+            return nil
+        }
+        let refusal = refusal(connection)
+        return refusal.reason == .invalidConnectionString ? refusal : nil
+    }
+
+    private static let closed = ConnectionFailure(.closed, "the session was closed")
+
+    private func redacted(_ message: String) -> String {
+        ConnectionString.redacting(options.connectionString, in: message)
     }
 
     private func poll(
@@ -81,7 +137,7 @@ struct ConnectAttempt {
             switch wait(connection.socket, forWriting, patience) {
             case .ready: break
             case .interrupted: continue
-            case .closed: return .failure(.failure(ConnectionFailure(.closed, "the session was closed")))
+            case .closed: return .failure(.failure(Self.closed))
             }
             switch connection.connectPoll() {
             case PGRES_POLLING_OK: return .success(connection)
@@ -94,7 +150,7 @@ struct ConnectAttempt {
 
     private func refusal(_ connection: borrowing Connection) -> ConnectionFailure {
         let (sqlState, plain) = Self.plain(connection.errorMessage)
-        let message = ConnectionString.redacting(options.connectionString, in: plain)
+        let message = redacted(plain)
         // Some values libpq looks at only when it uses them: a port, an sslmode. To try again is no use.
         if message.hasPrefix("invalid ") {
             return ConnectionFailure(.invalidConnectionString, "the connection string is not valid: \(message)")

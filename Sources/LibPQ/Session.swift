@@ -220,10 +220,12 @@ package final class Session: Sendable {
     }
 
     private func connect() -> ConnectionFailure? {
-        let attempt = ConnectAttempt(options: options) { [self] socket, forWriting, patience in
+        var attempt = ConnectAttempt(options: options) { [self] socket, forWriting, patience in
             let isReady = wait(on: socket, forWriting: forWriting, for: patience)
             return closedFailure() != nil ? .closed : isReady ? .ready : .interrupted
         }
+        attempt.lookUp = options.lookUp
+        attempt.wake = { [self] in wakePipe.wake() }
         switch attempt.run() {
         case .failure(let failure):
             return failure

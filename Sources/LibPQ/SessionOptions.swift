@@ -8,11 +8,13 @@ package struct SessionOptions: Sendable {
     package var defaults: [(keyword: String, value: String)]
     /// Keywords that count whatever the connection string says.
     package var overrides: [(keyword: String, value: String)]
-    /// How long one attempt may take, shared by the hosts of the connection string; a `connect_timeout` there is for each
-    /// host instead. Where a name has several addresses, each has as much as the host once the one before did not answer.
+    /// How long one attempt may take: looking up the hosts' names, and then what is left shared by their addresses. A
+    /// `connect_timeout` in the connection string is for the names, and for each address, instead.
     package var connectTimeout: Duration
     /// When the attempt ends in any case; what is left until then is shared by the hosts that are left.
     package var connectDeadline: ContinuousClock.Instant?
+    /// The addresses of a host's name. Blocks; called on a thread of its own.
+    var lookUp: @Sendable (_ name: String) -> NameLookup.Answer = NameLookup.addresses
     /// How long the session's thread stays awake after the answer to a batch that expects another, until the next such.
     package var busyWait: Duration
 

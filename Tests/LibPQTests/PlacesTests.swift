@@ -7,10 +7,14 @@ struct PlacesTests {
     private func places(_ text: String) throws -> Places { Places(try ConnectionString.parse(text).get()) }
 
     /// What is left for libpq, once these did not answer.
-    private func keywords(_ text: String, without silent: [Places.Place], _ addresses: [String] = []) throws -> [String]
-    {
+    private func keywords(
+        _ text: String,
+        _ addresses: [String: [String]] = [:],
+        without silent: [Places.Place] = []
+    ) throws -> [String] {
         var places = try places(text)
-        for place in silent { places.strike(place) { _ in addresses } }
+        if !addresses.isEmpty { places.resolve(addresses) }
+        for place in silent { places.strike(place) }
         return places.keywords.map { "\($0)=\($1)" }
     }
 
@@ -49,30 +53,35 @@ struct PlacesTests {
     @Test("one that is not known takes the first with it, so that they come to an end")
     func unknown() throws {
         var places = try places("host=a,b")
-        for _ in 0..<2 { places.strike(place("z")) { _ in ["1.1.1.1"] } }
+        for _ in 0..<2 { places.strike(place("z")) }
         #expect(places.all.isEmpty)
     }
 
-    @Test("of a name with several addresses only the one that did not answer is left out")
-    func addresses() throws {
-        let all = ["10.0.0.1", "10.0.0.2", "::3"]
-        #expect(
-            try keywords("host=a,b", without: [place("a", "10.0.0.1")], all)
-                == ["host=a,a,b", "hostaddr=10.0.0.2,::3,", "port=5432,5432,5432"]
-        )
-        #expect(
-            try keywords("host=a", without: [place("a", "10.0.0.1"), place("a", "::3")], all)
-                == ["host=a", "hostaddr=10.0.0.2", "port=5432"]
-        )
-        // libpq does not say which it was.
-        #expect(try keywords("host=a,b", without: [place("a")], all) == ["host=b", "port=5432"])
+    @Test("only names are looked up, each once")
+    func names() throws {
+        let names = try places("host=a,/run,127.0.0.1,a,::1,b,c hostaddr=,,,,,,10.0.0.9").names
+        #expect(names == ["a", "b"])
+        #expect(try places("").names.isEmpty)
+        #expect(try places("hostaddr=10.0.0.1,10.0.0.2").names.isEmpty)
     }
 
-    @Test("a name's addresses are looked up, those of a socket or an address are not")
-    func lookUp() {
-        #expect(Places.addresses(of: "localhost").contains { $0 == "127.0.0.1" || $0 == "::1" })
-        #expect(Places.addresses(of: "127.0.0.1") == ["127.0.0.1"])
-        #expect(Places.addresses(of: "/run").isEmpty)
-        #expect(Places.addresses(of: "nobody.invalid").isEmpty)
+    @Test("each address of a name is a place of its own, where the name stood; a name without is none")
+    func addresses() throws {
+        let all = ["a": ["10.0.0.1", "10.0.0.2", "::3"], "b": []]
+        #expect(
+            try keywords("host=a,/run,b,::1 port=1,2,3,4", all)
+                == ["host=a,a,a,/run,::1", "hostaddr=10.0.0.1,10.0.0.2,::3,,", "port=1,1,1,2,4"]
+        )
+        #expect(
+            try keywords("host=a,c hostaddr=,10.9.9.9", all, without: [place("a", "10.0.0.2")])
+                == ["host=a,a,c", "hostaddr=10.0.0.1,::3,10.9.9.9", "port=5432,5432,5432"]
+        )
+        #expect(
+            try keywords("host=a", all, without: [place("a", "10.0.0.1"), place("a", "::3")])
+                == ["host=a", "hostaddr=10.0.0.2", "port=5432"]
+        )
+        var none = try places("host=b,d")
+        none.resolve(all)
+        #expect(none.all.isEmpty)
     }
 }
