@@ -42,7 +42,7 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --   p_tokens     the run's random token
 -- Per event: p_runs (which run it belongs to, from 1), p_offsets (its place in the run, from 0), p_kinds ('y', 'c'),
 -- p_coroutine_ids, p_events. Each run has at least one.
--- p_synchronous_commit: what the commit must wait for, e.g. 'on'; set for this transaction whatever the defaults say.
+-- p_synchronous_commit: what the commit must wait for, null for 'on'; set for this transaction whatever the defaults say.
 --
 -- Per run it answers an outcome, a position and the stream's epoch:
 --   written   the run is in the stream (now, or since an earlier sending) and starts at the position
@@ -79,8 +79,8 @@ declare
     -- Assigned, where PERFORM would run a query.
     v_setting text;
 begin
-    if current_setting('synchronous_commit') <> p_synchronous_commit then
-        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    if current_setting('synchronous_commit') is distinct from p_synchronous_commit then
+        v_setting := set_config('synchronous_commit', coalesce(p_synchronous_commit, 'on'), true);
     end if;
     if current_setting('client_min_messages') = 'error' then
         v_setting := set_config('client_min_messages', 'warning', true);
@@ -130,7 +130,8 @@ begin
             select s.id, s.epoch, r.named, r.writer, coalesce(last.kind = 'r', false) as is_reserved,
                 coalesce(last.position + (last.kind <> 'r')::integer, case when r.named = 0 then 0 end) as next
             from unnest(p_streams, p_positions, p_epochs) with ordinality as r (name, named, writer, run)
-            join streams s on s.name = r.name
+            -- Behind an offset, here and below: the planner must not join, whatever it thinks of the table's size.
+            cross join lateral (select s.id, s.epoch from streams s where s.name = r.name offset 0) s
             left join lateral (
                 select e.position, e.kind from events e where e.stream_id = s.id and e.position >= r.named - 1
                 order by e.position desc limit 1) last on true
@@ -179,10 +180,11 @@ begin
         v_now := clock_timestamp();
         begin
             if true = any (v_reserved) then
-                delete from events e
-                using unnest(stream_ids, positions, v_reserved, outcomes) as r (id, place, is_reserved, outcome)
-                where e.stream_id = r.id and e.position = r.place and e.kind = 'r'
-                    and r.is_reserved and r.outcome = 'written';
+                for i in 1..v_count loop
+                    continue when not v_reserved[i] or outcomes[i] <> 'written';
+                    delete from events e
+                    where e.stream_id = stream_ids[i] and e.position = positions[i] and e.kind = 'r';
+                end loop;
             end if;
             insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
             select stream_ids[e.run], positions[e.run] + e.place, v_now, p_tokens[e.run], e.kind, e.coroutine_id, e.event
@@ -224,20 +226,23 @@ $$;
 --
 -- Set for the session or the transaction: synchronous_commit, client_min_messages where it is 'error', and
 -- durable_streams.appending to 'on', or the guard of 0003_guards.sql checks each row for itself, which costs more and refuses
--- streams that were claimed. For many rows also enable_hashjoin and enable_mergejoin to 'off', or a plan made while the
--- table was small may read all of it. No epoch is named: who claims reserves the next position, so that the append which can
--- be followed is always one of the present epoch.
+-- streams that were claimed. Where the statement is prepared, enable_seqscan to 'off' too, or a plan from when the table was
+-- small stays. No epoch is named: who claims reserves the next position, so that the append which can be followed is always
+-- one of the present epoch.
 create view appends as
 select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutine_id, e.event from events e where false;
 
 -- One look-up by the key, and nothing is asked of what comes behind: the key itself refuses a position that is taken. What is
 -- inserted can be given as expressions that answer differently each time; so the place is taken from the row that was found,
--- and no other column is named twice.
+-- and no other column is named twice. The offset keeps the planner from joining: a plan from when the table was all but empty
+-- would read all of it for each row.
 create rule append as on insert to appends do instead
 insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
 select e.stream_id, e.position + 1, clock_timestamp(), new.token, nullif(new.kind, 'r'), new.coroutine_id, new.event
-from events e
-where e.stream_id = new.stream_id and e.position = new.position - 1 and e.token = new.previous and e.kind <> 'r';
+from lateral (
+    select e.stream_id, e.position from events e
+    where e.stream_id = new.stream_id and e.position = new.position - 1 and e.token = new.previous and e.kind <> 'r'
+    offset 0) e;
 
 comment on view appends is 'Takes inserts only: events, each behind the append its writer made last.';
 
@@ -320,8 +325,8 @@ declare
     v_appending text := current_setting('durable_streams.appending', true);
     v_setting text;
 begin
-    if current_setting('synchronous_commit') <> p_synchronous_commit then
-        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    if current_setting('synchronous_commit') is distinct from p_synchronous_commit then
+        v_setting := set_config('synchronous_commit', coalesce(p_synchronous_commit, 'on'), true);
     end if;
     if current_setting('client_min_messages') = 'error' then
         v_setting := set_config('client_min_messages', 'warning', true);
@@ -368,8 +373,8 @@ declare
     v_id bigint;
     v_setting text;
 begin
-    if current_setting('synchronous_commit') <> p_synchronous_commit then
-        v_setting := set_config('synchronous_commit', p_synchronous_commit, true);
+    if current_setting('synchronous_commit') is distinct from p_synchronous_commit then
+        v_setting := set_config('synchronous_commit', coalesce(p_synchronous_commit, 'on'), true);
     end if;
     if current_setting('client_min_messages') = 'error' then
         v_setting := set_config('client_min_messages', 'warning', true);
@@ -427,9 +432,8 @@ returns table ("position" bigint, recorded_at timestamptz, event json)
 language sql stable
 begin atomic
     select e.position, e.recorded_at, e.event
-    from streams s
-    join events e on e.stream_id = s.id
-    where s.name = p_stream and e.position >= p_position and e.kind <> 'r'
+    from events e
+    where e.stream_id = (select s.id from streams s where s.name = p_stream) and e.position >= p_position and e.kind <> 'r'
     order by e.position
     limit p_limit;
 end;

@@ -288,6 +288,23 @@ struct SchemaGuardTests {
         }
     }
 
+    @Test("who names no synchronous_commit, or null, gets a durable commit whatever the session says")
+    func durabilityOfNull() async throws {
+        try await withSchema { sql in
+            let append = "append('s', array['\(Self.event)']::json[]"
+            for call in [
+                "\(append))", "\(append), p_synchronous_commit => null)", "claim('s')", "claim('s', null)",
+                "resolve('s', gen_random_uuid(), 0)", "resolve('s', gen_random_uuid(), 0, false, null)",
+            ] {
+                try await sql.run("set synchronous_commit = off")
+                try await sql.run("begin")
+                try await sql.run("select * from \(call)")
+                #expect(try await sql.value("select current_setting('synchronous_commit')") == "on", "\(call)")
+                try await sql.run("rollback")
+            }
+        }
+    }
+
     @Test("through the view an append goes behind its predecessor or nowhere")
     func chains() async throws {
         try await withSchema { sql in

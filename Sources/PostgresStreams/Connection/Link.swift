@@ -251,12 +251,8 @@ final class Link: Sendable {
             session.close()
         case .success(let greeting):
             if greeting.isBehindPooler { return ready(session, greeting) }
-            // Before anything of the owner's. A pooler would hand the setting on to others.
-            if greeting.isolation != "read committed" {
-                session.submit([Batch([(options.statements.readCommitted, Parameters())]) { _ in }])
-            }
             session.usePreparedStatements()
-            if options.measuresWay { measureWay(of: session, greeting) } else { ready(session, greeting) }
+            if options.measuresWay { measureWay(of: session, greeting) } else { prepare(session, greeting) }
         }
     }
 
@@ -268,9 +264,17 @@ final class Link: Sendable {
                 guard case .success = outcome else { return }
                 var greeting = greeting
                 greeting.way = .now - sentAt
-                ready(session, greeting)
+                prepare(session, greeting)
             }
         ])
+    }
+
+    /// Before anything of the owner's. A pooler would hand the settings on to others.
+    private func prepare(_ session: Session, _ greeting: Greeting) {
+        var settings = [options.statements.planning]
+        if greeting.isolation != "read committed" { settings.append(options.statements.readCommitted) }
+        session.submit(settings.map { Batch([($0, Parameters())]) { _ in } })
+        ready(session, greeting)
     }
 
     private func ready(_ session: Session, _ greeting: Greeting) {

@@ -7,6 +7,7 @@ import LibPQ
 struct Statements: Sendable {
     let greeting: Statement
     let readCommitted: Statement
+    let planning: Statement
     let schemaVersion: Statement
     let appendSettings: Statement
     let appendBatch: Statement
@@ -56,20 +57,25 @@ struct Statements: Sendable {
             sql: "set default_transaction_isolation = 'read committed'"
         )
 
+        // For a session of our own: prepared statements keep a plan, and one that is from when the tables were small must be
+        // as good when they are not. Of the ways to find rows it leaves an index. (A way that is switched off counts as so
+        // dear that the server might compile the plan for it, were there no other.)
+        let off = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"]
+            .map { "set_config('\($0)', 'off', false)" }.joined(separator: ", ")
+        planning = Statement(name: "planning", sql: "select \(off)")
+
         schemaVersion = Statement(
             name: "schema_version",
             sql: "select coalesce(max(version), 0) from \(quoted).migrations"
         )
 
         // What append_batch sets for itself and the view appends cannot: for the transaction, or for a session of our own.
-        // Of the ways to look a predecessor up one is left, whatever the server knows of the table when it plans.
-        let off = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"]
-            .map { "set_config('\($0)', 'off', $2)" }.joined(separator: ", ")
         appendSettings = Statement(
             name: "append_settings",
             sql: """
                 select set_config('synchronous_commit', $1, $2), set_config('durable_streams.appending', 'on', $2), \
-                \(off), set_config('plan_cache_mode', 'force_generic_plan', $2), \
+                set_config('enable_seqscan', 'off', $2), set_config('enable_bitmapscan', 'off', $2), \
+                set_config('plan_cache_mode', 'force_generic_plan', $2), \
                 set_config('lock_timeout', '5s', $2), set_config('client_min_messages', 'warning', $2)
                 """,
             parameterTypes: [.text, .bool]
@@ -173,6 +179,7 @@ struct Statements: Sendable {
             parameterTypes: [.text, .int8, .int8]
         )
 
+        // The offset, here and below, keeps the planner from joining in another order, by which a table is read whole.
         tailPages = Statement(
             name: "tail_pages",
             sql: """
@@ -182,7 +189,9 @@ struct Statements: Sendable {
                         (select s.id from \(quoted).streams s where s.name = t.name) as id
                     from unnest($1, $2, $3) with ordinality as t (name, position, most, ordinal)
                 ) t
-                join \(quoted).events e on \(Self.page(of: "t.id", in: quoted, from: "t.position", count: "t.most"))
+                cross join lateral (
+                    select \(EventRow.columns) from \(quoted).events e
+                    where \(Self.page(of: "t.id", in: quoted, from: "t.position", count: "t.most")) offset 0) e
                 order by t.ordinal, e.position
                 """,
             parameterTypes: [.textArray, .int8Array, .int8Array]
@@ -205,18 +214,19 @@ struct Statements: Sendable {
         // first that has not begun; and the greatest id there is. (A snapshot's xmax is the first that has not ended and is
         // past all that have; age() counts from the next one there will be.) The upper bound is none; with it the planner
         // takes the range of ids to be narrow, on a table that was never analyzed too.
+        let greatest = "(select m.id from \(quoted).streams m order by m.id desc limit 1)"
         discover = Statement(
             name: "discover",
             sql: """
                 select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint
                         + age(pg_snapshot_xmax(now.snapshot)::xid),
-                    (select max(m.id) from \(quoted).streams m), s.id, s.name, case when $3 then coalesce((
+                    \(greatest), s.id, s.name, case when $3 then coalesce((
                         select e.position + 1 from \(quoted).events e
                         where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0) end
                 from (select pg_current_snapshot() as snapshot) now
                 left join (
                     select s.id, s.name from \(quoted).streams s
-                    where s.id > $1 and s.id <= (select max(m.id) from \(quoted).streams m)
+                    where s.id > $1 and s.id <= \(greatest)
                     order by s.id limit $2) s on true
                 order by s.id
                 """,
@@ -229,7 +239,9 @@ struct Statements: Sendable {
             sql: """
                 select w.ordinal, \(EventPage.columns)
                 from unnest($2) with ordinality as w (position, ordinal)
-                join \(quoted).events e on e.stream_id = \(stream) and e.position = w.position
+                cross join lateral (
+                    select * from \(quoted).events e
+                    where e.stream_id = \(stream) and e.position = w.position offset 0) e
                 where octet_length(e.event::text) <= \(PageReader.largeEventByteCount) or cardinality($2) = 1
                 """,
             parameterTypes: [.text, .int8Array]
