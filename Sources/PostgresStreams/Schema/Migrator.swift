@@ -85,7 +85,8 @@ public struct Migrator: Sendable {
         let isMissing = "to_regnamespace(\(literal(schema.quoted))) is null"
         let makesSchema = "if \(isMissing) then create schema \(schema.quoted); end if;"
         var lines = [
-            "\(Self.begin) read write;", "do \(literal("begin \(makesSchema) end"));",
+            "\(Self.begin) read write;", "\(Self.withoutTimeout);", "set local standard_conforming_strings = on;",
+            "do \(literal("begin \(makesSchema) end"));",
             "set local search_path = \(schema.quoted), pg_temp;", "",
         ]
         for file in MigrationFile.all {
@@ -99,6 +100,9 @@ public struct Migrator: Sendable {
 
     /// Whatever the defaults are: with one snapshot for all, who waited for another's migration would not see it.
     private static let begin = "begin isolation level read committed"
+
+    /// A role's own is meant for its questions, not for a migration, nor for waiting until another's is done.
+    private static let withoutTimeout = "set local statement_timeout = 0"
 
     /// The files set it for the session, so that they can be run by hand; a pooler would hand it on to others.
     private static let resetPath = "reset search_path"
@@ -114,6 +118,11 @@ public struct Migrator: Sendable {
     /// For as long as another migrates, but a round at a time: a server that is gone must not pass for one that is busy.
     private func begin(_ conversation: Conversation, mayWrite: Bool) async throws(JournalError) -> Bool {
         try await conversation.run(Self.begin + (mayWrite ? " read write" : ""))
+        try await conversation.run(Self.withoutTimeout)
+        // Not every server knows it.
+        try await conversation.run(
+            "select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'"
+        )
         try await conversation.run("set local lock_timeout = \(Int(Self.lockPatience.milliseconds))")
         do {
             // The key is this library's and the schema's.
