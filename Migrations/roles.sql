@@ -1,4 +1,5 @@
--- Roles of least privilege, to be run by hand by whoever may create roles, after the migrations:
+-- Roles of least privilege, to be run by hand after the migrations, by a superuser, or by the schema's owner if that may
+-- create roles or somebody who may has created both before:
 --
 --     psql -v schema=durable_streams -f roles.sql
 --
@@ -11,6 +12,8 @@
 -- claimed. In one thing writers are trusted: the view takes whoever names the token of a stream's last append for its
 -- writer, and writers can read tokens. Who follows another's append writes to its stream, and nobody is fenced.
 
+\set on_error_before :ON_ERROR_STOP
+\set ON_ERROR_STOP on
 \if :{?schema}
 \else
     \set schema durable_streams
@@ -24,10 +27,11 @@ begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'durable_streams_writer') then
         create role durable_streams_writer nologin;
     end if;
+    if not pg_has_role('durable_streams_writer', 'durable_streams_reader', 'member') then
+        grant durable_streams_reader to durable_streams_writer;
+    end if;
 end
 $$;
-
-grant durable_streams_reader to durable_streams_writer;
 
 grant usage on schema :"schema" to durable_streams_reader;
 grant select on :"schema".migrations, :"schema".streams, :"schema".events to durable_streams_reader;
@@ -40,3 +44,5 @@ grant execute on function
     :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint, boolean, text), :"schema".announce(text[])
 to durable_streams_writer;
 grant insert on :"schema".appends to durable_streams_writer;
+
+\set ON_ERROR_STOP :on_error_before

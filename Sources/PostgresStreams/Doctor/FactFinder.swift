@@ -4,7 +4,7 @@ import LibPQ
 struct FactFinder {
     let conversation: Conversation
     let schema: SchemaName
-    private(set) var facts = ServerFacts()
+    private(set) var facts: ServerFacts
     /// For each question that was refused.
     private(set) var refusals: [Finding] = []
 
@@ -14,6 +14,7 @@ struct FactFinder {
     init(_ conversation: Conversation, _ schema: SchemaName) {
         self.conversation = conversation
         self.schema = schema
+        facts = ServerFacts(schema: schema)
         facts.serverVersion = conversation.info.serverVersion
     }
 

@@ -13,7 +13,9 @@ extension ServerFacts {
     var roleFinding: Finding? {
         guard let schemaUsable else { return nil }
         let check = "role"
-        let advice = "as the schema's owner: psql -f Migrations/roles.sql, then grant durable_streams_writer to \(role)"
+        let advice =
+            "by whoever may create roles and owns the schema: "
+            + "psql -v 'schema=\(schema.text)' -f Migrations/roles.sql; then grant durable_streams_writer to \(role)"
         guard schemaUsable else {
             return .problem(
                 check,

@@ -32,6 +32,7 @@ struct ServerFacts: Sendable {
         var isHidden = false
     }
 
+    let schema: SchemaName
     var settings: [String: Setting] = [:]
     var serverVersion = 0
     /// The pid of the process that ran our statement, which is not always the one libpq was told.
