@@ -36,16 +36,14 @@ struct ConnectAttempt {
         case .success(let parsed): settings = parsed
         case .failure(let failure): return .failure(failure)
         }
-        var places = Places(settings)
+        var places: Places
+        do throws(ConnectionFailure) { places = try Places(settings) } catch { return .failure(error) }
         var tried: [String] = []
-        let begin = ContinuousClock.now
-        var end = begin + (settings.connectTimeout ?? options.connectTimeout)
-        if let deadline = options.connectDeadline { end = min(end, deadline) }
-        if let failure = resolve(&places, until: end, &tried) { return .failure(failure) }
+        if let failure = resolve(&places, for: settings.connectTimeout ?? options.connectTimeout, &tried) {
+            return .failure(failure)
+        }
         // Without a `connect_timeout`, which is each host's, they share the whole.
-        let share =
-            settings.connectTimeout
-            ?? max(.zero, begin + options.connectTimeout - .now) / max(1, places.all.count)
+        let share = settings.connectTimeout ?? options.connectTimeout / max(1, places.hostCount)
         while !places.all.isEmpty {
             var patience = share
             if let deadline = options.connectDeadline {
@@ -77,17 +75,24 @@ struct ConnectAttempt {
     }
 
     /// Finds the addresses of names. A failure where no place is left, or the session is being closed.
-    private func resolve(
-        _ places: inout Places,
-        until deadline: ContinuousClock.Instant,
-        _ tried: inout [String]
-    ) -> ConnectionFailure? {
+    private func resolve(_ places: inout Places, for patience: Duration, _ tried: inout [String]) -> ConnectionFailure?
+    {
         let names = places.names
         guard !names.isEmpty else { return nil }
         if let mistake = mistake(in: places) { return mistake }
+        var deadline = ContinuousClock.now + patience
+        if let end = options.connectDeadline { deadline = min(deadline, end) }
         let lookup = NameLookup(of: names, by: lookUp, wake: wake)
         var answers = lookup.answers
+        // There may be hosts that need none.
+        var isAnyKnown = !places.all.allSatisfy { $0.address.isEmpty && names.contains($0.host) }
+        var isShort = false
         while answers.count < names.count {
+            isAnyKnown = isAnyKnown || answers.values.contains { (try? $0.get())?.isEmpty == false }
+            if isAnyKnown, !isShort {
+                isShort = true
+                deadline = min(deadline, .now + min(Self.courtesy, patience / 4))
+            }
             let patience = deadline - .now
             guard patience > .zero else { break }
             if case .closed = wait(-1, false, patience) { return Self.closed }
@@ -106,16 +111,21 @@ struct ConnectAttempt {
         return ConnectionFailure(answers.count < names.count ? .timedOut : .network, tried.joined(separator: "; "))
     }
 
+    /// How long those whose names are not known yet keep their turn, once another could be connected to.
+    private static let courtesy = Duration.seconds(1)
+
     /// What is wrong with the connection string whatever the addresses are. libpq looks at some values only when it uses them:
     /// it is given sockets that are not there, and gets no further.
     private func mistake(in places: Places) -> ConnectionFailure? {
         guard places.all.allSatisfy(\.address.isEmpty) else { return nil }
         let nowhere = places.all.map { _ in "/dev/null" }.joined(separator: ",")
-        guard let connection = Connection(start: options.parameters + [("host", nowhere)]), connection.isBad else {
-            return nil
-        }
-        let refusal = refusal(connection)
-        return refusal.reason == .invalidConnectionString ? refusal : nil
+        // With a password it looks for none in the password file.
+        let probe = options.parameters + [("host", nowhere), ("password", "none")]
+        guard let connection = Connection(start: probe), connection.isBad else { return nil }
+        // It passes over one host for the next.
+        let lines = connection.errorMessage.split(separator: "\n")
+        guard !lines.isEmpty, lines.allSatisfy({ $0.hasPrefix("invalid ") }) else { return nil }
+        return refusal(connection)
     }
 
     private static let closed = ConnectionFailure(.closed, "the session was closed")

@@ -8,8 +8,9 @@ package struct SessionOptions: Sendable {
     package var defaults: [(keyword: String, value: String)]
     /// Keywords that count whatever the connection string says.
     package var overrides: [(keyword: String, value: String)]
-    /// How long one attempt may take: looking up the hosts' names, and then what is left shared by their addresses. A
-    /// `connect_timeout` in the connection string is for the names, and for each address, instead.
+    /// How long it may take to look up the hosts' names, and then to connect, shared by the hosts; a `connect_timeout` in the
+    /// connection string is for each host instead. Where a host has several addresses, each has as much as the host once the
+    /// one before did not answer.
     package var connectTimeout: Duration
     /// When the attempt ends in any case; what is left until then is shared by the hosts that are left.
     package var connectDeadline: ContinuousClock.Instant?

@@ -7,12 +7,14 @@ import Testing
 /// What looks up names and does not answer, until it is told to: a resolver without a name server.
 private final class SilentResolver: Sendable {
     private let release = DispatchSemaphore(value: 0)
-    private let asked = Mutex(0)
+    /// The names that it is asked for.
+    let asked: AsyncStream<String>
+    private let asking: AsyncStream<String>.Continuation
 
-    var askedCount: Int { asked.withLock { $0 } }
+    init() { (asked, asking) = AsyncStream.makeStream() }
 
     func addresses(of name: String) -> NameLookup.Answer {
-        asked.withLock { $0 += 1 }
+        asking.yield(name)
         release.wait()
         release.signal()
         return .success(["127.0.0.1"])
@@ -95,7 +97,6 @@ struct NameLookupTests {
         let failure = try await live.ended()
         #expect(failure.reason == .timedOut)
         #expect(failure.message == "the address of host db.example was not found in time")
-        #expect(resolver.askedCount == 1)
     }
 
     @Test("while a resolver is silent a session can be closed")
@@ -105,30 +106,43 @@ struct NameLookupTests {
         var live = try LiveSession(
             options("host=db.example dbname=d", connectTimeout: .seconds(3600), resolver.addresses)
         )
+        #expect(await resolver.asked.first { _ in true } == "db.example")
         live.session.close()
         #expect(try await live.ended().reason == .closed)
     }
 
-    @Test("an answer that comes late is taken, a name that is not answered is passed over")
+    @Test("an answer that comes late is taken")
     func late() async throws {
         let server = try await SessionServer.shared.server()
-        let silent = SilentResolver()
-        defer { silent.answer() }
         let string = """
-            host=silent,late port=\(server.port) dbname=postgres user=postgres password=\(server.password)
-            connect_timeout=3
+            host=late port=\(server.port) dbname=postgres user=postgres password=\(server.password)
             """
-        let slow = SilentResolver()
-        var live = try LiveSession(
-            options(string) { name in name == "late" ? slow.addresses(of: name) : silent.addresses(of: name) }
-        )
-        live.session.setTimer(at: .now + .milliseconds(50))
-        guard case .timer = await live.next() else {
-            Issue.record("no timer rang")
-            return
-        }
-        slow.answer()
+        let resolver = SilentResolver()
+        var live = try LiveSession(options(string, resolver.addresses))
+        #expect(await resolver.asked.first { _ in true } == "late")
+        resolver.answer()
         #expect(try await live.connected().host == "late")
+        try await live.close()
+    }
+
+    @Test(
+        "a name that is not answered keeps no other host from being connected to, wherever it stands",
+        arguments: ["silent,there", "there,silent", "silent,127.0.0.1"],
+        ["", "connect_timeout=600"]
+    )
+    func straggler(hosts: String, more: String) async throws {
+        let server = try await SessionServer.shared.server()
+        let resolver = SilentResolver()
+        defer { resolver.answer() }
+        let string = """
+            host=\(hosts) port=\(server.port) dbname=postgres user=postgres password=\(server.password) \(more)
+            """
+        var live = try LiveSession(
+            options(string, connectTimeout: .seconds(600)) { name in
+                name == "there" ? .success(["127.0.0.1"]) : resolver.addresses(of: name)
+            }
+        )
+        #expect(try await live.connected().host != "silent")
         try await live.close()
     }
 
@@ -147,6 +161,18 @@ struct NameLookupTests {
         let failure = try await live.ended()
         #expect(failure.reason == .invalidConnectionString, "\(failure)")
         #expect(!asked.withLock { $0 })
+    }
+
+    @Test("a host whose port is none is passed over for the next")
+    func mistakeOfOne() async throws {
+        let server = try await SessionServer.shared.server()
+        let string = """
+            host=db.example,db.example port=70000,\(server.port) dbname=postgres user=postgres
+            password=\(server.password)
+            """
+        var live = try LiveSession(options(string) { _ in .success(["127.0.0.1"]) })
+        #expect(try await live.connected().port == "\(server.port)")
+        try await live.close()
     }
 
     @Test("what may be a part of a password is not named")

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Places to connect to")
 struct PlacesTests {
-    private func places(_ text: String) throws -> Places { Places(try ConnectionString.parse(text).get()) }
+    private func places(_ text: String) throws -> Places { try Places(try ConnectionString.parse(text).get()) }
 
     /// What is left for libpq, once these did not answer.
     private func keywords(
@@ -48,6 +48,42 @@ struct PlacesTests {
             try keywords("hostaddr=127.0.0.1,127.0.0.2", without: [place("127.0.0.2", "127.0.0.2")])
                 == ["hostaddr=127.0.0.1", "port=5432"]
         )
+        // libpq names an address without its zone.
+        #expect(
+            try keywords("hostaddr=10.0.0.1,fe80::7%eth0", without: [place("fe80::7%eth0", "fe80::7")])
+                == ["hostaddr=10.0.0.1", "port=5432"]
+        )
+    }
+
+    @Test("what is left takes the place of what the connection string has, also where it is a default")
+    func defaults() throws {
+        #expect(
+            try keywords("postgresql://a,b:7/d", ["a": ["10.0.0.1"]]) == ["host=a", "hostaddr=10.0.0.1", "port=5432"]
+        )
+        #expect(try keywords("host=a, port=1,2", ["a": []]) == ["host=,", "port=2,2"])
+        #expect(
+            try keywords("host=,a hostaddr=10.0.0.1,", ["a": []])
+                == ["host=,", "hostaddr=10.0.0.1,10.0.0.1", "port=5432,5432"]
+        )
+    }
+
+    @Test(
+        "lists that do not belong together are refused",
+        arguments: [
+            "host=a port=1,2", "host=a,b,c port=1,2", "host=a,b hostaddr=10.0.0.1", "hostaddr=10.0.0.1 port=1,2",
+        ]
+    )
+    func mismatch(text: String) throws {
+        #expect(throws: ConnectionFailure.self) { try places(text) }
+    }
+
+    @Test("the time is shared by hosts, not by their addresses")
+    func hostCount() throws {
+        var all = try places("host=a,/run,b,gone")
+        #expect(all.hostCount == 4)
+        all.resolve(["a": ["10.0.0.1", "10.0.0.2"], "b": ["10.0.0.3"], "gone": []])
+        #expect(all.hostCount == 3)
+        #expect(all.all.count == 4)
     }
 
     @Test("one that is not known takes the first with it, so that they come to an end")
