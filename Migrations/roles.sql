@@ -1,5 +1,5 @@
 -- Roles of least privilege, to be run by hand after the migrations, by a superuser, or by the schema's owner if that may
--- create roles or somebody who may has created both before:
+-- create roles or the roles are there already, the reader granted to the writer:
 --
 --     psql -v schema=durable_streams -f roles.sql
 --

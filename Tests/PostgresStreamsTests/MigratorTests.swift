@@ -66,7 +66,7 @@ struct MigratorTests {
         try await withTestDatabase(migrated: false) { url in
             try await withSQL(url) { sql in
                 let database = try await sql.value("select quote_ident(current_database())")
-                try await sql.run("alter database \(database) set statement_timeout = '100ms'")
+                try await sql.run("alter database \(database) set statement_timeout = '1s'")
                 let lock = "hashtextextended('durable-streams migrate durable_streams', 0)"
                 try await sql.run("select pg_advisory_lock(\(lock))")
                 async let applied = migrator(url).migrate()
@@ -74,7 +74,7 @@ struct MigratorTests {
                     let waiting = "datname = current_database() and wait_event = 'advisory'"
                     return try await sql.integer("select count(*) from pg_stat_activity where \(waiting)") == 1
                 }
-                try await sql.run("select pg_sleep(0.3)")
+                try await sql.run("select pg_sleep(1.5)")
                 try await sql.run("select pg_advisory_unlock(\(lock))")
                 #expect(try await applied == Self.allVersions)
             }
