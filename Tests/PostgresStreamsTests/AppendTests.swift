@@ -89,7 +89,7 @@ struct AppendTests {
     )
     func lockedNeighbours(held: Int, connections: Int) async throws {
         let configuration = ConfigurationChange.with {
-            $0.appendDeadline = .seconds(60)
+            $0.appendDeadline = .seconds(600)
             $0.writerConnections = connections
         }
         try await withTestJournal(configuration) { journal in

@@ -43,13 +43,16 @@ struct SecretsTests {
         try await withPrivatePostgres(.init(tcp: true)) { server in
             try await server.psql("create role keeper superuser login password '\(Self.password)'")
             let said = Sayings()
-            func configuration(_ url: String) -> JournalConfiguration {
+            func configuration(_ url: String, patience: Duration, toOpen: Duration) -> JournalConfiguration {
                 var configuration = JournalConfiguration(databaseURL: url)
                 configuration.logger = said.logger
-                configuration.openTimeout = .seconds(2)
-                configuration.appendDeadline = .seconds(2)
-                configuration.readDeadline = .seconds(2)
+                configuration.openTimeout = toOpen
+                configuration.appendDeadline = patience
+                configuration.readDeadline = patience
                 return configuration
+            }
+            func brief(_ url: String) -> JournalConfiguration {
+                configuration(url, patience: .seconds(2), toOpen: .seconds(2))
             }
             let url = server.databaseURL(database: "postgres", user: "keeper", password: Self.password, tcp: true)
 
@@ -62,16 +65,17 @@ struct SecretsTests {
                 "\(url)?sslmode=verify-full&sslrootcert=/nowhere", "\(url)?nonsense=\(Self.mark)",
             ] {
                 do {
-                    try await withJournal(configuration(bad), migrate: true) { _ in }
+                    try await withJournal(brief(bad), migrate: true) { _ in }
                     Issue.record("it could be opened: \(bad)")
                 } catch {
                     said.note(error)
                 }
-                let diagnosis = try await Doctor(configuration(bad)).examine()
+                let diagnosis = try await Doctor(brief(bad)).examine()
                 said.note(diagnosis)
             }
 
-            try await withJournal(configuration(url), migrate: true) { journal in
+            let patient = configuration(url, patience: .seconds(300), toOpen: .seconds(300))
+            try await withJournal(patient, migrate: true) { journal in
                 said.note(journal.server)
                 let stream = try journal.stream("s")
                 try await stream.append(Self.event("a"))
@@ -89,8 +93,11 @@ struct SecretsTests {
                     "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'keeper'"
                 )
                 try await claim.stream.append(Self.event("f"))
+            }
+            try await withJournal(configuration(url, patience: .seconds(2), toOpen: .seconds(300))) { journal in
+                let stream = try journal.stream("s")
                 await server.stop(mode: .immediate)
-                await said.noteError { try await claim.stream.append(Self.event("g")) }
+                await said.noteError { try await stream.append(Self.event("g")) }
                 await said.noteError { try await stream.readAll() }
                 try await server.start()
             }
