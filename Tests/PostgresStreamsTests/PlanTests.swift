@@ -39,7 +39,8 @@ struct PlanTests {
         ("discover", { $0.discover.sql }, "bigint, bigint, boolean", "1990, 1000, true"),
         ("index_page", { $0.indexPage.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
         ("events_at", { $0.eventsAt.sql }, "text, bigint[]", "'s17', array[3, 7]"),
-        ("heads", { $0.heads.sql }, "text, text, bigint, boolean", "'s17', 'root', 20, true"),
+        ("heads", { $0.heads.sql }, "text, text, bigint, boolean, bigint", "'s17', 'root', 20, true, 7"),
+        ("index_end", { $0.indexEnd.sql }, "text, bigint", "'s17', 7"),
         ("next_position", { $0.nextPosition.sql }, "text", "'s17'"),
         ("list", { $0.list.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
         ("list_open", { $0.listOpen.sql }, "text, text, text, bigint", "'s1', 's1', 's2', 20"),
@@ -181,8 +182,9 @@ struct PlanTests {
         try await withTables { _, sql in
             try await fill(sql, streams: 4, eventsEach: 9000)
             try await sql.run("analyze events, streams")
-            try await sql.run("prepare heads(text, text, bigint, boolean) as \(statement)")
-            let plan = try await sql.run("explain (costs off) execute heads('s2', 'root.3', 9000, true)").map { $0[0] }
+            try await sql.run("prepare heads(text, text, bigint, boolean, bigint) as \(statement)")
+            let plan = try await sql.run("explain (costs off) execute heads('s2', 'root.3', 9000, true, 7)")
+                .map { $0[0] }
             for index in ["events_closes", "events_yields"] {
                 #expect(plan.contains { $0.contains(index) }, "\(plan.joined(separator: "\n"))")
             }

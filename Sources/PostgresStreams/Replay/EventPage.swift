@@ -10,6 +10,8 @@ final class EventPage: Sendable {
     static let columns = "e.kind, e.coroutine_id, e.event"
 
     let start: Int
+    /// The reader's, by which it came.
+    let connection: Int
     /// The page's coroutines, by the rows of their first events.
     let firstRows: [Int]
     /// Of each row its coroutine, as an index in `firstRows`, and, in the highest bit, whether it is a close.
@@ -18,9 +20,10 @@ final class EventPage: Sendable {
     private let entries = Mutex<[YieldEntry?]>([])
 
     /// Sorts the events by coroutine: on the connection's thread, before anybody waits for the page.
-    init(_ result: QueryResult, start: Int) {
+    init(_ result: QueryResult, start: Int, connection: Int) {
         self.result = result
         self.start = start
+        self.connection = connection
         var ids = IDTable()
         var firstRows: [Int] = []
         var firstIDs: [UnsafeRawBufferPointer] = []
@@ -40,6 +43,9 @@ final class EventPage: Sendable {
     private static let closeBit: UInt32 = 1 << 31
 
     var count: Int { result.rowCount }
+
+    /// The position behind it.
+    var end: Int { start + count }
 
     /// What it occupies, in bytes, with room for the entries once they are parsed.
     var weight: Int { result.memorySize + count * 192 }

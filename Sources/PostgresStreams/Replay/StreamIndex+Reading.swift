@@ -5,64 +5,6 @@ import TisynStreams
 extension StreamIndex {
     typealias Request = ReadAhead<EventPage>.Request
 
-    // MARK: The end
-
-    /// Asks where the stream ends; at the same time for its first page, which whoever asks that wants next.
-    func learnEnd() async throws(JournalError) {
-        let (requests, known): ([Request], Int) = state.withLock { state in
-            let isFirst = state.position == 0 && state.ahead.isIdle
-            let requests = isFirst ? state.ahead.requests(from: 0, towards: 1, end: state.end) : []
-            return (requests, max(state.end ?? 0, state.seenEnd))
-        }
-        send(requests)
-        var parameters = Parameters()
-        parameters.append(name.text)
-        let result = try await request(journal.statements.nextPosition, parameters)
-        try learned(end: result.rowCount == 0 ? 0 : result.integer(row: 0, column: 0) ?? 0, atLeast: known)
-    }
-
-    /// Over the connection that the pages come by, in turn with them.
-    func request(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
-        try await reader.request([(statement, parameters)], within: journal.configuration.readDeadline)
-    }
-
-    /// - Parameter known: what the end was known to be when the server was asked: it cannot be less.
-    func learned(end: Int, atLeast known: Int) throws(JournalError) {
-        guard end >= known else { throw short("the stream had \(known) events and has \(end)") }
-        let woken: [Waiter] = state.withLock { state in
-            let end = max(end, state.seenEnd, state.position)
-            guard end > state.end ?? -1 else { return [] }
-            state.heads.forget()
-            state.end = end
-            return Self.takeWaiters(&state)
-        }
-        for waiter in woken { waiter.progress.set(.success(())) }
-    }
-
-    /// The server has less of the stream than there is. A standby may have it yet.
-    func short(_ how: String) -> JournalError {
-        guard reader.isOnStandby else { return replaced(how) }
-        return JournalError(.unreachable, "the standby is behind: of \(name) \(how)")
-    }
-
-    /// The stream is not what it was: nothing read of it counts any more, and whoever asks anew begins anew.
-    func replaced(_ how: String) -> JournalError {
-        let error = JournalError(
-            .logReplaced,
-            "stream \(name) is not the one that was read for replay: \(how); replay it from a new index"
-        )
-        let (waiters, fetches): ([Waiter], [PageAnswer]) = state.withLock { state in
-            state.replaced = error
-            state.ahead.forget()
-            defer { (state.waiters, state.fetches) = ([], [:]) }
-            return (state.waiters, state.fetches.values.flatMap { $0 })
-        }
-        for waiter in waiters { waiter.progress.set(.failure(error)) }
-        for fetch in fetches { fetch.set(.failure(error)) }
-        journal.replayIndices.remove(name, number)
-        return error
-    }
-
     // MARK: Reading on
 
     /// Waits until the stream has been read up to `target`, or to its end.
@@ -132,11 +74,11 @@ extension StreamIndex {
         parameters.append(name.text)
         parameters.append(start)
         parameters.append(count)
-        reader.send(
-            journal.statements.indexPage,
-            parameters,
-            deadline: .now + journal.configuration.readDeadline
-        ) { result in completion(result.map { EventPage($0, start: start) }) }
+        ask(journal.statements.indexPage, parameters) { [self] result in
+            let connection = reader.connectionNumber
+            compared(result.map { EventPage($0, start: start, connection: connection) }, completion)
+        }
+        lookAlong(upTo: start + count)
     }
 
     /// On the connection's thread.

@@ -42,6 +42,14 @@ final class StreamIndex: Sendable {
         var lastFetchEnd = -1
         /// What a page weighs, as of the last.
         var pageWeight = 0
+        /// The last event when it was last asked where the stream ends. See `StreamIndex+Comparing.swift`.
+        var anchor: Anchor?
+        /// The reader's connection on which the anchor was found, or compared.
+        var comparedOn = 0
+        /// How many times it is being asked where the stream ends.
+        var looks = 0
+        /// Pages that wait for one of these.
+        var keptBack: [@Sendable (Result<Void, JournalError>) -> Void] = []
         /// Set once, when the stream turned out not to be the one that was read.
         var replaced: JournalError?
         /// The replays that have come to the end of what some coroutine recorded.

@@ -16,6 +16,15 @@ import TisynStreams
 /// - at once, where it was appended through the same journal, or delivered by a tail of it,
 /// - with `extend`, where another process appended it.
 ///
+/// A failover or restore that lost the end of the log may put other events in the place of those that were read. What comes
+/// over a new connection, or behind a pooler, is therefore compared first, by the token of the last event that there was when
+/// the index last asked for the stream's end, as it also does where it reads beyond: where that stands no longer, the error
+/// is `logReplaced`, and nothing of the other history is answered. It is not noticed
+/// - while answers come from the cache, without asking the server,
+/// - where only events were lost that this journal had appended, or a tail of it delivered, since that end: the index knows
+///   where they stand and no more, until it reads them. Whoever appends to such a stream learns it there, if the log is
+///   shorter or claimed by another.
+///
 /// An effect that ran is not replayed to the one who ran it: once a coroutine has come to the end of what it recorded
 /// (`match` said `live`, `peekYield` gave nil), the cursor moves past each yield of it that is appended through the same
 /// journal. So the loop is `match`, run, `append`, `match`, as over a `ReplayIndex`. For another replay, whose cursor is
@@ -240,14 +249,14 @@ public final class StreamReplayIndex: Sendable {
 
     private func entry(of id: CoroutineID, at position: Int, in page: EventPage) throws -> YieldEntry {
         guard let entry = try page.entry(at: position, of: id) else {
-            throw index.replaced("position \(position) holds another event")
+            throw index.replaced("position \(position) holds another event", at: position)
         }
         return entry
     }
 
     private func close(of id: CoroutineID, at position: Int, in page: EventPage) throws -> DurableEvent {
         guard let close = page.event(at: position, of: id, .close) else {
-            throw index.replaced("position \(position) holds another event")
+            throw index.replaced("position \(position) holds another event", at: position)
         }
         return close
     }

@@ -28,6 +28,7 @@ struct Statements: Sendable {
     let tailLook: Statement
     let discover: Statement
     let indexPage: Statement
+    let indexEnd: Statement
     let eventsAt: Statement
     let heads: Statement
     let nextPosition: Statement
@@ -261,16 +262,25 @@ struct Statements: Sendable {
         heads = Statement(
             name: "heads",
             sql: """
-                select coalesce((
-                        select e.position + 1 from \(quoted).events e
-                        where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0),
-                    y.position, c.position, case when $4 then c.event end
+                select \(StreamEnd.columns(in: quoted, anchor: "$5")), y.position, c.position, case when $4 then c.event end
                 from \(quoted).streams s
+                \(StreamEnd.last(in: quoted))
                 \(last("y", where: "e.position >= \(StreamIndex.indexedFrom)"))
                 \(last("c"))
                 where s.name = $1
                 """,
-            parameterTypes: [.text, .text, .int8, .bool]
+            parameterTypes: [.text, .text, .int8, .bool, .int8]
+        )
+
+        indexEnd = Statement(
+            name: "index_end",
+            sql: """
+                select \(StreamEnd.columns(in: quoted, anchor: "$2"))
+                from \(quoted).streams s
+                \(StreamEnd.last(in: quoted))
+                where s.name = $1
+                """,
+            parameterTypes: [.text, .int8]
         )
 
         nextPosition = Statement(

@@ -131,8 +131,9 @@ extension Journal {
         parameters.append(CoroutineID.root.encoded)
         parameters.append(position)
         parameters.append(false)
+        parameters.append(-1)
         let heads = try await request(statements.heads, parameters)
-        guard heads.rowCount > 0, heads.integer(row: 0, column: 2) != nil else { return nil }
-        return heads.integer(row: 0, column: 0)
+        guard heads.rowCount > 0, heads.integer(row: 0, column: 4) != nil else { return nil }
+        return StreamEnd(heads).position
     }
 }
