@@ -116,12 +116,24 @@ public final class Journal: Sendable {
 
     /// What became of an append whose error had a receipt.
     ///
+    /// Where this journal made the append and finds it `written`, its replays of the stream take it for appended here and
+    /// now: the cursor of the one that ran the effect moves past it. (As long as this process waits to learn of no more than
+    /// 16,384 events; the oldest are forgotten, and `consumeYield` is the caller's.) A replay that goes on without having
+    /// asked takes the event for another's, and the next effect gets its result or diverges: resolve first, or replay from a
+    /// new index. For another process the event is an entry like any other.
+    ///
     /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
     public func resolve(_ receipt: AppendReceipt) async throws(JournalError) -> AppendResolution {
         let parameters = resolving(receipt.stream, receipt.token, from: receipt.position, waits: false)
         // Where it is found, the commit waits for what the append's own would have waited for.
         let requester = reader.isOnStandby && !hasOtherHosts ? reader : claimer
         let result = try await requester.request([(statements.resolve, parameters)], within: configuration.readDeadline)
+        let resolution = Self.resolution(result, of: receipt)
+        replayIndices.resolved(receipt, resolution)
+        return resolution
+    }
+
+    private static func resolution(_ result: QueryResult, of receipt: AppendReceipt) -> AppendResolution {
         if let position = result.integer(row: 0, column: 0) { return .written(at: position + receipt.offset) }
         let next = result.integer(row: 0, column: 1) ?? 0
         // Out of reach for any sending: the stream was claimed since, or it has gone on; exact ones end at their position,

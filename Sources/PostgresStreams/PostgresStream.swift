@@ -110,9 +110,14 @@ public struct PostgresStream: DurableStream {
         expecting position: Int?,
         in room: AppendGate.Pass
     ) async throws(JournalError) -> Range<Int> {
-        let first = try await journal.append(events, to: self, expecting: position, in: room)
-        journal.replayIndices.appended(events, to: name, at: first)
-        return first..<(first + events.count)
+        do throws(JournalError) {
+            let first = try await journal.append(events, to: self, expecting: position, in: room)
+            journal.replayIndices.appended(events, to: name, at: first)
+            return first..<(first + events.count)
+        } catch {
+            journal.replayIndices.failed([(events, name, nil)], error)
+            throw error
+        }
     }
 
     /// Refuses what no server would take.

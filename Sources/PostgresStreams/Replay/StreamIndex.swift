@@ -193,7 +193,7 @@ final class StreamIndex: Sendable {
     }
 
     /// Takes in events that this journal appended.
-    func appended(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+    func appended(_ events: some RandomAccessCollection<EventHead>, at first: Int) {
         let live = state.withLock { state in state.live.compactMap(\.replay) }
         for replay in live { replay.appended(events, at: first) }
         extend(events, at: first)
@@ -201,7 +201,7 @@ final class StreamIndex: Sendable {
 
     /// Takes in events that are durable. Where the stream was not read up to them yet, only that they are there; they are
     /// read in their turn.
-    func extend(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+    func extend(_ events: some RandomAccessCollection<EventHead>, at first: Int) {
         let woken: [Waiter] = state.withLock { state in
             let end = first + events.count
             state.seenEnd = max(state.seenEnd, end)

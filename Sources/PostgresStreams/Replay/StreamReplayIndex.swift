@@ -30,6 +30,10 @@ import TisynStreams
 /// journal. So the loop is `match`, run, `append`, `match`, as over a `ReplayIndex`. For another replay, whose cursor is
 /// further back, the same event is an entry like any other; who only follows an execution to its end, without running it,
 /// does so from a journal of its own.
+///
+/// Of an append whose outcome is unknown the replay knows nothing until `Journal.resolve` tells: resolve it with the journal
+/// that appended it, before the next question; `written` then counts as appended, and the cursor moves past the event. Who
+/// does not resolve goes on from a new index, in which the event is an entry like any other, if it is there.
 public final class StreamReplayIndex: Sendable {
     private struct State {
         var cursors = ReplayCursors()
@@ -238,7 +242,7 @@ public final class StreamReplayIndex: Sendable {
     }
 
     /// Effects ran, and this is what came of them.
-    func appended(_ events: some RandomAccessCollection<DurableEvent>, at first: Int) {
+    func appended(_ events: some RandomAccessCollection<EventHead>, at first: Int) {
         state.withLock { state in
             for (event, position) in zip(events, first...) where event.kind == .yield {
                 guard let cursor = state.cursors.find(event.coroutineID) else { continue }

@@ -47,7 +47,12 @@ extension Journal {
             throw error
         }
         transaction.end()
-        try await commit(conversation, transaction)
+        do throws(JournalError) {
+            try await commit(conversation, transaction)
+        } catch {
+            replayIndices.failed(transaction.appends.map { ($0.events, $0.stream, $0.position) }, error)
+            throw error
+        }
         for append in transaction.appends {
             replayIndices.appended(append.events, to: append.stream, at: append.position)
         }
