@@ -65,8 +65,8 @@ struct ReplayCommand: AsyncParsableCommand {
             json ? nil : coroutine.lastYieldPosition.map { (number: number, position: $0) }
         }
         var number = 0
-        try await stream.forEachEvent(at: yields.map(\.position)) { _, event in
-            if let effect = try event.yieldEntry()?.description {
+        try await stream.forEachEvent(at: yields.map(\.position)) { position, event in
+            if let effect = try parsed(at: position, { () throws(EventError) in try event.yieldEntry() })?.description {
                 summaries[yields[number].number].lastEffect = "\(effect.type.encoded).\(effect.name.encoded)"
             }
             number += 1
@@ -75,10 +75,20 @@ struct ReplayCommand: AsyncParsableCommand {
             coroutine.closePosition.map { (number: number, position: $0) }
         }
         number = 0
-        try await stream.forEachEvent(at: closes.map(\.position)) { _, event in
-            summaries[closes[number].number].status = CoroutineSummary.Status(closedWith: try event.result())
+        try await stream.forEachEvent(at: closes.map(\.position)) { position, event in
+            let result = try parsed(at: position) { () throws(EventError) in try event.result() }
+            summaries[closes[number].number].status = CoroutineSummary.Status(closedWith: result)
             number += 1
         }
         return summaries
+    }
+
+    /// What an event says, or where the one is that says nothing.
+    private func parsed<R>(at position: Int, _ parse: () throws(EventError) -> R) throws(ToolError) -> R {
+        do throws(EventError) {
+            return try parse()
+        } catch {
+            throw ToolError(.badInput, "stream \(stream), position \(position): \(error); another program wrote it")
+        }
     }
 }

@@ -132,6 +132,26 @@ struct ReadTests {
         }
     }
 
+    @Test("replay says where the event is that is none", arguments: ["y", "c"])
+    func nonconforming(kind: String) async throws {
+        try await ToolDatabase.with { tool in
+            try await #require(tool.run("append", "s/é", input: Sample.events(3)).status == 0)
+            try await ToolDatabase.psql(
+                """
+                select durable_streams.append_batch(array['s/é'], array[null]::bigint[], array[3]::bigint[], array[true],
+                    array[gen_random_uuid()], array[1], array[0], array['\(kind)']::"char"[], array['root.0'],
+                    array['{"coroutineId":"root.0","secret":1}']::json[])
+                """,
+                on: tool
+            )
+            let replay = try await tool.run("replay", "s/é")
+            #expect(replay.status == 65)
+            #expect(replay.output.isEmpty)
+            #expect(replay.messages.contains("stream s/é, position 3: not an event: "))
+            #expect(!replay.messages.contains("secret"))
+        }
+    }
+
     @Test("list pages through many streams, by name, with prefix and status")
     func list() async throws {
         try await ToolDatabase.with { tool in
