@@ -9,8 +9,8 @@ struct ReplayCommand: AsyncParsableCommand {
         abstract: "Show a stream's coroutines: yields, last effect, status.",
         discussion: """
             The coroutines as a tree, each with its number of yields, its status (open, ok, error, cancelled: how it \
-            closed, if it did) and its last effect. Memory stays bounded however long the stream is; on a terminal it shows \
-            how far it has come.
+            closed, if it did) and its last effect. Memory grows with the number of coroutines, and by a byte or two for \
+            each event, whatever the events hold; on a terminal it shows how far it has come.
 
               durable-streams replay orders/17
               durable-streams replay orders/17 --json | jq 'select(.status == "open")'
