@@ -65,8 +65,9 @@ public struct JournalConfiguration: Sendable {
     /// four times as much.
     public var pageSize = 1000
 
-    /// How much of the events of each stream that is being replayed is kept in memory, in bytes, 0 or more. What was dropped
-    /// is read again when it is asked for. What is in use stays, even where it is more: a page has up to 4 MiB, or one event.
+    /// How much of the events of each stream that is being replayed is kept in memory, in bytes, 0 or more, with what has been
+    /// parsed of them. What was dropped is read again when it is asked for. What is in use stays, even where it is more: a page
+    /// has up to 4 MiB, or one event.
     public var replayCacheBytes = 32 << 20
 
     /// What a commit waits for: the server's `synchronous_commit` for our transactions, whatever its defaults say.

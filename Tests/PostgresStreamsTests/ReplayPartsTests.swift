@@ -136,4 +136,25 @@ struct ReplayPartsTests {
         #expect(cache.page(at: 2).contents == nil)
         #expect(cache.droppedPage(after: 5..<10) == nil)
     }
+
+    @Test("a page keeps parsed entries, but none whose strings take more memory than it is weighed with")
+    func parsedEntries() throws {
+        func entry(message: Int, name: Int) throws -> YieldEntry {
+            let effect = try EffectDescription(
+                effectID: "type.\(String(repeating: "n", count: name))",
+                input: JSONText(#""\#(String(repeating: "x", count: 10_000))""#)
+            )
+            let failure = EffectFailure(message: JSONString(String(repeating: "é", count: message)), name: "TypeError")
+            return YieldEntry(description: effect, result: .error(failure))
+        }
+        var entries = ParsedEntries()
+        #expect(entries[1] == nil)
+        let small = try entry(message: 5, name: 30)
+        for (row, kept) in [small, try entry(message: 100, name: 5), try entry(message: 5, name: 150)].enumerated() {
+            entries.keep(kept, row: row, of: 4)
+        }
+        #expect((0..<4).map { entries[$0] } == [small, nil, nil, nil])
+        #expect(ParsedEntries.weight(of: 10) == 10 * ParsedEntries.weight(of: 1))
+        #expect(ParsedEntries.weight(of: 1) >= MemoryLayout<YieldEntry?>.stride + ParsedEntries.stringRoom)
+    }
 }

@@ -4,7 +4,8 @@ import TisynStreams
 
 /// Consecutive events of a stream, as they came over the wire: what a replay index keeps, drops and reads again.
 ///
-/// Its events share the result's memory. An entry is parsed when it is first asked for, and then kept with the page.
+/// Its events share the result's memory. An entry is parsed when it is first asked for, and then kept with the page, unless
+/// its strings are long.
 final class EventPage: Sendable {
     /// The columns of the statement that reads pages for the index.
     static let columns = "e.kind, e.coroutine_id, e.event"
@@ -17,7 +18,7 @@ final class EventPage: Sendable {
     /// Of each row its coroutine, as an index in `firstRows`, and, in the highest bit, whether it is a close.
     private let coroutines: [UInt32]
     private let result: QueryResult
-    private let entries = Mutex<[YieldEntry?]>([])
+    private let entries = Mutex(ParsedEntries())
 
     /// Sorts the events by coroutine: on the connection's thread, before anybody waits for the page.
     init(_ result: QueryResult, start: Int, connection: Int) {
@@ -47,8 +48,8 @@ final class EventPage: Sendable {
     /// The position behind it.
     var end: Int { start + count }
 
-    /// What it occupies, in bytes, with room for the entries once they are parsed.
-    var weight: Int { result.memorySize + count * 192 }
+    /// What it occupies at most, in bytes, with the entries once they are parsed.
+    var weight: Int { result.memorySize + ParsedEntries.weight(of: count) }
 
     /// Whether it ends with an event that the server ends a page with.
     var endsLarge: Bool {
@@ -82,10 +83,9 @@ final class EventPage: Sendable {
         let row = position - start
         // Parsed under the page's own lock, so that it is parsed once; whoever asks for another page does not wait.
         return try entries.withLock { entries throws(EventError) in
-            if entries.isEmpty { entries = Array(repeating: nil, count: count) }
             if let entry = entries[row] { return entry }
             let entry = try event.yieldEntry()
-            entries[row] = entry
+            if let entry { entries.keep(entry, row: row, of: count) }
             return entry
         }
     }
