@@ -44,14 +44,15 @@ struct CoroutineTree {
         id.encoded.split(separator: ".", omittingEmptySubsequences: false)
     }
 
-    /// `root.2` before `root.10`: spawn counters are numbers. What is none comes behind them.
+    /// `root.2` before `root.10`: spawn counters are numbers. What is none comes behind them. By bytes: Swift's own comparison
+    /// takes different ids for the same (contract §1), and then a child would not stand behind its parent.
     private static func precedes(_ left: [Substring], _ right: [Substring]) -> Bool {
-        for (left, right) in zip(left, right) where left != right {
+        for (left, right) in zip(left, right) where !left.utf8.elementsEqual(right.utf8) {
             switch (Int(left), Int(right)) {
             case (let left?, let right?) where left != right: return left < right
             case (nil, _?): return false
             case (_?, nil): return true
-            default: return left < right
+            default: return left.utf8.lexicographicallyPrecedes(right.utf8)
             }
         }
         return left.count < right.count

@@ -132,6 +132,20 @@ struct ReadTests {
         }
     }
 
+    @Test("in replay's tree ids of the same look and other code units are others, each with children of its own")
+    func canonicallyEquivalent() async throws {
+        try await ToolDatabase.with { tool in
+            let (one, two) = ("\u{E9}", "e\u{301}")
+            let ids = ["\(one)", "\(two)", "\(one).0", "\(two).0", "\(two).1", "\(one).1"]
+            let events = ids.enumerated().map { Sample.event($0.offset, in: $0.element) }
+            try await #require(tool.run("append", "s", input: events.joined(separator: "\n")).status == 0)
+            let lines = try await tool.run("replay", "s").lines
+            let shown = lines.compactMap { $0.firstMatch(of: /^ *[^ ]+/).map { Array($0.output.unicodeScalars) } }
+            let expected = [two, "  \(two).0", "  \(two).1", one, "  \(one).0", "  \(one).1"]
+            #expect(shown == expected.map { Array($0.unicodeScalars) })
+        }
+    }
+
     @Test("replay says where the event is that is none", arguments: ["y", "c"])
     func nonconforming(kind: String) async throws {
         try await ToolDatabase.with { tool in
