@@ -154,17 +154,24 @@ public final class Journal: Sendable {
 
     // MARK: The end
 
-    /// Waits until every append accepted so far has been answered, and the tails have been told.
+    /// Waits until every append accepted so far has been answered, and the tails have been told. Where they cannot be told for
+    /// half a minute, it waits no longer: they find the events at their next check.
     public func flush() async {
-        await gate.flush()
-        // What callers have given up is still on the wire.
-        await appender.flush()
+        await flushAppends()
         await announcer.flush()
     }
 
-    /// Waits for the appends under way, then ends everything: later calls fail with `closed`, tails end so too.
+    private func flushAppends() async {
+        await gate.flush()
+        // What callers have given up is still on the wire.
+        await appender.flush()
+    }
+
+    /// Waits for the appends under way, and a second at most until the tails have been told of them; then ends everything:
+    /// later calls fail with `closed`, tails end so too.
     public func close() async {
-        await flush()
+        await flushAppends()
+        await announcer.flushBriefly()
         closeNow()
     }
 

@@ -1,7 +1,9 @@
 import Foundation
-import PostgresStreams
+import PrivatePostgres
 import Testing
 import TisynStreams
+
+@testable import PostgresStreams
 
 /// The end of a journal: what was accepted is finished, the rest is told, nothing is left.
 @Suite("Closing", .serialized, .timeLimit(.minutes(10)))
@@ -75,6 +77,26 @@ struct ClosingTests {
                     #expect(remains == nil)
                     try await until { try await sql.integer(count) == 0 }
                 }
+            }
+        }
+    }
+
+    @Test("a journal closes though tails cannot be told: its server is gone, or takes connections and does not answer")
+    func tailsCannotBeTold() async throws {
+        for isGone in [true, false] {
+            try await withPrivatePostgres { server in
+                let journal = try await Journal.open(.quiet(server.databaseURL), migrate: true)
+                try await journal.stream("s").append(.close("root", .cancelled))
+                await journal.flush()
+                let postmaster = try String(contentsOfFile: "\(server.dataDirectory)/postmaster.pid", encoding: .utf8)
+                let processID = try #require(postmaster.split(separator: "\n").first.flatMap { pid_t($0) })
+                if isGone { await server.kill() } else { kill(processID, SIGSTOP) }
+                journal.announce([try StreamName("s")])
+                let start = ContinuousClock.now
+                await journal.close()
+                // The notification itself would be tried for 30 seconds.
+                #expect(ContinuousClock.now - start < .seconds(20))
+                if !isGone { kill(processID, SIGCONT) }
             }
         }
     }

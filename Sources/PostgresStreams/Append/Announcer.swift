@@ -120,14 +120,34 @@ final class Announcer: Sendable {
 
     /// Returns when everything announced so far has been sent, or could not be.
     func flush() async {
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            let isIdle = state.withLock { state in
-                guard !state.queue.isIdle else { return true }
-                state.flushers.append { continuation.resume() }
-                return false
-            }
-            if isIdle { continuation.resume() } else { send() }
+        let isDone = Once<Void>()
+        flush { isDone.set(()) }
+        await isDone.value
+    }
+
+    /// The same for whoever closes the journal: for a second at most, and not where the connection is lost. What is not sent
+    /// then is made up for by the tails' own checks.
+    func flushBriefly() async {
+        guard !requester.isCutOff else { return }
+        let isDone = Once<Void>()
+        guard !flush({ isDone.set(()) }) else { return }
+        let timer = Task {
+            try await Task.sleep(for: .seconds(1))
+            isDone.set(())
         }
+        await isDone.value
+        timer.cancel()
+    }
+
+    /// - Returns: whether there was nothing to send, so that it is done.
+    @discardableResult
+    private func flush(_ done: @escaping @Sendable () -> Void) -> Bool {
+        let isIdle = state.withLock { state in
+            if !state.queue.isIdle { state.flushers.append(done) }
+            return state.queue.isIdle
+        }
+        if isIdle { done() } else { send() }
+        return isIdle
     }
 
     func close() { requester.close() }

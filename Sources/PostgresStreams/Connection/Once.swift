@@ -40,4 +40,11 @@ final class Once<Value: Sendable>: Sendable {
         }
         if let value { receiver(value) }
     }
+
+    /// Waits for it; the task's cancellation has no effect.
+    var value: Value {
+        get async {
+            await withCheckedContinuation { continuation in onValue { continuation.resume(returning: $0) } }
+        }
+    }
 }

@@ -22,6 +22,8 @@ final class Requester: Sendable {
         var nextID = 0
         var isClosed = false
         var lastError: JournalError?
+        /// The connection was lost, or could not be made, while something was to be asked; and is not there again.
+        var isCutOff = false
         /// Called once the next session is ready, or cannot be.
         var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
         var openDeadline: ContinuousClock.Instant?
@@ -207,6 +209,9 @@ final class Requester: Sendable {
 
     var isConnected: Bool { state.withLock { $0.session != nil } }
 
+    /// Whether there is no connection though there was something to ask, and the last attempt to make one failed.
+    var isCutOff: Bool { state.withLock { $0.isCutOff } }
+
     /// Whether its last connection was to a standby.
     var isOnStandby: Bool { state.withLock { $0.isOnStandby } }
 
@@ -297,6 +302,7 @@ final class Requester: Sendable {
                 state.isOnStandby = greeting.isInRecovery
                 state.isBehindPooler = greeting.isBehindPooler
                 state.lastError = nil
+                state.isCutOff = false
                 defer { state.openers = [] }
                 return state.openers
             }
@@ -307,6 +313,7 @@ final class Requester: Sendable {
             let openers = state.withLock { state in
                 state.session = nil
                 state.lastError = error
+                state.isCutOff = !state.waiting.isEmpty || !state.underWay.isEmpty || !state.resting.isEmpty
                 defer { state.openers = [] }
                 return state.openers
             }
