@@ -27,7 +27,8 @@ struct AppendCommand: AsyncParsableCommand {
             it exits 69 and says whether the events that were under way are written, or that it is not known.
 
             Interrupted, it reads no further, answers what is under way, and exits 130; where that takes more than 5 seconds, \
-            or at a second signal, it says of which lines it is not known whether they were written.
+            or at a second signal, it says of which lines it is not known whether they were written, and which are appended \
+            though their answers could not be written.
             """
     )
 
@@ -73,45 +74,56 @@ struct AppendCommand: AsyncParsableCommand {
     }
 
     private func copyEvents(to target: PostgresStream) async throws {
+        let due = AnswersDue(.standard)
+        Output.standard.keepLinesWhole()
+        try await Interruption.saying {
+            due.words
+        } during: {
+            do {
+                try await copyEvents(to: target, due)
+                try await Output.standard.finish()
+            } catch let error as LineError {
+                await Self.writeOut()
+                throw ToolError(.badInput, "\(error). The lines before it are appended, nothing after them is")
+            } catch let error as OutputError {
+                let lost = due.unwritten.map { "\($0); " } ?? ""
+                throw ToolError(.outputFailed, "\(error); \(lost)no more is appended")
+            } catch {
+                await Self.writeOut()
+                throw error
+            }
+        }
+    }
+
+    /// The answers that were handed over, while there is a word for those that cannot be written.
+    private static func writeOut() async { try? await Output.standard.finish() }
+
+    private func copyEvents(to target: PostgresStream, _ due: AnswersDue) async throws {
         let limits = LineReader<NumberedEvent>.Limits(lineBytes: PostgresStream.maximumEventByteCount)
         let lines = LineReader(0, limits: limits) { line, number in try NumberedEvent(line, number: number) }
         var expected = expect
-        do {
-            while let batch = try await lines.next() {
-                let word = "\(Self.place(batch))whether that was written is not known"
-                let positions = try await Interruption.saying(word) {
-                    try await Self.append(batch, to: target, expecting: expected)
-                }
+        while let batch = try await lines.next() {
+            guard let first = batch.first, let last = batch.last else { continue }
+            due.begin(first.number...last.number)
+            do {
+                let positions = try await Self.append(batch.map(\.event), to: target, expecting: expected)
                 if expect != nil { expected = positions.upperBound }
-                var answers: [UInt8] = []
-                for position in positions { answers += #"{"position":\#(position)}"#.utf8 + [UInt8(ascii: "\n")] }
-                try await Output.standard.write(answers)
+                try await Output.standard.write(due.appended(at: positions))
+            } catch let error as JournalError {
+                let place = AnswersDue.place(first.number...last.number)
+                due.failed("\(place): \(error)\(Self.hint(error))")
+                throw ToolError(ExitStatus(error), "")
             }
-            try await Output.standard.finish()
-        } catch let error as LineError {
-            throw ToolError(.badInput, "\(error). The lines before it are appended, nothing after them is")
-        } catch let error as OutputError {
-            throw ToolError(.outputFailed, "\(error); no more is appended")
         }
     }
 
-    /// Appends a batch. Not given up when the task is cancelled: its answers are to be written first.
+    /// Not given up when the task is cancelled: its answers are to be written first.
     private static func append(
-        _ batch: [NumberedEvent],
+        _ events: [DurableEvent],
         to target: PostgresStream,
         expecting expected: Int?
     ) async throws -> Range<Int> {
-        let appending = Task { try await target.append(contentsOf: batch.map(\.event), expecting: expected) }
-        do {
-            return try await appending.value
-        } catch let error as JournalError {
-            throw ToolError(ExitStatus(error), place(batch) + error.description + hint(error))
-        }
-    }
-
-    private static func place(_ batch: [NumberedEvent]) -> String {
-        guard let first = batch.first, let last = batch.last else { return "" }
-        return first.number == last.number ? "line \(first.number): " : "lines \(first.number) to \(last.number): "
+        try await Task { try await target.append(contentsOf: events, expecting: expected) }.value
     }
 
     private static func hint(_ error: JournalError) -> String {

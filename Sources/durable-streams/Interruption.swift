@@ -10,17 +10,39 @@ import Synchronization
 enum Interruption {
     private static let grace: DispatchTimeInterval = .seconds(5)
 
-    private static let lastWords = Mutex<[String]>([])
+    /// What is to be said of something that runs, as of the moment it is asked.
+    private struct Notice {
+        var id: Int
+        var words: @Sendable () -> [String]
+    }
+
+    private struct Notices {
+        var nextID = 0
+        var all: [Notice] = []
+    }
+
+    private static let notices = Mutex(Notices())
     private static let isPatient = Latch()
 
     /// From here on only a second signal ends the program before it has ended by itself.
     static func waitsForTheEnd() { isPatient.raise() }
 
     /// Runs `body`; where the program is ended meanwhile, without waiting for it, `word` is said before.
-    static func saying<R>(_ word: String?, _ body: () async throws -> R) async rethrows -> R {
-        guard let word else { return try await body() }
-        lastWords.withLock { $0.append(word) }
-        defer { lastWords.withLock { words in words.firstIndex(of: word).map { _ = words.remove(at: $0) } } }
+    static func saying<R>(_ word: String?, during body: () async throws -> R) async rethrows -> R {
+        try await saying({ word.map { [$0] } ?? [] }, during: body)
+    }
+
+    /// The same with what there is to say by then.
+    static func saying<R>(
+        _ words: @escaping @Sendable () -> [String],
+        during body: () async throws -> R
+    ) async rethrows -> R {
+        let id = notices.withLock { notices in
+            notices.nextID += 1
+            notices.all.append(Notice(id: notices.nextID, words: words))
+            return notices.nextID
+        }
+        defer { notices.withLock { $0.all.removeAll { $0.id == id } } }
         return try await body()
     }
 
@@ -29,7 +51,7 @@ enum Interruption {
         DispatchQueue(label: "durable-streams.exit").asyncAfter(deadline: .now() + 1) {
             _exit(ExitStatus.interrupted.rawValue)
         }
-        for word in lastWords.withLock({ $0 }) { StandardError.say(word) }
+        for word in notices.withLock({ $0.all.flatMap { $0.words() } }) { StandardError.say(word) }
         _exit(ExitStatus.interrupted.rawValue)
     }
 

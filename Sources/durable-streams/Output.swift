@@ -14,6 +14,9 @@ final class Output: Sendable {
         var waiting: [UInt8] = []
         var isWriting = false
         var failure: OutputError?
+        /// How many bytes have been written so far.
+        var byteCount = 0
+        var keepsLinesWhole = false
         var spaceWaiters: [CheckedContinuation<Void, Never>] = []
         var endWaiters: [CheckedContinuation<Void, Never>] = []
     }
@@ -52,6 +55,13 @@ final class Output: Sendable {
             if !mustWait { continuation.resume() }
         }
     }
+
+    /// From here on no line is cut in its middle where the program is ended while a pipe's reader is slow, unless it is longer
+    /// than what a pipe takes at once or not at all. That takes more system calls.
+    func keepLinesWhole() { state.withLock { $0.keepsLinesWhole = true } }
+
+    /// How many bytes have been written so far.
+    var byteCount: Int { state.withLock(\.byteCount) }
 
     /// Returns when all that was handed over has been written.
     ///
@@ -110,11 +120,14 @@ final class Output: Sendable {
     }
 
     private func writeAll(_ bytes: [UInt8]) -> OutputError? {
+        let keepsLinesWhole = state.withLock(\.keepsLinesWhole)
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            let piece = keepsLinesWhole ? Self.wholeLines(of: rest) : rest
+            let count = piece.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
             if count >= 0 {
                 rest = rest.dropFirst(count)
+                state.withLock { $0.byteCount += count }
                 continue
             }
             switch errno {
@@ -126,6 +139,13 @@ final class Output: Sendable {
             }
         }
         return nil
+    }
+
+    /// As many as a pipe takes at once or not at all.
+    private static func wholeLines(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let most = bytes.prefix(Int(PIPE_BUF))
+        guard most.count < bytes.count, let end = most.lastIndex(of: UInt8(ascii: "\n")) else { return most }
+        return most[...end]
     }
 }
 

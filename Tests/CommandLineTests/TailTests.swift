@@ -138,7 +138,7 @@ struct TailTests {
     @Test("an idle tail whose reader goes away ends, without a word")
     func readerGone() async throws {
         try await ToolDatabase.with { tool in
-            let outcome = await (try tool.start(["tail", "s"], hasReader: false)).outcome
+            let outcome = await (try tool.start(["tail", "s"], reader: .gone)).outcome
             #expect(outcome.status == 0)
             #expect(outcome.messages.isEmpty, "\(outcome.messages)")
         }

@@ -40,13 +40,13 @@ struct Tool: Sendable {
 
     /// Starts it, to talk to it.
     ///
-    /// - Parameter hasReader: false: nobody reads its stdout, from the beginning.
-    func start(_ arguments: [String], hasReader: Bool = true) throws -> ToolProcess {
+    /// - Parameter reader: who reads its stdout.
+    func start(_ arguments: [String], reader: ToolProcess.Reader = .present) throws -> ToolProcess {
         var environment = Command.cleanEnvironment
         environment["DATABASE_URL"] = databaseURL
         environment["NO_COLOR"] = nil
         environment.merge(self.environment) { $1 }
-        return try ToolProcess(Self.executable(), arguments, environment: environment, hasReader: hasReader)
+        return try ToolProcess(Self.executable(), arguments, environment: environment, reader: reader)
     }
 
     func start(_ arguments: String...) throws -> ToolProcess { try start(arguments) }

@@ -18,7 +18,16 @@ final class ToolProcess: Sendable {
 
     private static let ignoringBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
 
-    init(_ executable: URL, _ arguments: [String], environment: [String: String], hasReader: Bool) throws {
+    /// Who reads its stdout.
+    enum Reader {
+        case present
+        /// Nobody, from the beginning: it cannot write.
+        case gone
+        /// Nobody until `wakeReader`: it can write as much as a pipe holds.
+        case asleep
+    }
+
+    init(_ executable: URL, _ arguments: [String], environment: [String: String], reader: Reader) throws {
         Self.ignoringBrokenPipes
         let process = Process()
         process.executableURL = executable
@@ -45,8 +54,8 @@ final class ToolProcess: Sendable {
         // `Process` stays, and with it what it was given: a thousand descriptors are too many for how it waits.
         for handle in [stdin.fileHandleForWriting, stdin.fileHandleForReading] { try handle.close() }
         for handle in [stdout.fileHandleForWriting, stderr.fileHandleForWriting] { try? handle.close() }
-        if !hasReader { try stdout.fileHandleForReading.close() }
-        standardOutput = Capture(hasReader ? stdout : nil)
+        if reader == .gone { try stdout.fileHandleForReading.close() }
+        standardOutput = Capture(reader == .gone ? nil : stdout, isAsleep: reader == .asleep)
         standardError = Capture(stderr)
         lines = standardOutput.lines
         messages = standardError.lines
@@ -72,6 +81,11 @@ final class ToolProcess: Sendable {
 
     func send(_ signal: Int32) { kill(processID, signal) }
 
+    func wakeReader() { standardOutput.wake() }
+
+    /// How it ended, once it has.
+    var status: Int32 { get async { await ending.value } }
+
     /// How it ended, once it has, with all it wrote.
     var outcome: Tool.Outcome {
         get async {
@@ -89,8 +103,9 @@ final class ToolProcess: Sendable {
 private final class Capture: Sendable {
     let lines: AsyncStream<String>
     private let reading: Task<[UInt8], Never>
+    private let awake = DispatchSemaphore(value: 0)
 
-    init(_ pipe: Pipe?) {
+    init(_ pipe: Pipe?, isAsleep: Bool = false) {
         let (lines, lineContinuation) = AsyncStream.makeStream(of: String.self)
         let (wholes, wholeContinuation) = AsyncStream.makeStream(of: [UInt8].self)
         self.lines = lines
@@ -103,7 +118,8 @@ private final class Capture: Sendable {
             wholeContinuation.finish()
             return
         }
-        Thread.detachNewThread {
+        Thread.detachNewThread { [awake] in
+            if isAsleep { awake.wait() }
             var all: [UInt8] = []
             var lineStart = 0
             var searched = 0
@@ -127,6 +143,8 @@ private final class Capture: Sendable {
             wholeContinuation.finish()
         }
     }
+
+    func wake() { awake.signal() }
 
     /// A debug build takes far longer to walk through an array.
     private static func lineFeed(in bytes: [UInt8], from start: Int) -> Int? {
