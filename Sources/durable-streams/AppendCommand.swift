@@ -49,7 +49,9 @@ struct AppendCommand: AsyncParsableCommand {
     @Flag(help: "First claim the stream: from then on only this process can append to it. Says the claim on stderr.")
     var claim = false
 
-    @Option(help: ArgumentHelp("How long an append is tried over lost connections.", valueName: "seconds"))
+    @Option(
+        help: ArgumentHelp("How long an append, or the claim, is tried over lost connections.", valueName: "seconds")
+    )
     var deadline = 30.0
 
     func validate() throws {
@@ -61,8 +63,10 @@ struct AppendCommand: AsyncParsableCommand {
     func run() async throws {
         var configuration = connection.configuration
         configuration.appendDeadline = .seconds(deadline)
+        // The claim's.
+        configuration.readDeadline = .seconds(deadline)
         try await withJournal(configuration) { journal in
-            try journal.refuseStandby()
+            try journal.refuseReadOnly()
             var target = journal.stream(stream)
             if claim {
                 let claim = try await target.claim()
@@ -150,13 +154,17 @@ private struct NumberedEvent: Sendable {
 }
 
 extension Journal {
-    /// A standby takes no appends and never will while it is one: said at once rather than after the deadline.
-    func refuseStandby() throws {
-        guard server.isStandby, !hasOtherHosts else { return }
+    /// A standby takes no appends and never will while it is one, and so it is where transactions are read-only: said at once
+    /// rather than after the deadline.
+    func refuseReadOnly() throws {
+        guard server.isReadOnly, !hasOtherHosts else { return }
         throw ToolError(
             .unavailable,
-            "\(server.place) is a standby and takes no appends: name the primary, or several hosts with "
-                + "target_session_attrs=read-write"
+            server.isStandby
+                ? "\(server.place) is a standby and takes no appends: name the primary, or several hosts with "
+                    + "target_session_attrs=read-write"
+                : "\(server.place) is read-only and takes no appends: default_transaction_read_only is on, for the server, "
+                    + "the database or the role"
         )
     }
 }

@@ -27,7 +27,7 @@ struct ClaimCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await withJournal(connection.configuration) { journal in
-            try journal.refuseStandby()
+            try journal.refuseReadOnly()
             let claim = try await journal.stream(stream).claim()
             try await Output.standard.write(
                 Array(#"{"epoch":\#(claim.epoch),"position":\#(claim.position)}"#.utf8) + [10]

@@ -143,6 +143,34 @@ struct AppendTests {
         }
     }
 
+    @Test("--deadline bounds the claim too")
+    func claimDeadline() async throws {
+        try await ToolDatabase.withHeldStream { tool, _ in
+            let start = ContinuousClock.now
+            let append = try await tool.run("append", "s", "--claim", "--deadline", "1", input: Sample.event(0))
+            #expect(append.status == 69, "\(append.messages)")
+            // Its default is 30 seconds.
+            #expect(ContinuousClock.now - start < .seconds(20))
+        }
+    }
+
+    @Test("where transactions are read-only, appends and claims are refused at once, with the reason")
+    func readOnly() async throws {
+        try await ToolDatabase.with { tool in
+            let database = try await ToolDatabase.psql("select current_database()", on: tool)
+            try await ToolDatabase.psql(
+                "alter database \(database) set default_transaction_read_only = on",
+                on: tool
+            )
+            for arguments in [["append", "s"], ["append", "s", "--claim"], ["claim", "s"]] {
+                let outcome = try await tool.run(arguments, input: Sample.event(0).utf8)
+                #expect(outcome.status == 69)
+                #expect(outcome.messages.contains("default_transaction_read_only is on"), "\(outcome.messages)")
+            }
+            #expect(try await tool.run("read", "s").status == 0)
+        }
+    }
+
     @Test("exits 74 when its answers cannot be written, and says what is appended without one")
     func readerGone() async throws {
         try await ToolDatabase.with { tool in

@@ -7,6 +7,8 @@ struct Greeting: Sendable {
     /// Something between us and the server runs our statements on connections of its own choice.
     var isBehindPooler: Bool
     var isInRecovery: Bool
+    /// Transactions that do not ask to write cannot.
+    var isReadOnly: Bool
     /// The isolation that transactions have which ask for none.
     var isolation: String
     /// The way to the server and back, where it was measured.
@@ -72,6 +74,7 @@ struct Greeting: Sendable {
                     info: info,
                     isBehindPooler: isBehindPooler,
                     isInRecovery: answers.isInRecovery,
+                    isReadOnly: answers.isReadOnly,
                     isolation: answers.isolation
                 )
             )
