@@ -83,6 +83,13 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
         asksForRetry = SQLState.asksForRetry(refusal.sqlState)
     }
 
+    /// The same of a statement of ours, which a role of the right kind may run.
+    init(ofOurs refusal: ServerMessage, outcome: Outcome?) {
+        self.init(refusal, outcome: outcome)
+        guard refusal.sqlState == SQLState.insufficientPrivilege else { return }
+        message += ". The role needs the rights of Migrations/roles.sql"
+    }
+
     public var description: String {
         switch outcome {
         case nil: message

@@ -45,6 +45,9 @@ struct RolesTests {
                 #expect(appended?.outcome == .notWritten)
                 let claimed = await thrown { try await stream.claim() }
                 #expect(claimed?.sqlState == "42501")
+                for error in [appended, claimed] {
+                    #expect(error?.message.hasSuffix("The role needs the rights of Migrations/roles.sql") == true)
+                }
             }
         }
     }

@@ -185,7 +185,7 @@ extension AppendQueue {
     private mutating func fail(_ run: Segment.Run, because refusal: ServerMessage) -> [Resolution] {
         release(run.lane)
         return run.appends.map {
-            Resolution(append: $0, result: .failure(JournalError(refusal, outcome: .notWritten)))
+            Resolution(append: $0, result: .failure(JournalError(ofOurs: refusal, outcome: .notWritten)))
         }
     }
 
@@ -209,7 +209,7 @@ extension AppendQueue {
             return []
         }
         guard sent.segment.runs.count > 1 else {
-            return abandon(sent.segment, because: JournalError(refusal, outcome: .unknown))
+            return abandon(sent.segment, because: JournalError(ofOurs: refusal, outcome: .unknown))
         }
         for run in sent.segment.runs.reversed() {
             sendAgain(Sent(segment: segment([run]), isRepeated: true, isLone: isOnesFault))

@@ -87,11 +87,8 @@ struct Greeting: Sendable {
                 if [SQLState.undefinedTable, SQLState.invalidSchemaName].contains(message.sqlState) {
                     return Migrator.missing(schema: schema)
                 }
-                var error = JournalError(message, outcome: nil)
+                var error = JournalError(ofOurs: message, outcome: nil)
                 error.code = .unfit
-                if message.sqlState == SQLState.insufficientPrivilege {
-                    error.message += ". The role needs the rights of Migrations/roles.sql"
-                }
                 return error
             }
         }

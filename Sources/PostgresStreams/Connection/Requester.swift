@@ -286,7 +286,7 @@ final class Requester: Sendable {
                 results.last.map(Result.success)
                     ?? .failure(JournalError(.refused, "the server gave no answer"))
             )
-        case .failure(.refused(let message)): request.completion(.failure(JournalError(message, outcome: nil)))
+        case .failure(.refused(let message)): request.completion(.failure(JournalError(ofOurs: message, outcome: nil)))
         case .failure(.connectionLost(let failure, _)): request.completion(.failure(JournalError(failure)))
         }
     }
