@@ -33,7 +33,13 @@ struct ConnectionOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Say on stderr which connections are made and lost.")
     var verbose = false
 
+    private static let isGivenByOption = Latch()
+
+    /// To follow a command that we name: it needs the option that this one was given.
+    static var hint: String { isGivenByOption.isRaised ? " (with the same --database-url)" : "" }
+
     func validate() throws {
+        if databaseURL != nil { Self.isGivenByOption.raise() }
         guard connectTimeout > 0, connectTimeout <= Self.longestConnectTimeout else {
             throw ValidationError(
                 "--connect-timeout takes more than 0 and at most \(Int(Self.longestConnectTimeout)) seconds"

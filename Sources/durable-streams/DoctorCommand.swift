@@ -45,20 +45,24 @@ struct DoctorCommand: AsyncParsableCommand {
         "\(count == 0 ? "no" : String(count)) \(noun)\(count == 1 ? "" : "s")"
     }
 
+    private static func advice(_ finding: Finding) -> String? {
+        finding.advice.map { $0.hasPrefix("durable-streams migrate") ? $0 + ConnectionOptions.hint : $0 }
+    }
+
     private static func lines(_ finding: Finding) -> String {
         func column(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(1, width - text.count))
         }
         let indent = String(repeating: " ", count: 29)
         let first = column(finding.verdict.rawValue, 9) + column(finding.check, 20) + finding.found
-        let rest = [finding.meaning, finding.advice.map { "→ " + $0 }].compactMap { $0 }
+        let rest = [finding.meaning, advice(finding).map { "→ " + $0 }].compactMap { $0 }
         return ([first] + rest.map { indent + $0 }).map(\.printable).joined(separator: "\n") + "\n"
     }
 
     private static func jsonLine(_ finding: Finding) -> String {
         let members: [(String, String?)] = [
             ("check", finding.check), ("verdict", finding.verdict.rawValue), ("found", finding.found),
-            ("meaning", finding.meaning), ("advice", finding.advice),
+            ("meaning", finding.meaning), ("advice", advice(finding)),
         ]
         let body = members.compactMap { name, value in
             value.map { "\"\(name)\":\(JSONText.string(JSONString($0)))" }

@@ -85,6 +85,7 @@ enum Interruption {
         case .failure(let error as JournalError)
         where error.outcome == nil && [.cancelled, .closed].contains(error.code):
             ""
+        case .failure(let error as JournalError): error.text
         case .failure(let error as ToolError): error.message
         case .failure(let error): "\(error)"
         }

@@ -55,7 +55,7 @@ struct MigrateCommand: AsyncParsableCommand {
             throw ToolError(
                 .badInput,
                 "schema \(connection.schema) lacks \(Self.list(pending)) of \(Migrator.knownVersion): "
-                    + "run `\(migrator.command)`"
+                    + "run `\(migrator.command)`\(ConnectionOptions.hint)"
             )
         }
         StandardError.say("schema \(connection.schema) is up to date, at version \(Migrator.knownVersion)")

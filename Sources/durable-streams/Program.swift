@@ -30,7 +30,7 @@ enum Program {
             if !error.message.isEmpty { StandardError.say(error.message) }
             exit(error.status.rawValue)
         } catch let error as JournalError {
-            StandardError.say("\(error)")
+            StandardError.say(error.text)
             exit(ExitStatus(error).rawValue)
         } catch let error as OutputError {
             // `read … | head` is no failure of anybody's.

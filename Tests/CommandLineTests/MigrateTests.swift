@@ -50,6 +50,22 @@ struct MigrateTests {
         }
     }
 
+    @Test("a command to be run is said to need --database-url where this one did, without what it holds")
+    func sameDatabase() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let url = try #require(tool.databaseURL)
+            for arguments in [["read", "s"], ["migrate", "--check"], ["doctor"]] {
+                let byVariable = try await tool.run(arguments)
+                #expect(!(byVariable.messages + byVariable.text).contains("--database-url"))
+                let byOption = try await Tool().run(arguments + ["--database-url", url])
+                let text = byOption.messages + byOption.text
+                #expect(text.contains("durable-streams migrate"))
+                #expect(text.contains("with the same --database-url"), "\(text)")
+                #expect(!text.contains(url))
+            }
+        }
+    }
+
     @Test("a database newer than the binary: 69, with both versions")
     func ahead() async throws {
         try await ToolDatabase.with { tool in
