@@ -33,6 +33,8 @@ struct DoctorCommand: AsyncParsableCommand {
         var configuration = connection.configuration
         configuration.listenURL = listening.url(besides: connection)
         let diagnosis = try await Doctor(configuration).examine()
+        // It ends early then, and what it says of the rest is not so.
+        try Task.checkCancellation()
         let lines = diagnosis.findings.map(json ? Self.jsonLine : Self.lines)
         try await Output.standard.write(Array(lines.joined().utf8))
         let problems = diagnosis.count(of: .problem)

@@ -41,6 +41,35 @@ struct DoctorTests {
         #expect(nobody.text.contains("problem  connection"))
     }
 
+    @Test("of a migration that was altered it says what is so: a journal opens it, migrate refuses")
+    func altered() async throws {
+        try await ToolDatabase.with { tool in
+            try await ToolDatabase.psql(
+                "update durable_streams.migrations set sha256 = repeat('0', 64) where version = 1",
+                on: tool
+            )
+            let doctor = try await tool.run("doctor")
+            #expect(doctor.status == 69)
+            #expect(doctor.text.contains("problem  schema"))
+            #expect(doctor.text.contains("not what this version was tested with"), "\(doctor.text)")
+            #expect(!doctor.text.contains("does not open it"))
+            #expect(try await tool.run("read", "s").status == 0)
+            #expect(try await tool.run("migrate").status == 69)
+        }
+    }
+
+    @Test("interrupted, it finds nothing")
+    func interrupted() async throws {
+        let server = try SilentServer()
+        let process = try Tool(databaseURL: "postgresql://127.0.0.1:\(server.port)/x?sslmode=disable").start("doctor")
+        await server.untilAsked()
+        process.send(SIGINT)
+        let outcome = await process.outcome
+        #expect(outcome.status == 130)
+        #expect(outcome.text.isEmpty)
+        #expect(outcome.messages.isEmpty, "\(outcome.messages)")
+    }
+
     @Test("a schema name that cannot be one is a usage error")
     func usage() async throws {
         #expect(try await Tool().run("doctor", "--schema", "").status == 64)

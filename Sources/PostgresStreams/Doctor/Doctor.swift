@@ -145,7 +145,15 @@ public struct Doctor: Sendable {
             return .ok(check, "\(schema.text), at version \(known)")
         } catch {
             switch error.code {
-            case .schemaAhead, .schemaAltered, .refused:
+            case .schemaAltered:
+                return .problem(
+                    check,
+                    error.message,
+                    means: "what runs on the server is not what this version was tested with; a journal opens it, "
+                        + "migrate refuses",
+                    advice: nil
+                )
+            case .schemaAhead, .refused:
                 return .problem(check, error.message, means: "this library does not open it", advice: nil)
             default: throw error
             }
