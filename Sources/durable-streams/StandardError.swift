@@ -24,8 +24,15 @@ struct StandardErrorLog: LogHandler {
     var metadata: Logger.Metadata = [:]
     var logLevel: Logger.Level = .warning
 
-    static func logger(_ level: Logger.Level) -> Logger {
-        var logger = Logger(label: "durable-streams") { _ in StandardErrorLog() }
+    /// Messages that are said otherwise.
+    private var unsaid: Set<String> = []
+
+    static func logger(_ level: Logger.Level, without unsaid: Set<String> = []) -> Logger {
+        var logger = Logger(label: "durable-streams") { _ in
+            var log = StandardErrorLog()
+            log.unsaid = unsaid
+            return log
+        }
         logger.logLevel = level
         return logger
     }
@@ -36,6 +43,7 @@ struct StandardErrorLog: LogHandler {
     }
 
     func log(event: LogEvent) {
+        guard !unsaid.contains("\(event.message)") else { return }
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let details = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
         StandardError.say("\(event.level): \(event.message)\(details)")

@@ -73,6 +73,8 @@ struct TailCommand: AsyncParsableCommand {
     func run() async throws {
         var configuration = connection.configuration
         configuration.listenURL = listening.url(besides: connection)
+        // How tails hear of events, and why not, is what `report` says.
+        configuration.logger = StandardErrorLog.logger(connection.verbose ? .info : .error, without: ["tails"])
         try await withJournal(configuration) { journal in
             let reporter = Task { await report(journal.listeningStates()) }
             defer { reporter.cancel() }

@@ -135,6 +135,30 @@ struct TailTests {
         }
     }
 
+    @Test("that notifications do not come is said once")
+    func deaf() async throws {
+        try await ToolDatabase.with { tool in
+            let grants = """
+                grant usage on schema durable_streams to ROLE; grant select on all tables in schema durable_streams to ROLE;
+                grant execute on all functions in schema durable_streams to ROLE;
+                revoke execute on function pg_notify(text, text) from public
+                """
+            try await ToolDatabase.withPlainRole(on: tool, granted: grants) { plain in
+                let tail = try plain.start("tail", "s")
+                var messages = tail.messages.makeAsyncIterator()
+                while let message = await messages.next(), !message.contains("tail: polling") {}
+                try await #require(tool.run("append", "s", input: Sample.event(0)).status == 0)
+                var lines = tail.lines.makeAsyncIterator()
+                #expect(await lines.next() != nil)
+                tail.send(SIGINT)
+                let outcome = await tail.outcome
+                #expect(outcome.status == 130)
+                #expect(outcome.messages.components(separatedBy: "the role may not").count == 2, "\(outcome.messages)")
+                #expect(outcome.messages.split(separator: "\n").count == 1, "\(outcome.messages)")
+            }
+        }
+    }
+
     @Test("an idle tail whose reader goes away ends, without a word")
     func readerGone() async throws {
         try await ToolDatabase.with { tool in
