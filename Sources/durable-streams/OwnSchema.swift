@@ -38,6 +38,9 @@ func withOwnSchema<R: Sendable>(
         let result: Result<R, any Error>
         do {
             result = .success(try await body(configuration))
+        } catch let error as JournalError where error.code == .cancelled {
+            // What became of an event that is dropped with the schema is nothing to be told.
+            result = .failure(CancellationError())
         } catch {
             result = .failure(error)
         }

@@ -115,12 +115,49 @@ struct BenchTests {
         }
     }
 
+    @Test("replay of a stream that is not there is refused before anything is measured")
+    func noStream() async throws {
+        try await ToolDatabase.with { tool in
+            let outcome = try await tool.run("bench", "replay", "--stream", "nosuch")
+            #expect(outcome.status == 64)
+            #expect(outcome.output.isEmpty, "\(outcome.text)")
+            #expect(outcome.messages.contains("nosuch"))
+        }
+    }
+
+    @Test("interrupted, it ends without a word on what became of its events")
+    func interrupted() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let process = try tool.start("bench", "tail", "--writers", "16", "--seconds", "3600")
+            let events = "select coalesce(sum(n_tup_ins), 0) > 200 from pg_stat_user_tables where relname = 'events'"
+            while try await ToolDatabase.psql(events, on: tool) != "t" { try Task.checkCancellation() }
+            process.send(SIGINT)
+            let outcome = await process.outcome
+            #expect(outcome.status == 130)
+            #expect(!outcome.messages.contains("written"), "\(outcome.messages)")
+        }
+    }
+
+    @Test("what no number can be is null in JSON")
+    func notFinite() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            // Too short for the floor to get anything done.
+            let outcome = try await tool.run(
+                ["bench", "append", "--rows", "single", "--seconds", "1e-9", "--rounds", "1", "--json"]
+            )
+            let rows: [AppendRow] = try rows(outcome)
+            #expect(rows.count == 2)
+            #expect(rows.last?.ratio == nil)
+        }
+    }
+
     @Test("what cannot be is a usage error")
     func usage() async throws {
         for arguments in [
             ["append", "--seconds", "0"], ["append", "--rounds", "0"], ["append", "--writers", "1"],
             ["append", "--rows", "nothing"], ["append", "--table-events", "10"], ["tail", "--rate", "-1"],
-            ["tail", "--polling"],
+            ["tail", "--polling"], ["tail", "--writers", "2", "--processes", "2"],
+            ["tail", "--catch-up", "10", "--writers", "2"], ["tail", "--rate", "0", "--polling", "--catch-up", "10"],
         ] {
             #expect(try await Tool().run(["bench"] + arguments).status == 64, "\(arguments)")
         }

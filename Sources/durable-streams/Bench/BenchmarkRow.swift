@@ -26,7 +26,7 @@ struct BenchmarkRow: Sendable, BenchmarkOutput {
 
     var json: String {
         func text(_ value: Double?, _ digits: Int = 1) -> String {
-            value.map { String(format: "%.\(digits)f", $0) } ?? "null"
+            value?.json(digits) ?? "null"
         }
         return """
             {"name":"\(name)","appendsPerSecond":\(text(figures.perSecond)),"p50":\(text(figures.p50)),\

@@ -27,7 +27,7 @@ struct ReplayBenchmarkRow: Sendable {
 
     var json: String {
         func text(_ value: Double?, _ digits: Int) -> String {
-            value.map { String(format: "%.\(digits)f", $0) } ?? "null"
+            value?.json(digits) ?? "null"
         }
         return """
             {"name":"\(name)","milliseconds":\(text(milliseconds, 3)),\

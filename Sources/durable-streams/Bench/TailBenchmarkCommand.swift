@@ -14,7 +14,8 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
               durable-streams bench tail --tails 1 --rate 200
               durable-streams bench tail --tails 1000 --rate 1000 --json
               durable-streams bench tail --writers 64        at full speed, each stream tailed
-              durable-streams bench tail --tails 10000 --rate 0              idle: memory, and the server's transactions
+              durable-streams bench tail --tails 10000 --rate 0              idle: memory, and the server's transactions;
+                                                                             takes a minute at least
               durable-streams bench tail --tails 1000 --rate 0 --polling     the same without notifications
               durable-streams bench tail --catch-up 1000000                  beside COPY of the same rows
               durable-streams bench tail --processes 100                     what a NOTIFY costs then
@@ -30,7 +31,12 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many streams are tailed.", valueName: "n"))
     var tails = 1
 
-    @Option(help: ArgumentHelp("Appends per second over all streams; 0: none, the tails are idle.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Appends per second over all streams; 0: none, the tails are idle, for 40 seconds at least.",
+            valueName: "n"
+        )
+    )
     var rate = 200.0
 
     @Option(help: ArgumentHelp("Append at full speed by so many writers instead.", valueName: "n"))
@@ -54,6 +60,9 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
         }
         guard [writers, catchUp, processes].compactMap({ $0 }).allSatisfy({ (2...100_000_000).contains($0) }) else {
             throw ValidationError("--writers, --catch-up and --processes take 2 or more, and at most 100,000,000")
+        }
+        guard [writers, catchUp, processes].count(where: { $0 != nil }) + (polling ? 1 : 0) <= 1 else {
+            throw ValidationError("of --writers, --catch-up, --processes and --polling only one counts: give one")
         }
         guard !polling || rate == 0 else { throw ValidationError("--polling goes with --rate 0") }
     }
