@@ -31,6 +31,12 @@ func withOwnSchema<R: Sendable>(
     } catch {
         // It made everything or nothing, and did not say which.
         if error.code == .cancelled { await remove() }
+        if error.sqlState == "42501" {
+            throw ToolError(
+                .unavailable,
+                "\(error.message): \(purpose) works in a schema of its own, and the role needs CREATE on the database"
+            )
+        }
         throw error
     }
     let word = isLasting ? "schema \(configuration.schema) is left on the server: drop it" : nil

@@ -10,7 +10,7 @@ struct StressCommand: AsyncParsableCommand {
         commandName: "stress",
         abstract: "Append, tail, claim and read for a while, then check every promise against what happened.",
         discussion: """
-            Works in a schema of its own, which it creates and removes. Writers append single events and batches, some for \
+            Works in a schema of its own, which it creates and removes: the role needs CREATE on the database. Writers append single events and batches, some for \
             exact positions, some under claims that they take from each other; calls are cancelled at random; tails follow, \
             are given up and resumed, or are slow. Everything called, acknowledged and seen goes into a history, which is \
             then checked against what the streams hold: every acknowledged event once at its position, no other ones, no \

@@ -60,6 +60,17 @@ struct StressTests {
         }
     }
 
+    @Test("a role that may not create a schema is told so", arguments: [["stress"], ["bench", "append"]])
+    func plainRole(arguments: [String]) async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            try await ToolDatabase.withPlainRole(on: tool) { plain in
+                let outcome = try await plain.run(arguments)
+                #expect(outcome.status == 69)
+                #expect(outcome.messages.contains("needs CREATE on the database"), "\(outcome.messages)")
+            }
+        }
+    }
+
     @Test("what cannot be is a usage error")
     func usage() async throws {
         for arguments in [["--minutes", "0"], ["--writers", "0"], ["--rate", "0"]] {

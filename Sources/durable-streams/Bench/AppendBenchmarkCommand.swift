@@ -22,7 +22,7 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
             process, against b).
 
             Without a database URL it starts a private PostgreSQL server and removes it. With one each row has a schema of \
-            its own there, created and dropped.
+            its own there, created and dropped: the role needs CREATE on the database.
 
             With --json a line per row: {"name","appendsPerSecond","p50","p99","cpu","ratio","p50Ratio"}; p50 and p99 in \
             microseconds per call, cpu in microseconds of this process per event; the ratios are ours ÷ the floor's.

@@ -16,7 +16,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
               durable-streams bench memory --minutes 60
 
             Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
-            its own, which it creates and drops.
+            its own, which it creates and drops: the role needs CREATE on the database.
 
             With --json a line per reading: \
             {"seconds","memoryBytes","threads","appended","failed","delivered","reconnects"}. The last line compares the \

@@ -18,7 +18,8 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
               durable-streams bench replay --stream orders/17
 
             Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
-            its own, which it creates and drops; with --stream it reads that stream and writes nothing.
+            its own, which it creates and drops: the role needs CREATE on the database. With --stream it reads that stream and \
+            writes nothing.
 
             With --json a line per row: {"name","milliseconds","eventsPerSecond","cpu","ratio","memoryBytes"}; cpu in \
             microseconds of this process per event; the memory is what the process occupied at most beyond what it did \

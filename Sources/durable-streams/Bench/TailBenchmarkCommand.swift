@@ -21,7 +21,7 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
               durable-streams bench tail --processes 100                     what a NOTIFY costs then
 
             Without a database URL it starts a private PostgreSQL server and removes it. With one it works in a schema of \
-            its own, which it creates and drops.
+            its own, which it creates and drops: the role needs CREATE on the database.
             """
     )
 
