@@ -41,6 +41,7 @@ struct AppendCommand: AsyncParsableCommand {
     var stream: StreamName
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("The position the first event must land at.", valueName: "n"),
         transform: StreamArgument.position
     )

@@ -27,12 +27,13 @@ struct ReadCommand: AsyncParsableCommand {
     var stream: StreamName
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("The position to begin at.", valueName: "n"),
         transform: StreamArgument.position
     )
     var from = 0
 
-    @Option(help: ArgumentHelp("The most events to print.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("The most events to print.", valueName: "n"))
     var limit: Int?
 
     @Flag(help: "With each event its position and the time it was recorded.")

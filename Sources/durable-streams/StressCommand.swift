@@ -44,7 +44,11 @@ struct StressCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Appends a second, all writers together.", valueName: "n"))
     var rate = 1000
 
-    @Option(help: ArgumentHelp("Whatever is random follows from it.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Whatever is random follows from it.", valueName: "n"),
+        transform: StressCommand.seed
+    )
     var seed: UInt64?
 
     @Flag(help: "Terminate and cancel the server's processes of this run.")
@@ -52,6 +56,12 @@ struct StressCommand: AsyncParsableCommand {
 
     @Flag(help: "Print the report as one JSON object.")
     var json = false
+
+    @Sendable
+    private static func seed(_ text: String) throws -> UInt64 {
+        guard let seed = UInt64(text) else { throw ValidationError("a seed is a whole number from 0, below 2^64") }
+        return seed
+    }
 
     func validate() throws {
         guard minutes > 0, minutes <= 1440 else {

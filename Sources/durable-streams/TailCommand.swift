@@ -47,6 +47,7 @@ struct TailCommand: AsyncParsableCommand {
     var prefix: String?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Where to begin: a position, start, or end for new events only.",
             valueName: "n|start|end"

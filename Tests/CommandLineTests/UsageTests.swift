@@ -43,6 +43,19 @@ struct UsageTests {
     }
 
     @Test(
+        "a negative number is taken for one, and refused as one",
+        arguments: [
+            ["read", "s", "--limit", "-1"], ["read", "s", "--from", "-1"], ["tail", "s", "--from", "-1"],
+            ["append", "s", "--expect", "-1"], ["stress", "--seed", "-1"],
+        ]
+    )
+    func negative(arguments: [String]) async throws {
+        let outcome = try await Tool().run(arguments)
+        #expect(outcome.status == 64)
+        #expect(outcome.messages.contains("a whole number from 0"), "\(outcome.messages)")
+    }
+
+    @Test(
         "a server that cannot be reached exits 69 with what was tried, and never shows a password",
         arguments: ["migrate", "append", "claim", "read", "tail", "replay", "list"]
     )
