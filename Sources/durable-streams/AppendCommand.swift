@@ -12,6 +12,13 @@ struct AppendCommand: AsyncParsableCommand {
             once: a program can write one event, wait for its line, and only then go on. What is there already, a file for \
             instance, is appended in batches, each of them whole or not at all.
 
+              echo '{"type":"close","coroutineId":"root","result":{"status":"ok"}}' |
+                durable-streams append orders/17
+
+            The other kind of event is
+
+            {"type":"yield","coroutineId":"root","description":{"type":"a","name":"b"},"result":{"status":"ok"}}
+
               durable-streams append orders/17 < events.ndjson
               durable-streams append orders/17 --expect 0 < events.ndjson
               durable-streams append orders/17 --claim < events.ndjson
@@ -25,6 +32,8 @@ struct AppendCommand: AsyncParsableCommand {
 
             A lost connection is made again for --deadline seconds, and each event is then there exactly once. After that \
             it exits 69 and says whether the events that were under way are written, or that it is not known.
+
+            Where its answers cannot be written, as when their reader is gone, it appends no more and exits 74.
 
             Interrupted, it reads no further, answers what is under way, and exits 130; where that takes more than 5 seconds, \
             or at a second signal, it says of which lines it is not known whether they were written, and which are appended \

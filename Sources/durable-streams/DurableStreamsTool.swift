@@ -23,7 +23,7 @@ struct DurableStreamsTool: AsyncParsableCommand {
             Data goes to stdout, everything else to stderr. Both stdin and stdout are UTF-8.
 
             EXIT CODES
-              0    done; also when the reader of our output has had enough
+              0    done; also when the reader of our output has had enough (of append's answers: 74)
               64   usage: an argument that cannot be
               65   bad input, the message names the line; migrate --check: behind; verify: a fault
               69   no server, or not a fit one: the message says what was tried

@@ -42,6 +42,23 @@ struct UsageTests {
         #expect(!outcome.messages.isEmpty)
     }
 
+    @Test("the events that README and append's help show are appended as they stand there")
+    func shownEvents() async throws {
+        let readme = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "README.md")
+        let help = try await Tool().run("append", "--help").text
+        for text in [try String(contentsOf: readme, encoding: .utf8), help] {
+            let events = text.matches(of: /(?:echo '|^ *)(\{"type":.*\})(?:'|$)/.anchorsMatchLineEndings())
+            #expect(Set(events.map { $0.output.1.contains("yield") }) == [true, false])
+            try await ToolDatabase.with { tool in
+                let lines = events.map { $0.output.1 + "\n" }.joined()
+                let append = try await tool.run("append", "orders/17", input: lines)
+                #expect(append.status == 0, "\(append.messages)")
+                #expect(append.lines.count == events.count)
+            }
+        }
+    }
+
     @Test(
         "a negative number is taken for one, and refused as one",
         arguments: [
@@ -53,6 +70,17 @@ struct UsageTests {
         let outcome = try await Tool().run(arguments)
         #expect(outcome.status == 64)
         #expect(outcome.messages.contains("a whole number from 0"), "\(outcome.messages)")
+    }
+
+    @Test("append's help and the tool's say 74 where answers cannot be written; the bench's, what rights it needs")
+    func told() async throws {
+        #expect(try await Tool().run("append", "--help").text.contains("exits 74"))
+        #expect(try await Tool().run("--help").text.contains("answers: 74"))
+        for subcommand in ["stress", "bench append", "bench tail", "bench replay", "bench memory"] {
+            let arguments = subcommand.split(separator: " ").map(String.init) + ["--help"]
+            let help = try await Tool().run(arguments).text.split(whereSeparator: \.isWhitespace)
+            #expect(help.joined(separator: " ").contains("the role needs CREATE on the database"), "\(subcommand)")
+        }
     }
 
     @Test(
