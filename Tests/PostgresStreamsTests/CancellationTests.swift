@@ -28,7 +28,8 @@ struct CancellationTests {
             }
             try await withSQL(url) { holder in
                 try await withSQL(url) { observer in
-                    if isPatient { try await holder.run(Self.waitForLocks) }
+                    // They would change that order.
+                    if isPatient { try await holder.letAppendsWait() }
                     try await holder.run("begin")
                     try await holder.run(Self.lock)
                     try await body(journal, stream, holder, observer)
@@ -39,18 +40,6 @@ struct CancellationTests {
 
     /// A table's lock goes to those who wait in the order they came; a row's does not.
     private static let lock = "lock table durable_streams.events in exclusive mode"
-
-    /// Appends give up a lock after a while and try again, which would change that order.
-    private static let waitForLocks = """
-        do $$
-        declare
-            f regprocedure;
-        begin
-            for f in select oid from pg_proc where proname = 'append_batch' loop
-                execute format('alter function %s set lock_timeout = 0', f);
-            end loop;
-        end $$
-        """
 
     private func untilBlocked(_ observer: SQLSession) async throws {
         try await until {

@@ -19,6 +19,8 @@ struct ResolvedReplayTests {
     private func givenUp(_ events: [DurableEvent], _ stream: PostgresStream) async throws -> AppendReceipt {
         try await withSQL(stream.journal.configuration.databaseURL) { holder in
             try await withSQL(stream.journal.configuration.databaseURL) { observer in
+                // Refused for the lock, one that was given up is not written.
+                try await holder.letAppendsWait()
                 try await holder.run("begin")
                 try await holder.run("lock table durable_streams.events in exclusive mode")
                 let append = Task { await thrown { try await stream.append(contentsOf: events) } }
