@@ -131,12 +131,15 @@ final class Announcer: Sendable {
         guard !requester.isCutOff else { return }
         let isDone = Once<Void>()
         guard !flush({ isDone.set(()) }) else { return }
-        let timer = Task {
-            try await Task.sleep(for: .seconds(1))
-            isDone.set(())
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await isDone.value }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(1))
+                isDone.set(())
+            }
+            await group.next()
+            group.cancelAll()
         }
-        await isDone.value
-        timer.cancel()
     }
 
     /// - Returns: whether there was nothing to send, so that it is done.
