@@ -8,8 +8,8 @@ final class AnswersDue: Sendable {
     private struct Appended {
         var firstLine: Int
         var positions: Range<Int>
-        /// Where its answers begin in all of the output, in bytes.
-        var start: Int
+        /// Where its answers begin and end in all of the output, in bytes.
+        var bytes: Range<Int>
     }
 
     private struct State {
@@ -44,11 +44,10 @@ final class AnswersDue: Sendable {
         let written = output.byteCount
         state.withLock { state in
             guard let lines = state.underWay else { return }
-            state.appended.removeAll { Self.rest($0, written: written) == nil }
-            state.appended.append(
-                Appended(firstLine: lines.lowerBound, positions: positions, start: state.byteCount)
-            )
-            state.byteCount += answers.count
+            state.appended.removeAll { $0.bytes.upperBound <= written }
+            let bytes = state.byteCount..<(state.byteCount + answers.count)
+            state.appended.append(Appended(firstLine: lines.lowerBound, positions: positions, bytes: bytes))
+            state.byteCount = bytes.upperBound
             state.underWay = nil
         }
         return answers
@@ -95,13 +94,15 @@ final class AnswersDue: Sendable {
 
     /// What of it is not written; nil: all is. An answer of which only a part is written counts as not written.
     private static func rest(_ appended: Appended, written: Int) -> Appended? {
+        guard appended.bytes.upperBound > written else { return nil }
         var rest = appended
+        var end = rest.bytes.lowerBound
         while let position = rest.positions.first {
-            rest.start += answer(position).count
-            guard rest.start <= written else { return rest }
+            end += answer(position).count
+            guard end <= written else { break }
             rest.positions.removeFirst()
             rest.firstLine += 1
         }
-        return nil
+        return rest
     }
 }

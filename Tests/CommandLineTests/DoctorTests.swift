@@ -1,4 +1,5 @@
 import Foundation
+import PrivatePostgres
 import Testing
 
 @Suite("doctor", .timeLimit(.minutes(10)))
@@ -60,7 +61,7 @@ struct DoctorTests {
 
     @Test("interrupted, it finds nothing")
     func interrupted() async throws {
-        let server = try SilentServer()
+        let server = try SilentHost()
         let process = try Tool(databaseURL: "postgresql://127.0.0.1:\(server.port)/x?sslmode=disable").start("doctor")
         await server.untilAsked()
         process.send(SIGINT)

@@ -1,3 +1,5 @@
+import PrivatePostgres
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)

@@ -7,15 +7,18 @@
 #endif
 
 /// A TCP port of this machine at which connections are taken and nothing is ever said: a host behind which packets vanish.
-struct SilentHost: ~Copyable {
-    static let address = "127.0.0.1"
+/// For tests.
+package struct SilentHost: ~Copyable {
+    package static let address = "127.0.0.1"
 
-    let port: Int
+    package let port: Int
     private let descriptor: Int32
 
-    struct Unavailable: Error {}
+    package struct Unavailable: Error {
+        package init() {}
+    }
 
-    init() throws {
+    package init() throws {
         #if canImport(Glibc)
             descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         #else
@@ -37,11 +40,21 @@ struct SilentHost: ~Copyable {
         if !listens { throw Unavailable() }
     }
 
-    deinit { close(descriptor) }
+    deinit { _ = close(descriptor) }
+
+    /// Returns when a client has connected and said something. Its connection stays.
+    package func untilAsked() async {
+        let descriptor = descriptor
+        await onOwnThread {
+            let client = accept(descriptor, nil, nil)
+            var byte: UInt8 = 0
+            _ = read(client, &byte, 1)
+        }
+    }
 
     /// A port at which nobody listens: it was free a moment ago.
-    static func freePort() throws -> Int {
-        let host = try SilentHost()
-        return host.port
+    package static func freePort() throws -> Int {
+        guard let port = LoopbackPort.free() else { throw Unavailable() }
+        return port
     }
 }
