@@ -1,6 +1,8 @@
 import Foundation
+import Logging
 import PostgresStreams
 import PrivatePostgres
+import Synchronization
 import Testing
 import TisynStreams
 
@@ -67,6 +69,44 @@ struct ListeningTests {
                 }
                 #expect(first == .listening)
             }
+        }
+    }
+
+    @Test("a log handler that is told of a change may ask for the state")
+    func askingLogHandler() async throws {
+        let asked = Mutex<Journal?>(nil)
+        let heard = Mutex<[ListeningState]>([])
+        let handler = CallingLogHandler {
+            guard let journal = asked.withLock({ $0 }) else { return }
+            let state = journal.listeningState
+            heard.withLock { $0.append(state) }
+        }
+        try await withTestJournal(.with { $0.logger = Logger(label: "test") { _ in handler } }) { journal in
+            asked.withLock { $0 = journal }
+            let tail = Task { for try await _ in try journal.stream("s").tail() {} }
+            await until(journal) { $0 == .listening }
+            tail.cancel()
+            await until(journal) { $0 == .idle }
+            asked.withLock { $0 = nil }
+        }
+        #expect(heard.withLock { $0.contains(.listening) })
+    }
+
+    @Test("states that are followed by tasks that end while they change keep nobody waiting")
+    func endingObservers() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            for _ in 0..<200 {
+                await withTaskGroup(of: Void.self) { group in
+                    for _ in 0..<4 {
+                        group.addTask { for await _ in journal.listeningStates() {} }
+                        group.addTask { do { for try await _ in stream.tail() {} } catch {} }
+                    }
+                    await Task.yield()
+                    group.cancelAll()
+                }
+            }
+            #expect(try await stream.append(.close("0", .cancelled)) == 0)
         }
     }
 
@@ -228,4 +268,20 @@ struct ListeningTests {
             for position in 0..<3 { #expect(try await next() == position) }
         }
     }
+}
+
+/// Calls back at each line.
+private struct CallingLogHandler: LogHandler {
+    let call: @Sendable () -> Void
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    init(_ call: @escaping @Sendable () -> Void) { self.call = call }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { call() }
 }

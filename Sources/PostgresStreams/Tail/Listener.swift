@@ -1,3 +1,4 @@
+import DequeModule
 import LibPQ
 import Logging
 import Metrics
@@ -28,9 +29,15 @@ final class Listener: Sendable {
         var connectionNumber = 0
         var isBehindPooler = false
         var hint: (@Sendable (Hint) -> Void)?
-        var observers: [Int: AsyncStream<ListeningState>.Continuation] = [:]
+        var observers: [Int: Observer] = [:]
         var observerCount = 0
+        /// Changes that nobody has been told of, each with those who were to be told of it.
+        var changes: Deque<(state: ListeningState, observers: [Observer])> = []
+        /// One thread tells at a time, so that all are told in the order of the changes.
+        var isTelling = false
     }
+
+    private typealias Observer = AsyncStream<ListeningState>.Continuation
 
     private let state: Mutex<State>
     private let link = Mutex<Link?>(nil)
@@ -83,6 +90,7 @@ final class Listener: Sendable {
             show(&state)
             return true
         }
+        tell()
         setTimer()
         if isFirst { connection?.start() }
     }
@@ -93,6 +101,7 @@ final class Listener: Sendable {
             defer { show(&state) }
             return state.machine.stop()
         }
+        tell()
         if wasStarted { connection?.giveBack() }
     }
 
@@ -169,6 +178,7 @@ final class Listener: Sendable {
         let id = state.withLock { state in
             state.observerCount += 1
             state.observers[state.observerCount] = continuation
+            // Nobody waits for it yet.
             continuation.yield(state.listening)
             if state.isClosed { continuation.finish() }
             return state.observerCount
@@ -177,7 +187,7 @@ final class Listener: Sendable {
         return stream
     }
 
-    /// Tells everybody of a change. Under the lock, so that all are told in the order of the changes.
+    /// Notes a change, under the lock. `tell` then says it, outside.
     private func show(_ state: inout State) {
         let listening: ListeningState
         switch (state.machine.shown, state.listening) {
@@ -189,14 +199,40 @@ final class Listener: Sendable {
         }
         guard state.listening != listening else { return }
         state.listening = listening
-        gauge.record(listening == .listening ? 1 : 0)
-        switch listening {
-        case .polling(.heartbeatMissed), .polling(.queueFull), .polling(.noPermission), .polling(.refused):
-            logger.warning("tails", metadata: ["state": "\(listening)"])
-        case .idle, .listening, .polling, .reconnecting:
-            logger.info("tails", metadata: ["state": "\(listening)"])
+        state.changes.append((listening, Array(state.observers.values)))
+    }
+
+    /// Tells everybody of the changes. Not under the lock:
+    ///
+    ///     a thread that yields:  our lock, then the lock of the task that waits for the state
+    ///     its task is cancelled: the lock of the task, then, in `onTermination`, ours
+    ///
+    /// would stop both for ever. And a log handler, which is the user's, may take its time, or ask for the state.
+    private func tell() {
+        let isFirst = state.withLock { state in
+            defer { state.isTelling = true }
+            return !state.isTelling
         }
-        for observer in state.observers.values { observer.yield(listening) }
+        guard isFirst else { return }
+        while let change = nextChange() {
+            gauge.record(change.state == .listening ? 1 : 0)
+            switch change.state {
+            case .polling(.heartbeatMissed), .polling(.queueFull), .polling(.noPermission), .polling(.refused):
+                logger.warning("tails", metadata: ["state": "\(change.state)"])
+            case .idle, .listening, .polling, .reconnecting:
+                logger.info("tails", metadata: ["state": "\(change.state)"])
+            }
+            for observer in change.observers { observer.yield(change.state) }
+        }
+    }
+
+    /// Nil, and the telling ends, where there is none.
+    private func nextChange() -> (state: ListeningState, observers: [Observer])? {
+        state.withLock { state in
+            let change = state.changes.popFirst()
+            state.isTelling = change != nil
+            return change
+        }
     }
 
     // MARK: The connection
@@ -256,6 +292,7 @@ final class Listener: Sendable {
             defer { show(&state) }
             return event(&state.machine)
         }
+        tell()
         for action in actions {
             switch action {
             case .listen: (session ?? state.withLock { $0.session }).map(listen)
