@@ -153,8 +153,10 @@ package final class Session: Sendable {
             {
                 busyWait.interrupted(for: interruption)
             }
-            wait(on: socket, forWriting: isFlushing, until: timer, for: holdsInput ? .zero : nil)
+            let woken = wait(on: socket, forWriting: isFlushing, until: timer, for: holdsInput ? .zero : nil)
             failure = serve(&busyWait)
+            // Behind what came in: where this process, or its machine, stood still, answers are there that came in time.
+            if failure == nil, woken.mayRing { ring() }
         }
         end(failure ?? ConnectionFailure(.closed, "the session was closed"))
     }
@@ -162,38 +164,44 @@ package final class Session: Sendable {
     private func waitToStart(until start: ContinuousClock.Instant) -> ConnectionFailure? {
         while ContinuousClock.now < start {
             if let closed = closedFailure() { return closed }
-            wait(on: -1, forWriting: false, for: start - .now)
+            waitAndRing(on: -1, forWriting: false, for: start - .now)
         }
         return closedFailure()
     }
 
     /// Waits for the socket, for another thread's wake-up or for the timer, and rings the timer. Whether the socket is ready.
     @discardableResult
-    private func wait(on socket: Int32, forWriting: Bool, for patience: Duration?) -> Bool {
-        wait(on: socket, forWriting: forWriting, until: state.withLock { $0.timer }, for: patience)
+    private func waitAndRing(on socket: Int32, forWriting: Bool, for patience: Duration?) -> Bool {
+        let timer = state.withLock { $0.timer }
+        let woken = wait(on: socket, forWriting: forWriting, until: timer, for: patience)
+        if woken.mayRing { ring() }
+        return woken.isReady
     }
 
-    /// The same, where it is known what the timer is set to.
-    @discardableResult
+    /// Waits for the socket, for another thread's wake-up or for the timer: whether the socket is ready, and whether the timer
+    /// may have come.
     private func wait(
         on socket: Int32,
         forWriting: Bool,
         until timer: ContinuousClock.Instant?,
         for patience: Duration?
-    ) -> Bool {
+    ) -> (isReady: Bool, mayRing: Bool) {
         var duration = timer.map { max(.zero, $0 - .now) }
         if let patience, duration.map({ patience < $0 }) ?? true { duration = patience }
         let (isReady, isWoken) = waitForEvents(on: socket, forWriting: forWriting, or: wakePipe.readEnd, for: duration)
         if isWoken { wakePipe.drain() }
         // Whoever set it to an earlier time meanwhile has woken us.
-        guard isWoken || timer.map({ $0 <= .now }) ?? false else { return isReady }
+        return (isReady, isWoken || timer.map({ $0 <= .now }) ?? false)
+    }
+
+    /// Rings the timer, if its time has come.
+    private func ring() {
         let rings: Bool = state.withLock { state in
             guard let timer = state.timer, timer <= .now else { return false }
             state.timer = nil
             return true
         }
         if rings { handler(self, .timer) }
-        return isReady
     }
 
     /// Returns when the socket is ready, another thread has woken us, the time is over, or somebody else has had the processor;
@@ -221,7 +229,7 @@ package final class Session: Sendable {
 
     private func connect() -> ConnectionFailure? {
         var attempt = ConnectAttempt(options: options) { [self] socket, forWriting, patience in
-            let isReady = wait(on: socket, forWriting: forWriting, for: patience)
+            let isReady = waitAndRing(on: socket, forWriting: forWriting, for: patience)
             return closedFailure() != nil ? .closed : isReady ? .ready : .interrupted
         }
         attempt.lookUp = options.lookUp

@@ -1,3 +1,4 @@
+import Dispatch
 import PrivatePostgres
 import Testing
 
@@ -326,6 +327,39 @@ struct SessionTests {
         // Nothing is left to ring: the end comes next.
         live.session.close()
         #expect(await live.next()?.isEnd == true)
+    }
+
+    @Test("after a stand-still takes what came in meanwhile before it rings the timer")
+    func answersBeforeTimer() async throws {
+        var live = try await open()
+        let pid = try #require(await live.run("select pg_backend_pid()").integer)
+        let session = live.session
+        let goesOn = DispatchSemaphore(value: 0)
+        let (outcomes, told) = AsyncStream.makeStream(of: LiveSession.Outcome.self)
+        // The session's thread stands still here.
+        session.submit([
+            Batch([LiveSession.Command("select 1").sent]) { _ in
+                session.submit([
+                    Batch([LiveSession.Command("select 2").sent]) {
+                        session.setTimer(at: nil)
+                        told.yield($0)
+                        told.finish()
+                    }
+                ])
+                session.setTimer(at: .now)
+                goesOn.wait()
+            }
+        ])
+        // When its server process is gone, the answer has been sent.
+        let observer = try await open()
+        let done = "select count(*) from pg_stat_activity where pid = \(pid) and state = 'idle' and query = 'select 2'"
+        while await observer.run(done).integer != 1 {}
+        _ = await observer.run("select pg_terminate_backend(\(pid))")
+        while await observer.run("select count(*) from pg_stat_activity where pid = \(pid)").integer != 0 {}
+        goesOn.signal()
+        for await outcome in outcomes { #expect(outcome.integer == 2) }
+        #expect(await live.next()?.isEnd == true)
+        observer.session.close()
     }
 }
 

@@ -98,9 +98,12 @@ final class Conversation: Sendable {
     ) async throws(JournalError) -> [QueryResult] {
         let time = time ?? patience
         if let time { limit(to: time) }
-        defer { if time != nil { limit(to: nil) } }
         let result = await withCheckedContinuation { continuation in
-            submit(commands) { continuation.resume(returning: $0) }
+            submit(commands) { [self] result in
+                // Here and not in the task: when that goes on is not the server's doing.
+                if time != nil { limit(to: nil) }
+                continuation.resume(returning: result)
+            }
         }
         return try result.get()
     }
