@@ -45,7 +45,13 @@ public final class JournalTransaction: Sendable {
 
     /// Runs one statement of the caller's, with `$1`, `$2` … for its parameters.
     ///
-    /// - Returns: its rows, all of them in memory.
+    /// ```swift
+    /// try await tx.query("update accounts set balance = balance - $1 where id = $2", SQLValue(amount), SQLValue(id))
+    /// ```
+    ///
+    /// Variables go in as parameters, never into the text: `"… where id = '\(id)'"` compiles, and lets whoever names an id
+    /// write SQL.
+    ///
     /// What it sets or creates for the session (`set`, advisory locks, temporary tables) ends with the transaction, but not
     /// behind a pooler, which hands it on: there write `set local`.
     ///
@@ -54,6 +60,7 @@ public final class JournalTransaction: Sendable {
     ///   transaction. `invalidArgument`, and nothing was sent, for
     ///   - `BEGIN`, `START`, `COMMIT`, `END`, `ROLLBACK`, `ABORT`, and `PREPARE`, since `PREPARE TRANSACTION` ends it too;
     ///   - with them `ROLLBACK TO SAVEPOINT`: what was appended behind the savepoint would be taken for committed;
+    /// - Returns: its rows, all of them in memory.
     ///   - `COPY`, whose rows have no way to go;
     ///   - text or a parameter with a NUL, or more than 65,535 parameters;
     ///   - whatever comes after the body.

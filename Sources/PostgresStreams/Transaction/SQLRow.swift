@@ -14,7 +14,7 @@ public struct SQLRow: Sendable {
 
     /// - Precondition: there is such a column.
     public subscript(_ column: Int) -> SQLValue {
-        precondition((0..<result.columnCount).contains(column), "there is no column \(column)")
+        precondition((0..<columnCount).contains(column), "there is no column \(column): the row has \(columnCount)")
         return SQLValue(result.optionalText(row: row, column: column))
     }
 
@@ -24,7 +24,7 @@ public struct SQLRow: Sendable {
     }
 }
 
-/// What one statement of the caller's own SQL answered.
+/// What one statement of the caller's own SQL answered: its rows. `first` is nil where there are none.
 public struct SQLAnswer: Sendable, RandomAccessCollection {
     private let result: QueryResult
 
@@ -32,7 +32,12 @@ public struct SQLAnswer: Sendable, RandomAccessCollection {
 
     public var startIndex: Int { 0 }
     public var endIndex: Int { result.rowCount }
-    public subscript(_ row: Int) -> SQLRow { SQLRow(result, row: row) }
+
+    /// - Precondition: there is such a row. (libpq would answer nulls, as if the row were there.)
+    public subscript(_ row: Int) -> SQLRow {
+        precondition(indices.contains(row), "there is no row \(row): the answer has \(count)")
+        return SQLRow(result, row: row)
+    }
 
     /// How many rows an INSERT, UPDATE, DELETE, MERGE or SELECT concerned.
     public var affectedRowCount: Int { result.commandTag.split(separator: " ").last.flatMap { Int($0) } ?? 0 }

@@ -1,23 +1,37 @@
 /// A parameter or a column of the caller's own SQL, as the text PostgreSQL reads and writes for its type; nil for a null.
 ///
-/// Literals will do: `tx.query("update accounts set balance = balance - $1 where id = $2", 4200, "u-123")`. The server
-/// infers a parameter's type from where it stands; write `$1::numeric` where it cannot.
+/// A literal is one as it stands, a variable is wrapped:
+///
+/// ```swift
+/// try await tx.query("update accounts set balance = balance - 4200 where id = $1", "u-123")
+/// try await tx.query("update accounts set balance = balance - $1 where id = $2", SQLValue(amount), SQLValue(id))
+/// ```
+///
+/// The server infers a parameter's type from where it stands; write `$1::numeric` where it cannot. What has no initializer
+/// here is passed as its text: `SQLValue(uuid.uuidString)`.
 public struct SQLValue: Sendable, Hashable {
     /// The value's text; nil for a null.
     public var text: String?
 
+    /// Nil is a null, here and below.
     public init(_ text: String?) { self.text = text }
 
-    public init(_ value: Int) { text = String(value) }
+    public init(_ text: some StringProtocol) { self.text = String(text) }
 
-    public init(_ value: Double) { text = "\(value)" }
+    /// Of any width. The server refuses what its column has no room for (22003).
+    public init(_ value: (some BinaryInteger)?) { text = value.map { String($0) } }
 
-    public init(_ value: Bool) { text = value ? "t" : "f" }
+    public init(_ value: Double?) { text = value.map { "\($0)" } }
+
+    public init(_ value: Bool?) { text = value.map { $0 ? "t" : "f" } }
 
     /// A bytea.
-    public init(_ bytes: [UInt8]) {
-        let digits = Array("0123456789abcdef".utf8)
-        text = "\\x" + String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    public init(_ bytes: [UInt8]?) {
+        text = bytes.map { bytes in
+            let digits = Array("0123456789abcdef".utf8)
+            let hex = bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+            return "\\x" + String(decoding: hex, as: UTF8.self)
+        }
     }
 
     public static let null = SQLValue(nil as String?)
