@@ -102,12 +102,17 @@ public final class Journal: Sendable {
 
     /// The streams there are, by name (bytewise), in pages: none is missed that existed before, each comes once.
     public func streams(prefix: String = "", status: StreamSummary.Filter = .all) -> StreamList {
+    ///
+    /// It fails with `invalidArgument`, when it is first asked, for a prefix that is longer than a name can be or holds a NUL;
+    /// otherwise as reading does: `unreachable` when the server cannot be asked within the read deadline, `cancelled`,
+    /// `closed`.
         StreamList(journal: self, prefix: prefix, filter: status)
     }
 
     /// The events of all streams that begin with `prefix`, those to come included: each stream's once and in its order;
     /// between streams there is no order. `from`: where each stream begins; with `end`, a stream that is created later
-    /// begins at its start. It ends as a `Tail` does, but never with a close.
+    /// begins at its start. It ends as a `Tail` does, but never with a close; and with `invalidArgument` for a prefix that is
+    /// longer than a name can be or holds a NUL.
     ///
     /// It keeps a cursor for each stream, and 8 bytes for each other stream of the schema.
     public func tailAll(prefix: String = "", from start: TailStart = .start) -> TailOfAll {

@@ -148,6 +148,13 @@ public struct PostgresStream: DurableStream {
     static let greatestPosition = 1 << 62
 
     /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.
+    /// Refuses to read from where no event can be.
+    static func check(reading position: Int) throws(JournalError) {
+        guard position >= 0 else {
+            throw JournalError(.invalidArgument, "positions are counted from 0, not \(position)")
+        }
+    }
+
     static let maximumBatchByteCount = 512 << 20
 
     /// Makes this process the stream's only writer.
@@ -205,7 +212,8 @@ public struct PostgresStream: DurableStream {
         return events
     }
 
-    /// The events from `position` on, up to the end as it is when it is reached, page by page.
+    /// The events from `position` on, up to the end as it is when it is reached, page by page; none where there is nothing
+    /// yet. A position below 0 fails with `invalidArgument`, when it is first asked.
     public func read(from position: Int = 0) -> StreamReading {
         StreamReading(journal: journal, name: name, position: position, isCurrent: isClaimed)
     }

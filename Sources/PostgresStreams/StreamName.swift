@@ -26,6 +26,20 @@ public struct StreamName: Sendable, CustomStringConvertible {
         self.init(trusting: text)
     }
 
+    /// Refuses what no stream's name can begin with.
+    static func check(prefix: String) throws(JournalError) {
+        let count = prefix.utf8.count
+        guard count <= maximumByteCount else {
+            throw JournalError(
+                .invalidArgument,
+                "no stream's name begins with \(count) bytes: it has at most \(maximumByteCount)"
+            )
+        }
+        guard !prefix.utf8.contains(0) else {
+            throw JournalError(.invalidArgument, "no stream's name holds a NUL character, as the prefix does")
+        }
+    }
+
     /// For names that come from the database.
     init(trusting text: String) {
         self.text = text

@@ -72,7 +72,8 @@ struct StressReader {
                 for try await recorded in stream.read() { events.append(StressEvent.id(of: recorded.event)) }
                 ledger.record { $0.endRead(read, events) }
                 ledger.count("reads")
-            } catch let error as JournalError where error.code != .cancelled || !ledger.isRunning() {
+            } catch {
+                guard error.code != .cancelled || !ledger.isRunning() else { throw error }
                 ledger.count("reads failed, \(error.kind)")
             }
         }

@@ -111,7 +111,7 @@ struct TailCommand: AsyncParsableCommand {
         }
     }
 
-    private func write(_ events: some AsyncSequence<RecordedEvent, any Error>) async throws {
+    private func write(_ events: some AsyncSequence<RecordedEvent, JournalError>) async throws {
         var line: [UInt8] = []
         for try await recorded in events {
             line.removeAll(keepingCapacity: true)

@@ -258,7 +258,7 @@ struct CancellationTests {
         try await withTestJournal { journal in
             let stream = try journal.stream("s")
             try await stream.append(contentsOf: (0..<200).map { .close(CoroutineID("\($0)"), .ok(nil)) })
-            func expectEnd(_ events: some AsyncSequence<RecordedEvent, any Error> & Sendable, _ what: String) async {
+            func expectEnd(_ events: some AsyncSequence<RecordedEvent, JournalError> & Sendable, _ what: String) async {
                 let task = Task {
                     var count = 0
                     let error = await thrown {

@@ -42,7 +42,6 @@ struct TailTests {
             try await append(0..<10, stream)
             #expect(try await ids(stream.tail(), count: 10) == (0..<10).map(String.init))
             #expect(try await ids(stream.tail(from: .position(7)), count: 3) == ["7", "8", "9"])
-            #expect(try await ids(stream.tail(from: .position(-5)), count: 1) == ["0"])
             async let pastTheEnd = ids(stream.tail(from: .position(12)), count: 2)
             await untilListening(journal)
             try await append(10..<14, stream)

@@ -38,7 +38,7 @@ public struct StreamSummary: Sendable, Hashable {
     public let status: Status
 }
 
-/// The streams of a journal in order of their names, a page at a time.
+/// The streams of a journal in order of their names, a page at a time; see `Journal.streams`.
 public struct StreamList: AsyncSequence, Sendable {
     public typealias Element = StreamSummary
 
@@ -50,6 +50,7 @@ public struct StreamList: AsyncSequence, Sendable {
 
     public struct Iterator: AsyncIteratorProtocol {
         let list: StreamList
+    public typealias Failure = JournalError
         private var page: [StreamSummary] = []
         private var index = 0
         private var last = ""
@@ -58,7 +59,7 @@ public struct StreamList: AsyncSequence, Sendable {
 
         init(list: StreamList) { self.list = list }
 
-        public mutating func next() async throws -> StreamSummary? {
+        public mutating func next() async throws(JournalError) -> StreamSummary? {
             if index == page.count {
                 guard !isAtEnd else { return nil }
                 page = try await list.page(after: last, limit: Self.pageSize)
@@ -72,7 +73,8 @@ public struct StreamList: AsyncSequence, Sendable {
         }
     }
 
-    fileprivate func page(after last: String, limit: Int) async throws -> [StreamSummary] {
+    fileprivate func page(after last: String, limit: Int) async throws(JournalError) -> [StreamSummary] {
+        try StreamName.check(prefix: prefix)
         var parameters = Parameters()
         parameters.append(last)
         parameters.append(prefix)

@@ -15,16 +15,16 @@ extension StreamReplayIndex {
 
     /// The ids of the coroutines that have events, in the order of their first. Reads the whole stream.
     ///
-    /// - Throws: as `peekYield`.
-    public func coroutineIDs() async throws -> [CoroutineID] {
+    /// - Throws: as `read`.
+    public func coroutineIDs() async throws(JournalError) -> [CoroutineID] {
         try await read()
         return index.state.withLock { $0.table.coroutines.map(\.id) }
     }
 
     /// The coroutines that have events, in the order of their first. Reads the whole stream.
     ///
-    /// - Throws: as `peekYield`.
-    public func coroutines() async throws -> [Coroutine] {
+    /// - Throws: as `read`.
+    public func coroutines() async throws(JournalError) -> [Coroutine] {
         try await read()
         return index.state.withLock { state in
             state.table.coroutines.map { coroutine in

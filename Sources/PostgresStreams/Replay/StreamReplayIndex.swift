@@ -86,7 +86,7 @@ public final class StreamReplayIndex: Sendable {
     public func hasClose(
         _ id: CoroutineID,
         isolation: isolated (any Actor)? = #isolation
-    ) async throws -> Bool {
+    ) async throws(JournalError) -> Bool {
         let knowsEnd = state.withLock { $0.knowsEnd }
         if knowsEnd {
             let (place, head) = try index.place(ofCloseOf: id)
@@ -108,7 +108,7 @@ public final class StreamReplayIndex: Sendable {
     public func close(
         of id: CoroutineID,
         isolation: isolated (any Actor)? = #isolation
-    ) async throws -> DurableEvent? {
+    ) async throws(JournalError) -> DurableEvent? {
         let deadline = deadline
         while true {
             let knowsEnd = state.withLock { $0.knowsEnd }
@@ -163,7 +163,7 @@ public final class StreamReplayIndex: Sendable {
     /// Takes in what was appended since, by whomever: cursors stay.
     ///
     /// - Throws: `JournalError` when the server cannot be asked within the read deadline.
-    public func extend() async throws {
+    public func extend() async throws(JournalError) {
         try await index.learnEnd()
         state.withLock { $0.knowsEnd = true }
     }
@@ -176,8 +176,8 @@ public final class StreamReplayIndex: Sendable {
     /// Reads on until the first `count` events have been read, or all there are: so that later answers come at once, for
     /// reports, or to show progress on the way.
     ///
-    /// - Throws: as `peekYield`.
-    public func read(upTo count: Int = .max) async throws {
+    /// - Throws: `JournalError` when a page cannot be read within the read deadline, or with `logReplaced`, as `peekYield`.
+    public func read(upTo count: Int = .max) async throws(JournalError) {
         if !state.withLock({ $0.knowsEnd }) { try await extend() }
         try await index.readOn(to: count, towards: count, until: deadline)
     }
@@ -258,7 +258,7 @@ public final class StreamReplayIndex: Sendable {
         return entry
     }
 
-    private func close(of id: CoroutineID, at position: Int, in page: EventPage) throws -> DurableEvent {
+    private func close(of id: CoroutineID, at position: Int, in page: EventPage) throws(JournalError) -> DurableEvent {
         guard let close = page.event(at: position, of: id, .close) else {
             throw index.replaced("position \(position) holds another event", at: position)
         }

@@ -7,8 +7,13 @@ public enum TailStart: Sendable, Hashable {
     case start
     /// With the first that is committed after the tail asked where the end is.
     case end
-    /// With the event at this position, whether or not it is there yet.
+    /// With the event at this position, whether or not it is there yet. Below 0 the tail ends with `invalidArgument`.
     case position(Int)
+
+    /// Refuses a position that no event can have.
+    func check() throws(JournalError) {
+        if case .position(let position) = self { try PostgresStream.check(reading: position) }
+    }
 }
 
 /// The events of a stream as they are committed: those that are there, then those to come, each once and in order, across
@@ -18,12 +23,14 @@ public enum TailStart: Sendable, Hashable {
 /// - with `cancelled`, at once, when the task is cancelled,
 /// - after the root coroutine's close, where that was asked for; where it stands before the begin, with what is there,
 /// - with `closed` when the journal is closed,
+/// - with `invalidArgument`, before anything is sent, for a position below 0,
 /// - with `refused` when the server refuses to let it be read and always will,
 /// - with `logReplaced` when what it delivered is no longer there.
 ///
 /// A consumer that does not pull costs nothing and delays nobody.
 public struct Tail: AsyncSequence, Sendable {
     public typealias Element = RecordedEvent
+    public typealias Failure = JournalError
 
     let journal: Journal
     let name: StreamName
@@ -43,9 +50,9 @@ public struct Tail: AsyncSequence, Sendable {
 
         init(tail: Tail) { self.tail = tail }
 
-        public mutating func next() async throws -> RecordedEvent? {
+        public mutating func next() async throws(JournalError) -> RecordedEvent? {
             guard !isEnded else { return nil }
-            do {
+            do throws(JournalError) {
                 try JournalError.checkCancellation()
                 while index == page.count {
                     guard let subscription = try await subscribed() else {
@@ -74,27 +81,35 @@ public struct Tail: AsyncSequence, Sendable {
         }
 
         /// A request gives up after a while, having paused between its attempts; a tail does not.
-        private func patiently<R>(_ request: () async throws -> R) async throws -> R {
+        private func patiently<R>(
+            _ request: () async throws(JournalError) -> R
+        ) async throws(JournalError) -> R {
             while true {
-                do {
+                do throws(JournalError) {
                     return try await request()
-                } catch let error as JournalError where !error.endsTail {
-                    continue
+                } catch {
+                    guard !error.endsTail else { throw error }
                 }
             }
         }
 
         /// Nil where there is nothing to wait for.
-        private mutating func subscribed() async throws -> TailSubscription? {
+        private mutating func subscribed() async throws(JournalError) -> TailSubscription? {
             if let subscription { return subscription }
+            try tail.start.check()
             let cursor =
                 switch tail.start {
                 case .start: 0
-                case .position(let position): Swift.min(Swift.max(0, position), PostgresStream.greatestPosition)
-                case .end: try await patiently { try await tail.journal.stream(tail.name).nextPosition() }
+                case .position(let position): Swift.min(position, PostgresStream.greatestPosition)
+                case .end:
+                    try await patiently { () async throws(JournalError) in
+                        try await tail.journal.stream(tail.name).nextPosition()
+                    }
                 }
             if tail.endsWithRootClose, cursor > 0 {
-                end = try await patiently { try await tail.journal.end(of: tail.name, ifRootClosedBefore: cursor) }
+                end = try await patiently { () async throws(JournalError) in
+                    try await tail.journal.end(of: tail.name, ifRootClosedBefore: cursor)
+                }
                 if let end, end <= cursor { return nil }
             }
             let subscription = TailSubscription(hub: tail.journal.tails, stream: tail.name, cursor: cursor)

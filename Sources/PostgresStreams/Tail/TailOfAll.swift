@@ -3,6 +3,7 @@ import TisynStreams
 /// The events of many streams as they are committed, those that are created later included; see `Journal.tailAll`.
 public struct TailOfAll: AsyncSequence, Sendable {
     public typealias Element = RecordedEvent
+    public typealias Failure = JournalError
 
     let journal: Journal
     let prefix: String
@@ -19,20 +20,16 @@ public struct TailOfAll: AsyncSequence, Sendable {
 
         init(tail: TailOfAll) { self.tail = tail }
 
-        public mutating func next() async throws -> RecordedEvent? {
+        public mutating func next() async throws(JournalError) -> RecordedEvent? {
             guard !isEnded else { return nil }
-            do {
+            do throws(JournalError) {
                 try JournalError.checkCancellation()
                 while true {
                     if let page, index < page.rows.count {
                         defer { index += 1 }
                         return page.rows[index].recorded(in: page.stream)
                     }
-                    let subscription =
-                        subscription
-                        ?? TailSubscription(hub: tail.journal.tails, prefix: tail.prefix, from: tail.start)
-                    self.subscription = subscription
-                    page = try await subscription.next()
+                    page = try await subscribed().next()
                     index = 0
                 }
             } catch {
@@ -40,6 +37,15 @@ public struct TailOfAll: AsyncSequence, Sendable {
                 subscription = nil
                 throw error
             }
+        }
+
+        private mutating func subscribed() throws(JournalError) -> TailSubscription {
+            if let subscription { return subscription }
+            try StreamName.check(prefix: tail.prefix)
+            try tail.start.check()
+            let subscription = TailSubscription(hub: tail.journal.tails, prefix: tail.prefix, from: tail.start)
+            self.subscription = subscription
+            return subscription
         }
     }
 }
