@@ -15,6 +15,14 @@ public struct RecordedEvent: Sendable, Hashable {
     public let recordedAt: Date
     /// Byte for byte what was appended.
     public let event: DurableEvent
+
+    /// The journal makes its own; this is for those who stand in for one, in tests.
+    public init(stream: StreamName, position: Int, recordedAt: Date, event: DurableEvent) {
+        self.stream = stream
+        self.position = position
+        self.recordedAt = recordedAt
+        self.event = event
+    }
 }
 
 extension Date {

@@ -36,11 +36,21 @@ public struct StreamSummary: Sendable, Hashable {
     /// 0: never claimed.
     public let epoch: Int
     public let status: Status
+
+    /// The journal makes its own; this is for those who stand in for one, in tests.
+    public init(name: StreamName, eventCount: Int, lastActivity: Date, epoch: Int, status: Status) {
+        self.name = name
+        self.eventCount = eventCount
+        self.lastActivity = lastActivity
+        self.epoch = epoch
+        self.status = status
+    }
 }
 
 /// The streams of a journal in order of their names, a page at a time; see `Journal.streams`.
 public struct StreamList: AsyncSequence, Sendable {
     public typealias Element = StreamSummary
+    public typealias Failure = JournalError
 
     let journal: Journal
     let prefix: String
@@ -50,7 +60,6 @@ public struct StreamList: AsyncSequence, Sendable {
 
     public struct Iterator: AsyncIteratorProtocol {
         let list: StreamList
-    public typealias Failure = JournalError
         private var page: [StreamSummary] = []
         private var index = 0
         private var last = ""
