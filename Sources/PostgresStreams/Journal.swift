@@ -273,7 +273,11 @@ public enum AppendResolution: Sendable, Hashable {
     case notWrittenYet
 }
 
-/// Opens a journal, runs `body`, and closes it again, having waited for the appends under way.
+/// Opens a journal, runs `body`, and closes it again, having waited for the transactions and appends under way.
+///
+/// - Returns: what `body` returned.
+/// - Throws: what `Journal.open` and `body` throw.
+@discardableResult
 public func withJournal<R: Sendable>(
     _ configuration: JournalConfiguration,
     migrate: Bool = false,

@@ -28,7 +28,9 @@ extension Journal {
     /// - Returns: what `body` returned, once the transaction is durable by the configuration's `durability`, whatever the body
     ///   set.
     /// - Throws: what `body` threw, and then nothing was written; a `JournalError` whose `outcome` says whether it was
-    ///   committed. Cancelling the task while `body` runs rolls it back; a commit that was sent is waited for.
+    ///   committed. Cancelling the task while `body` runs rolls it back; a commit that was sent is waited for. `closed` when
+    ///   the journal is closed, see `close`.
+    @discardableResult
     public func transaction<R: Sendable>(
         isolation: TransactionIsolation = .readCommitted,
         on actor: isolated (any Actor)? = #isolation,
