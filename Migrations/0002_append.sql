@@ -44,6 +44,9 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 -- p_coroutine_ids, p_events. Each run has at least one.
 -- p_synchronous_commit: what the commit must wait for, null for 'on'; set for this transaction whatever the defaults say.
 --
+-- It waits a second for what another transaction holds, and is then refused (55P03): all its streams wait with the one that is
+-- held. Send them again one by one. Who wants to wait longer takes the stream's lock first.
+--
 -- Per run it answers an outcome, a position and the stream's epoch:
 --   written   the run is in the stream (now, or since an earlier sending) and starts at the position
 --   conflict  exact, and the stream's next position, which is answered, is another; nothing was written. Also not exact,
@@ -63,7 +66,7 @@ language plpgsql volatile security definer
 set search_path from current
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
-set lock_timeout = '5s'
+set lock_timeout = '1s'
 as $$
 declare
     v_count integer := cardinality(p_streams);

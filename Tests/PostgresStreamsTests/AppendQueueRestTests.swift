@@ -50,6 +50,7 @@ struct AppendQueueRestTests {
                 )
                 #expect(throws: JournalError.self) { try expired.resolutions.first?.result.get() }
                 #expect("\(expired.resolutions.map(\.result))".contains("55P03"))
+                #expect("\(expired.resolutions.map(\.result))".contains("another transaction held the stream until"))
             }
             #expect(log.queue.isEmpty)
             #expect(log.queue.firstRestEnd == nil)

@@ -152,14 +152,18 @@ struct RequesterTests {
         }
     }
 
-    @Test("what is refused until the deadline says why")
-    func refusedUntilTheDeadline() async throws {
+    @Test(
+        "what is refused until the deadline says why",
+        arguments: [("53200", "refused until the deadline"), ("55P03", "another transaction held the stream until")]
+    )
+    func refusedUntilTheDeadline(_ state: String, _ what: String) async throws {
         try await withTestJournal(.with { $0.readDeadline = .seconds(3) }) { journal in
             try await withSQL(journal.configuration.databaseURL) { sql in
-                try await replaceClaim(sql, by: "raise 'no memory for this' using errcode = '53200';")
+                try await replaceClaim(sql, by: "raise 'no memory for this' using errcode = '\(state)';")
                 let error = await thrown { try await journal.stream("s").claim() }
                 #expect(error?.code == .unreachable)
                 #expect(error?.message.contains("no memory for this") == true)
+                #expect(error?.message.contains(what) == true)
             }
         }
     }

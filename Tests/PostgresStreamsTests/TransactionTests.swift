@@ -215,11 +215,15 @@ struct TransactionTests {
             let stream = try journal.stream("s")
             try await journal.transaction { tx in
                 try await tx.append(Self.event, to: stream)
-                let error = await thrown {
-                    try await journal.transaction { other in try await other.append(Self.event, to: stream) }
-                }
+                // Inside the body it would be refused at once.
+                let error = await Task.detached {
+                    await thrown {
+                        try await journal.transaction { other in try await other.append(Self.event, to: stream) }
+                    }
+                }.value
                 #expect(error?.sqlState == "55P03")
                 #expect(error?.asksForRetry == true)
+                #expect(error?.message.contains("another transaction holds the stream") == true)
             }
         }
     }

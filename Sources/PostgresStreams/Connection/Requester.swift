@@ -361,7 +361,10 @@ final class Requester: Sendable {
         for opener in expired.openers { opener(.failure(expired.error)) }
         for request in expired.requests {
             let refusal = request.refusal.map { message in
-                JournalError(.unreachable, "\(target) refused until the deadline: \(message)")
+                JournalError(
+                    .unreachable,
+                    "\(JournalError.held(message) ?? "\(target) refused") until the deadline: \(message)"
+                )
             }
             request.completion(.failure(refusal ?? expired.error))
         }

@@ -16,6 +16,7 @@ struct Statements: Sendable {
     let transactionSettings: Statement
     let lockTimeout: Statement
     let lockStream: Statement
+    let holdStream: Statement
     let listen: Statement
     let unlisten: Statement
     let notify: Statement
@@ -39,6 +40,13 @@ struct Statements: Sendable {
     let strayEvents: Statement
 
     let schema: SchemaName
+
+    /// How long an append waits for what another transaction holds before it is refused, and then goes alone: `append_batch`
+    /// (0002_append.sql) says so too. Until then all streams that share its transaction wait, since one of them is held.
+    ///
+    /// Less than a second, and commits that wait for a slow standby would be taken for it: they hold their locks for as long.
+    /// Refused too early, an append is only tried again, so that more would but prolong the wait of the others.
+    static let patience = "1s"
 
     init(schema: SchemaName) {
         self.schema = schema
@@ -77,7 +85,7 @@ struct Statements: Sendable {
                 select set_config('synchronous_commit', $1, $2), set_config('durable_streams.appending', 'on', $2), \
                 set_config('enable_seqscan', 'off', $2), set_config('enable_bitmapscan', 'off', $2), \
                 set_config('plan_cache_mode', 'force_generic_plan', $2), \
-                set_config('lock_timeout', '5s', $2), set_config('client_min_messages', 'warning', $2)
+                set_config('lock_timeout', '\(Self.patience)', $2), set_config('client_min_messages', 'warning', $2)
                 """,
             parameterTypes: [.text, .bool]
         )
@@ -129,6 +137,19 @@ struct Statements: Sendable {
         lockStream = Statement(
             name: "lock_stream",
             sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            parameterTypes: [.text]
+        )
+
+        // The same in a transaction of the caller's, which is to wait longer than others' appends: it would have to be run
+        // again. Its own time for locks stays as it is. Taken out of the row first: the columns are worked out one by one.
+        holdStream = Statement(
+            name: "hold_stream",
+            sql: """
+                select pg_catalog.set_config('lock_timeout', '5s', true),
+                    pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0)),
+                    pg_catalog.set_config('lock_timeout', own.patience, true)
+                from (select pg_catalog.current_setting('lock_timeout') as patience offset 0) own
+                """,
             parameterTypes: [.text]
         )
 

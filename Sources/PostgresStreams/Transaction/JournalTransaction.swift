@@ -181,7 +181,7 @@ public final class JournalTransaction: Sendable {
         for _ in 0..<2 {
             guard let segment = queue.nextSegment(), let sent = segment.runs.first else { break }
             let (statement, parameters) = segment.command(journal.statements, journal.configuration.durability)
-            let result = try await runAppend(statement, parameters)
+            let result = try await runAppend(journal.statements.holding(stream.name), (statement, parameters))
             guard case .answers(let answers) = segment.answers(result) else { break }
             guard let resolution = queue.answered(segment.id, answers).first else { continue }
             let first = try resolution.result.get()
@@ -201,9 +201,9 @@ public final class JournalTransaction: Sendable {
         throw JournalError(.refused, outcome: .notWritten, "the server answered an append in an unknown form")
     }
 
-    private func runAppend(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
+    private func runAppend(_ commands: (Statement, Parameters)...) async throws(JournalError) -> QueryResult {
         do throws(JournalError) {
-            return try await run(statement, parameters)
+            return try await run(commands)
         } catch {
             var error = error
             // Somebody took the position after this transaction's snapshot, or holds the stream.
@@ -219,7 +219,10 @@ public final class JournalTransaction: Sendable {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
                     if !state.isOver {
-                        conversation.submit([(statement, parameters)]) { continuation.resume(returning: $0) }
+                        conversation.submit(commands) { continuation.resume(returning: $0) }
+            if error.sqlState == SQLState.lockNotAvailable {
+                error.message = "another transaction holds the stream: \(error.message)"
+            }
                     }
                     return state.isOver
                 }
@@ -229,6 +232,11 @@ public final class JournalTransaction: Sendable {
             state.withLock { if !$0.isOver { conversation.close() } }
         }
         do throws(JournalError) {
+        try await run([(statement, parameters)])
+    }
+
+    /// The last one's answer.
+    private func run(_ commands: [(Statement, Parameters)]) async throws(JournalError) -> QueryResult {
             guard !Task.isCancelled else { throw JournalError.cancelled }
             guard let answer = try result.get().last else {
                 throw JournalError(.refused, "the server gave no answer")
