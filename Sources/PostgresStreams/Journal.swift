@@ -35,6 +35,7 @@ public final class Journal: Sendable {
     private let appender: Appender
     private let announcer: Announcer
     let transactions: TransactionPool
+    let runningTransactions = RunningTransactions()
 
     /// Connects, and checks that the journal is there and in the version this library knows.
     ///
@@ -101,11 +102,11 @@ public final class Journal: Sendable {
     public func stream(_ name: StreamName) -> PostgresStream { PostgresStream(journal: self, name: name, epoch: nil) }
 
     /// The streams there are, by name (bytewise), in pages: none is missed that existed before, each comes once.
-    public func streams(prefix: String = "", status: StreamSummary.Filter = .all) -> StreamList {
     ///
     /// It fails with `invalidArgument`, when it is first asked, for a prefix that is longer than a name can be or holds a NUL;
     /// otherwise as reading does: `unreachable` when the server cannot be asked within the read deadline, `cancelled`,
     /// `closed`.
+    public func streams(prefix: String = "", status: StreamSummary.Filter = .all) -> StreamList {
         StreamList(journal: self, prefix: prefix, filter: status)
     }
 
@@ -159,9 +160,14 @@ public final class Journal: Sendable {
 
     // MARK: The end
 
-    /// Waits until every append accepted so far has been answered, and the tails have been told. Where they cannot be told for
-    /// half a minute, it waits no longer: they find the events at their next check.
+    /// Waits until every transaction begun so far has ended, every append accepted so far has been answered, and the tails
+    /// have been told. Where they cannot be told for half a minute, it waits no longer: they find the events at their next
+    /// check.
+    ///
+    /// For transactions it waits for the configuration's `appendDeadline` at most, and no longer once its task is cancelled;
+    /// for one in whose body it is called, not at all.
     public func flush() async {
+        await runningTransactions.flush(within: configuration.appendDeadline)
         await flushAppends()
         await announcer.flush()
     }
@@ -172,9 +178,19 @@ public final class Journal: Sendable {
         await appender.flush()
     }
 
-    /// Waits for the appends under way, and a second at most until the tails have been told of them; then ends everything:
-    /// later calls fail with `closed`, tails end so too.
+    /// Waits for the transactions and appends under way, and a second at most until the tails have been told of them; then
+    /// ends everything: later calls fail with `closed`, tails end so too.
+    ///
+    /// No transaction begins any more: it fails with `closed`. For those that run it waits for the configuration's
+    /// `appendDeadline` at most, and no longer once its task is cancelled; then it ends them, and what their bodies ask for
+    /// fails with `closed`. Nothing of such a transaction was written, unless its commit had been sent: then the error's
+    /// outcome is `unknown`. One in whose body `close` is called, or in a task that was made there, is ended at once so: it
+    /// could not end while it waits.
     public func close() async {
+        runningTransactions.close()
+        transactions.close()
+        await runningTransactions.flush(within: configuration.appendDeadline)
+        runningTransactions.endAll()
         await flushAppends()
         await announcer.flushBriefly()
         closeNow()

@@ -16,11 +16,13 @@ public struct PostgresStream: DurableStream {
 
     /// Appends an event at the end, and returns its position once it is durable.
     ///
-    /// It is tried over lost connections for the configuration's `appendDeadline`, and is then there exactly once.
+    /// It is tried over lost connections for the configuration's `appendDeadline`, and is then there exactly once. It waits as
+    /// long for a transaction that holds the stream.
     ///
     /// - Throws: `JournalError`, whose `outcome` says whether the event is in the log. Cancelling the task withdraws an
     ///   append that was not sent; one that was is still carried out, unless the server refuses it, and the error's outcome
-    ///   is `unknown`.
+    ///   is `unknown`. `invalidArgument`, and nothing was sent, inside the body of a transaction that has appended to this
+    ///   stream: it would wait for the end of that body. Use the transaction's own append there.
     @discardableResult
     public func append(_ event: DurableEvent) async throws(JournalError) -> Int {
         try await append(contentsOf: [event], expecting: nil).lowerBound
@@ -47,6 +49,7 @@ public struct PostgresStream: DurableStream {
         guard !events.isEmpty else {
             return try appendNothing(at: try await nextPosition(isCurrent: true), expecting: position)
         }
+        try TransactionBody.check(name, in: journal.runningTransactions)
         let room = try await journal.room(for: Append.byteCount(of: events))
         return try await append(events, expecting: position, in: room)
     }
@@ -87,6 +90,7 @@ public struct PostgresStream: DurableStream {
                 "an event has 1 to \(Self.maximumEventByteCount) bytes of JSON, not \(byteCount)"
             )
         }
+        try TransactionBody.check(name, in: journal.runningTransactions)
         let room = try await journal.room(for: Append.byteCount(ofEventWith: byteCount))
         let event: DurableEvent
         do {
@@ -144,10 +148,6 @@ public struct PostgresStream: DurableStream {
         }
     }
 
-    /// No stream gets so far, and behind it there is room to count.
-    static let greatestPosition = 1 << 62
-
-    /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.
     /// Refuses to read from where no event can be.
     static func check(reading position: Int) throws(JournalError) {
         guard position >= 0 else {
@@ -155,6 +155,10 @@ public struct PostgresStream: DurableStream {
         }
     }
 
+    /// No stream gets so far, and behind it there is room to count.
+    static let greatestPosition = 1 << 62
+
+    /// PostgreSQL takes messages of 1 GiB; half of it leaves room for everything around the events.
     static let maximumBatchByteCount = 512 << 20
 
     /// Makes this process the stream's only writer.
@@ -164,8 +168,10 @@ public struct PostgresStream: DurableStream {
     ///
     /// - Returns: the stream to write with, and the next position as of the claim: events below it are to be replayed.
     /// - Throws: `JournalError` with `unreachable` when no server answers within the read deadline, or the stream is held for
-    ///   so long; `unfit` where there is no primary. Claiming again is safe.
+    ///   so long; `unfit` where there is no primary; `invalidArgument` inside the body of a transaction that has appended to
+    ///   the stream. Claiming again is safe.
     public func claim() async throws(JournalError) -> Claim {
+        try TransactionBody.check(name, in: journal.runningTransactions, "claim the stream before the transaction")
         var parameters = Parameters()
         parameters.append(name.text)
         parameters.append(journal.configuration.durability.rawValue)

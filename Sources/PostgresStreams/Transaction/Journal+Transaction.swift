@@ -22,6 +22,13 @@ extension Journal {
     /// got in its way and it should be tried again (the error's `asksForRetry`), that is the caller's to do. Its notifications
     /// go out after the commit.
     ///
+    /// From its first append to a stream on, all other writers of that stream wait until it has ended: append last, and keep
+    /// what comes behind short. What would wait for the end of the body it stands in is refused with `invalidArgument`:
+    /// `PostgresStream.append` and `claim` of such a stream, and an append to it by another transaction of the same journal.
+    /// Other streams, and other transactions that leave these alone, are as free there as elsewhere, but each takes one of the
+    /// configuration's `transactionConnections`. Inside the body are its child tasks and each `Task` made there; a detached
+    /// one is not, and waits.
+    ///
     /// A connection lost during the commit is settled like that of an append, by what the transaction appended, for the
     /// configuration's `appendDeadline`. A transaction that appended nothing leaves nothing to look for.
     ///
@@ -36,10 +43,12 @@ extension Journal {
         on actor: isolated (any Actor)? = #isolation,
         _ body: (JournalTransaction) async throws -> R
     ) async throws -> R {
-        let (conversation, transaction) = try await begin(isolation)
+        let inside = TransactionBody(try runningTransactions.begin(), of: runningTransactions)
+        defer { runningTransactions.end(inside.id) }
+        let (conversation, transaction) = try await begin(isolation, inside)
         let result: R
         do {
-            result = try await body(transaction)
+            result = try await TransactionBody.$current.withValue(inside) { try await body(transaction) }
             guard !Task.isCancelled else {
                 throw JournalError.cancelledUnsent
             }
@@ -63,16 +72,23 @@ extension Journal {
     }
 
     private func begin(
-        _ isolation: TransactionIsolation
+        _ isolation: TransactionIsolation,
+        _ inside: TransactionBody
     ) async throws(JournalError) -> (Conversation, JournalTransaction) {
         let deadline = ContinuousClock.now + configuration.appendDeadline
         do throws(JournalError) {
             while true {
                 let conversation = try await transactions.take(within: max(.zero, deadline - .now))
+                guard runningTransactions.use(conversation, for: inside.id) else {
+                    conversation.close()
+                    transactions.giveBack(nil)
+                    throw .closed
+                }
                 switch await begin(isolation, over: conversation, until: deadline) {
                 case .success(let backendPID):
                     let isBehindPooler = backendPID != conversation.info.backendPID
-                    return (conversation, JournalTransaction(conversation, self, isBehindPooler: isBehindPooler))
+                    let transaction = JournalTransaction(conversation, self, inside, isBehindPooler: isBehindPooler)
+                    return (conversation, transaction)
                 case .failure(let error):
                     // A connection that was kept may have died meanwhile; nothing was done over it.
                     conversation.close()
@@ -165,7 +181,7 @@ extension Journal {
             conversation.close()
             transactions.giveBack(nil)
             // It was never sent.
-            guard error.outcome == nil else { throw error }
+            guard error.outcome == nil else { throw error.ofTransaction }
             guard error.sqlState != "25P02" else { throw Self.failedBefore }
             // A refused COMMIT (a deferred constraint, a serialization failure) is a rollback.
             guard error.sqlState == nil || error.code == .unreachable else {
@@ -192,7 +208,7 @@ extension Journal {
     ///
     /// It holds the locks of its streams until it has ended, one way or the other: who gets one of them sees how.
     private func settle(_ transaction: JournalTransaction, after loss: JournalError) async throws(JournalError) {
-        var error = loss
+        var error = loss.ofTransaction
         error.outcome = .unknown
         guard let first = transaction.appends.first else {
             error.message += "; the transaction appended nothing that could be looked for"
@@ -223,6 +239,16 @@ extension Journal {
                 continuation.resume(returning: result.map { $0.integer(row: 0, column: 0) })
             }
         }
+    }
+}
+
+extension JournalError {
+    /// Of a transaction's connection it says why that was closed on this side.
+    var ofTransaction: JournalError {
+        guard code == .closed else { return self }
+        var error = self
+        error.message = "the transaction was ended: the journal was closed, or a task in its body cancelled"
+        return error
     }
 }
 

@@ -25,12 +25,14 @@ public final class JournalTransaction: Sendable {
 
     private let conversation: Conversation
     private let journal: Journal
+    private let inside: TransactionBody
     private let isBehindPooler: Bool
     private let state = Mutex(State())
 
-    init(_ conversation: Conversation, _ journal: Journal, isBehindPooler: Bool) {
+    init(_ conversation: Conversation, _ journal: Journal, _ inside: TransactionBody, isBehindPooler: Bool) {
         self.conversation = conversation
         self.journal = journal
+        self.inside = inside
         self.isBehindPooler = isBehindPooler
     }
 
@@ -41,7 +43,10 @@ public final class JournalTransaction: Sendable {
     var leavesTraces: Bool { !isBehindPooler && state.withLock { $0.ranSQL } }
 
     /// From here on nothing is sent: the commit or rollback is the last.
-    func end() { state.withLock { $0.isOver = true } }
+    func end() {
+        state.withLock { $0.isOver = true }
+        inside.end()
+    }
 
     /// Runs one statement of the caller's, with `$1`, `$2` … for its parameters.
     ///
@@ -55,12 +60,12 @@ public final class JournalTransaction: Sendable {
     /// What it sets or creates for the session (`set`, advisory locks, temporary tables) ends with the transaction, but not
     /// behind a pooler, which hands it on: there write `set local`.
     ///
+    /// - Returns: its rows, all of them in memory.
     /// - Throws: `JournalError` with the server's SQLSTATE where it refused: PostgreSQL then takes no more statements in
     ///   this transaction, so let the error leave the body. Cancelling the task ends the connection, and with it the
     ///   transaction. `invalidArgument`, and nothing was sent, for
     ///   - `BEGIN`, `START`, `COMMIT`, `END`, `ROLLBACK`, `ABORT`, and `PREPARE`, since `PREPARE TRANSACTION` ends it too;
     ///   - with them `ROLLBACK TO SAVEPOINT`: what was appended behind the savepoint would be taken for committed;
-    /// - Returns: its rows, all of them in memory.
     ///   - `COPY`, whose rows have no way to go;
     ///   - text or a parameter with a NUL, or more than 65,535 parameters;
     ///   - whatever comes after the body.
@@ -133,10 +138,12 @@ public final class JournalTransaction: Sendable {
 
     /// Appends an event; it is there, at the position that is returned, if the transaction commits.
     ///
-    /// Until then it holds the stream's lock: other writers of the stream wait.
+    /// Until the transaction has ended it holds the stream's lock: other writers of the stream, of this journal and of others,
+    /// wait until then. So append last, and keep the rest of the body short. Where another transaction holds the stream, it
+    /// waits itself, for 5 s.
     ///
     /// - Throws: `JournalError`: `conflict`, `fenced` and `refused` as `PostgresStream.append`; `invalidArgument` for a
-    ///   stream of another journal.
+    ///   stream of another journal, and for one that is held by another transaction in whose body this is called.
     @discardableResult
     public func append(
         _ event: DurableEvent,
@@ -166,6 +173,13 @@ public final class JournalTransaction: Sendable {
             let next = PostgresStream.nextPosition(try await run(statement, parameters))
             return try stream.appendNothing(at: next, expecting: position)
         }
+        try TransactionBody.check(
+            stream.name,
+            in: journal.runningTransactions,
+            by: inside,
+            "append to it by that transaction"
+        )
+        inside.holds(stream.name)
         let append = Append(
             id: 0,
             stream: stream.name,
@@ -206,6 +220,9 @@ public final class JournalTransaction: Sendable {
             return try await run(commands)
         } catch {
             var error = error
+            if error.sqlState == SQLState.lockNotAvailable {
+                error.message = "another transaction holds the stream: \(error.message)"
+            }
             // Somebody took the position after this transaction's snapshot, or holds the stream.
             if error.sqlState == SQLState.uniqueViolation || error.sqlState == SQLState.lockNotAvailable {
                 error.asksForRetry = true
@@ -215,14 +232,16 @@ public final class JournalTransaction: Sendable {
     }
 
     private func run(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
+        try await run([(statement, parameters)])
+    }
+
+    /// The last one's answer.
+    private func run(_ commands: [(Statement, Parameters)]) async throws(JournalError) -> QueryResult {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
                     if !state.isOver {
                         conversation.submit(commands) { continuation.resume(returning: $0) }
-            if error.sqlState == SQLState.lockNotAvailable {
-                error.message = "another transaction holds the stream: \(error.message)"
-            }
                     }
                     return state.isOver
                 }
@@ -232,11 +251,6 @@ public final class JournalTransaction: Sendable {
             state.withLock { if !$0.isOver { conversation.close() } }
         }
         do throws(JournalError) {
-        try await run([(statement, parameters)])
-    }
-
-    /// The last one's answer.
-    private func run(_ commands: [(Statement, Parameters)]) async throws(JournalError) -> QueryResult {
             guard !Task.isCancelled else { throw JournalError.cancelled }
             guard let answer = try result.get().last else {
                 throw JournalError(.refused, "the server gave no answer")
@@ -244,7 +258,7 @@ public final class JournalTransaction: Sendable {
             return answer
         } catch {
             // Whatever happened, it was not committed: that is still to come.
-            var failure = error
+            var failure = error.ofTransaction
             failure.outcome = .notWritten
             throw failure
         }

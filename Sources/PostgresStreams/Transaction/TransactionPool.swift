@@ -61,7 +61,12 @@ final class TransactionPool: Sendable {
         }
         if let conversation = try result.get() { return conversation }
         do throws(JournalError) {
-            return try await Conversation.open(options, within: max(.zero, deadline - .now))
+            let conversation = try await Conversation.open(options, within: max(.zero, deadline - .now))
+            guard !state.withLock({ $0.isClosed }) else {
+                conversation.close()
+                throw .closed
+            }
+            return conversation
         } catch {
             giveBack(nil)
             throw error
@@ -114,6 +119,7 @@ final class TransactionPool: Sendable {
         setTimer()
     }
 
+    /// Lends none any more. Those lent out are closed when they come back.
     func close() {
         let (idle, waiting) = state.withLock { state in
             state.isClosed = true
