@@ -3,26 +3,30 @@ import TisynStreams
 /// A batch is one append: all of it or nothing, and nothing in between.
 extension ConformanceCheck {
     func batch<Backend: BatchAppending>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             try await append(events(0..<3), to: stream, from: 0, by: backend)
             try await append(event(3), to: stream, at: 3)
             try await append(events(4..<5), to: stream, from: 4, by: backend)
             try await append([], to: stream, from: 5, by: backend)
             try await append(events(5..<105), to: stream, from: 5, by: backend)
             try await append(event(105), to: stream, at: 105)
-            try await expect(stream, holds: events(0..<106), "after batches and single appends")
+            try await append(events(106..<109), to: other, from: 106, by: backend)
+            try await append(events(109..<112), to: stream, from: 109, by: backend)
+            try await expect(stream, holds: events(0..<112), "after batches and single appends")
         }
     }
 
     func wholeBatches<Backend: BatchAppending>(_ backend: Backend) async throws {
         let (writers, batches, size) = (4, 10, 7)
-        try await backend.withStream(named: newName()) { stream in
+        let ended = Count()
+        try await withTwo(backend) { stream, other in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for writer in 0..<writers {
                     group.addTask {
+                        defer { ended.value.withLock { $0 += 1 } }
                         for batch in 0..<batches {
                             let events = events(0..<size, of: "\(writer).\(batch)")
-                            let range = try await backend.append(contentsOf: events, to: stream)
+                            let range = try await backend.append(contentsOf: events, to: [stream, other][writer % 2])
                             let isRight = range.count == size && range.lowerBound.isMultiple(of: size)
                             try expect(
                                 isRight,
@@ -32,18 +36,21 @@ extension ConformanceCheck {
                     }
                 }
                 group.addTask {
-                    var found: [DurableEvent]
-                    repeat {
+                    while ended.value.withLock({ $0 }) < writers {
                         try Task.checkCancellation()
-                        found = try await stream.readAll()
-                        try expectWholeBatches(found, size: size)
+                        try expectWholeBatches(try await stream.readAll(), size: size)
                         await Task.yield()
-                    } while found.count < writers * batches * size
+                    }
                 }
                 // Not `waitForAll`, which cancels nobody when one fails: the reader would go on for ever.
                 for try await _ in group {}
             }
-            try expectWholeBatches(try await stream.readAll(), size: size)
+            for stream in [stream, other] {
+                let found = try await stream.readAll()
+                try expectWholeBatches(found, size: size)
+                let isAll = found.count == writers * batches * size
+                try expect(isAll, "of \(writers * batches) acknowledged batches \(found.count / size) are there")
+            }
         }
     }
 

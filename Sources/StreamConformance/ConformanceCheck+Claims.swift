@@ -1,14 +1,14 @@
-import Synchronization
 import TisynStreams
 
 /// Single writer: at most one at any time, and the others learn it (contract §2).
 extension ConformanceCheck {
     func fencing<Backend: Claiming>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { unclaimed in
+        try await withTwo(backend) { unclaimed, other in
             try await append(event(0), to: unclaimed, at: 0)
             let first = try await backend.claim(unclaimed)
             try await append(event(1), to: first, at: 1)
             try await expectFenced(unclaimed, "a writer without a claim")
+            try await expectFenced(other, "a writer without a claim, in another process")
             let second = try await backend.claim(unclaimed)
             try await expectFenced(first, "the first writer, after the second claimed")
             try await expectFenced(unclaimed, "a writer without a claim")
@@ -18,14 +18,18 @@ extension ConformanceCheck {
             let third = try await backend.claim(first)
             try await expectFenced(second, "the second writer, after the third claimed")
             try await append(event(3), to: third, at: 3)
-            try await expect(unclaimed, holds: events(0..<4), "after three claims")
+            let fourth = try await backend.claim(other)
+            try await expectFenced(third, "the third writer, after a fourth in another process claimed")
+            try await append(event(4), to: fourth, at: 4)
+            try await expectFenced(third, "the third writer, after a fourth in another process wrote")
+            for stream in [unclaimed, other] { try await expect(stream, holds: events(0..<5), "after four claims") }
         }
     }
 
     func fencedBatch<Backend: Claiming & BatchAppending>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { unclaimed in
+        try await withTwo(backend) { unclaimed, other in
             let first = try await backend.claim(unclaimed)
-            let second = try await backend.claim(unclaimed)
+            let second = try await backend.claim(other)
             for (writer, who) in [(unclaimed, "a writer without a claim"), (first, "the first of two that claimed")] {
                 try await expectRefusal(of: "a batch by \(who)") {
                     try await backend.append(contentsOf: events(0..<3, of: "fenced"), to: writer).lowerBound
@@ -38,9 +42,9 @@ extension ConformanceCheck {
     }
 
     func fencedExpectation<Backend: Claiming & PositionExpecting>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { unclaimed in
+        try await withTwo(backend) { unclaimed, other in
             let first = try await backend.claim(unclaimed)
-            let second = try await backend.claim(unclaimed)
+            let second = try await backend.claim(other)
             for (writer, who) in [(unclaimed, "a writer without a claim"), (first, "the first of two that claimed")] {
                 try await expectRefusal(of: "an append at the next position by \(who)") {
                     try await backend.append(event(9, of: "fenced"), to: writer, expecting: 0)
@@ -55,14 +59,14 @@ extension ConformanceCheck {
     func claimDuringAppends<Backend: Claiming>(_ backend: Backend) async throws {
         let (writers, most) = (8, 500)
         let ended = Count()
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             try await withThrowingTaskGroup(of: [DurableEvent].self) { group in
                 for writer in 0..<writers {
                     group.addTask {
                         defer { ended.value.withLock { $0 += 1 } }
                         var acknowledged: [DurableEvent] = []
                         for event in events(0..<most, of: "\(writer)") {
-                            guard (try? await stream.append(event)) != nil else { break }
+                            guard (try? await [stream, other][writer % 2].append(event)) != nil else { break }
                             acknowledged.append(event)
                         }
                         return acknowledged
@@ -106,9 +110,9 @@ extension ConformanceCheck {
     }
 
     func rivalClaims<Backend: Claiming>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             let claimed = try await withThrowingTaskGroup(of: Backend.Stream.self) { group in
-                for _ in 0..<8 { group.addTask { try await backend.claim(stream) } }
+                for rival in 0..<8 { group.addTask { try await backend.claim([stream, other][rival % 2]) } }
                 return try await group.reduce(into: []) { $0.append($1) }
             }
             // All have claimed, so that only the last can write, whichever that is.
@@ -126,10 +130,6 @@ extension ConformanceCheck {
             try expect(written.count == 1, "of 8 rivals that claimed the stream \(written.count) could write")
             try await expect(stream, holds: written, "after 8 rivals claimed and one wrote")
         }
-    }
-
-    private final class Count: Sendable {
-        let value = Mutex(0)
     }
 
     private func expectFenced(_ writer: some DurableStream, _ who: String) async throws {

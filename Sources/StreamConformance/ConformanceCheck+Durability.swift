@@ -1,4 +1,3 @@
-import Synchronization
 import TisynStreams
 
 /// Durable: what was acknowledged is there, for everybody and later (contract §2). And what failed is not.
@@ -31,10 +30,18 @@ extension ConformanceCheck {
 
     func concurrentAppends(_ backend: some StreamBackend) async throws {
         let name = newName()
-        let expected = try await backend.withStream(named: name) { stream in
-            let expected = try await appendConcurrently(to: stream, writers: 8, each: 25)
-            try await expect(stream, holds: expected, "after concurrent appends, at the positions they returned")
-            return expected
+        let expected = try await backend.withStream(named: name) { one in
+            try await backend.withStream(named: name) { other in
+                let expected = try await appendConcurrently(to: [one, other], writers: 8, each: 25)
+                for stream in [one, other] {
+                    try await expect(
+                        stream,
+                        holds: expected,
+                        "after concurrent appends, at the positions they returned"
+                    )
+                }
+                return expected
+            }
         }
         try await backend.withStream(named: name) { stream in
             try await expect(stream, holds: expected, "when it was opened again after concurrent appends")
@@ -110,9 +117,4 @@ extension ConformanceCheck {
             try await expect(stream, holds: events(0..<3), "after the append that followed a batch that failed")
         }
     }
-}
-
-/// Shared by the tasks of a check.
-private final class Count: Sendable {
-    let value = Mutex(0)
 }

@@ -1,3 +1,4 @@
+import Synchronization
 import TisynStreams
 
 /// What all checks use: names, made-up events, and expectations that say in words what came instead.
@@ -68,10 +69,21 @@ extension ConformanceCheck {
         throw ConformanceViolation(check: self, reason: "\(what) was acknowledged at position \(position)")
     }
 
-    /// Several writers append at once, each waiting for its own. Expects distinct positions without gaps from 0 on, in
+    /// Opens the stream twice, as two processes have it at the same time: what one trusts its memory for, the other changes.
+    func withTwo<Backend: StreamBackend, R: Sendable>(
+        _ backend: Backend,
+        _ body: (_ one: Backend.Stream, _ other: Backend.Stream) async throws -> R
+    ) async throws -> R {
+        let name = newName()
+        return try await backend.withStream(named: name) { one in
+            try await backend.withStream(named: name) { other in try await body(one, other) }
+        }
+    }
+
+    /// Several writers append at once, half of them to each, each waiting for its own. Expects distinct positions without gaps from 0 on, in
     /// each writer's order, and gives the events by position.
     func appendConcurrently(
-        to stream: some DurableStream,
+        to streams: [some DurableStream],
         writers: Int,
         each count: Int
     ) async throws -> [DurableEvent] {
@@ -80,7 +92,7 @@ extension ConformanceCheck {
                 group.addTask {
                     var landed: [(position: Int, event: DurableEvent)] = []
                     for event in events(0..<count, of: "\(writer)") {
-                        landed.append((try await stream.append(event), event))
+                        landed.append((try await streams[writer % streams.count].append(event), event))
                     }
                     return landed
                 }
@@ -117,4 +129,9 @@ extension ConformanceCheck {
         let text = event.json.string
         return text.utf8.count <= 300 ? text : "\(text.prefix(300))… (\(text.utf8.count) bytes)"
     }
+}
+
+/// Shared by the tasks of a check.
+final class Count: Sendable {
+    let value = Mutex(0)
 }

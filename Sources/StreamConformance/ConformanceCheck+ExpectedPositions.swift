@@ -3,9 +3,11 @@ import TisynStreams
 /// An append that names its position lands there or nowhere.
 extension ConformanceCheck {
     func expectedPosition<Backend: PositionExpecting>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             for number in 0..<5 {
-                let position = try await backend.append(event(number), to: stream, expecting: number)
+                // The last two by a process that wrote nothing so far.
+                let writer = number < 3 ? stream : other
+                let position = try await backend.append(event(number), to: writer, expecting: number)
                 try expect(position == number, "an append expected at position \(number) returned \(position)")
             }
             try await append(event(5), to: stream, at: 5)
@@ -14,7 +16,7 @@ extension ConformanceCheck {
     }
 
     func wrongExpectation<Backend: PositionExpecting>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             for wrong in [1, 7] {
                 try await expectRefusal(of: "an append expected at position \(wrong) of an empty stream") {
                     try await backend.append(event(9, of: "refused"), to: stream, expecting: wrong)
@@ -25,6 +27,9 @@ extension ConformanceCheck {
                 try await expectRefusal(of: "an append expected at position \(wrong) of a stream of 3") {
                     try await backend.append(event(9, of: "refused"), to: stream, expecting: wrong)
                 }
+                try await expectRefusal(of: "elsewhere, an append expected at position \(wrong) of a stream of 3") {
+                    try await backend.append(event(9, of: "refused"), to: other, expecting: wrong)
+                }
             }
             try await expect(stream, holds: events(0..<3), "after appends that were refused")
             try await append(event(3), to: stream, at: 3)
@@ -33,13 +38,13 @@ extension ConformanceCheck {
     }
 
     func race<Backend: PositionExpecting>(_ backend: Backend) async throws {
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             var winners: [DurableEvent] = []
             for position in 0..<5 {
                 let won = await withTaskGroup(of: DurableEvent?.self) { group in
                     for racer in 0..<8 {
                         group.addTask {
-                            let event = event(position, of: "\(racer)")
+                            let (event, stream) = (event(position, of: "\(racer)"), [stream, other][racer % 2])
                             return (try? await backend.append(event, to: stream, expecting: position)) == nil
                                 ? nil : event
                         }

@@ -64,7 +64,7 @@ extension ConformanceCheck {
         )
         let expected = try await backend.withStream(named: name) { stream in
             // More than one reads in a page.
-            let small = try await appendConcurrently(to: stream, writers: 30, each: 50)
+            let small = try await appendConcurrently(to: [stream], writers: 30, each: 50)
             try await append([large, event(0), large, large, event(1)], to: stream, from: small.count)
             return small + [large, event(0), large, large, event(1)]
         }

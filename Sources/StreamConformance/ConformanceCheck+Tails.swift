@@ -4,7 +4,7 @@ import TisynStreams
 extension ConformanceCheck {
     func tail<Backend: Tailing>(_ backend: Backend) async throws {
         let all = events(0..<60)
-        try await backend.withStream(named: newName()) { stream in
+        try await withTwo(backend) { stream, other in
             try await append(Array(all[..<20]), to: stream)
             let (caughtUp, signal) = AsyncStream.makeStream(of: Void.self)
             async let delivered = {
@@ -15,7 +15,10 @@ extension ConformanceCheck {
                 }
             }()
             for await _ in caughtUp {}
-            for position in 20..<60 { try await append(all[position], to: stream, at: position) }
+            for position in 20..<40 { try await append(all[position], to: stream, at: position) }
+            // By another process. The last again by its own, so that a tail that hears no other comes to its end.
+            for position in 40..<59 { try await append(all[position], to: other, at: position) }
+            try await append(all[59], to: stream, at: 59)
             try expect(try await delivered, are: all, "in a tail from the start")
         }
     }

@@ -6,7 +6,14 @@ import TisynStreams
 /// appending and reading is said by conforming to ``BatchAppending``, ``PositionExpecting``, ``Tailing``, ``Claiming`` or
 /// ``FailureInjecting`` as well; the checks of a capability that is not claimed do not run.
 ///
+/// The test target depends on the products `StreamConformance` and `TisynStreams`, the one for the checks, the other for
+/// the events and the protocol; `StreamConformance` does not import `Testing`, the test does.
+///
 /// ```swift
+/// import StreamConformance
+/// import Testing
+/// import TisynStreams
+///
 /// struct FileBackend: StreamBackend {
 ///     let folder: String
 ///
@@ -26,7 +33,9 @@ public protocol StreamBackend: Sendable {
     /// Opens the stream of this name, runs `body` with it and lets it go.
     ///
     /// Each call stands for a process: when it returns, everything held in memory for the stream is given up, and the next
-    /// call finds what was durable. Calls overlap, with the same name too. The suite makes up names of lower-case letters
+    /// call finds what was durable. Calls overlap, with the same name too: so open anew what other processes would have
+    /// anew, a connection, a cache, a count, or the checks see one process only. A backend whose streams live in one process
+    /// gives all calls the same stream. The suite makes up names of lower-case letters
     /// and digits, and never uses one twice on the same backend.
     func withStream<R: Sendable>(named name: String, _ body: (Stream) async throws -> R) async throws -> R
 }

@@ -20,6 +20,18 @@ struct ConformanceCheckTests {
         #expect(violation?.description.hasPrefix(check.description) == true)
     }
 
+    @Test(
+        "fails a stream whose processes trust their own memory, wherever two of them meet",
+        arguments: [
+            ConformanceCheck.batch, .wholeBatches, .expectedPosition, .wrongExpectation, .race, .tail, .fencing,
+            .fencedBatch, .fencedExpectation, .claimDuringAppends, .rivalClaims,
+        ]
+    )
+    func trustingItsMemory(check: ConformanceCheck) async throws {
+        // A violation, or an append that should not have been refused.
+        await #expect(throws: (any Error).self) { try await check.run(on: FlawedBackend(.trustsItsMemory)) }
+    }
+
     @Test("has no check that no stream can fail")
     func everyCheckIsProven() {
         #expect(Set(Flaw.allCases.map(\.breaks.check)) == Set(ConformanceCheck.allCases))

@@ -6,11 +6,11 @@ enum Flaw: CaseIterable {
     case reorders, drops, duplicates
     case rewritesJSON, mistakesCoroutine, mergesEqualEvents
     case readsOnePage, mixesStreams, reusesItsBuffer
-    case acknowledgesBeforeRecording, losesTheLastOnReopening, skipsAPosition, hidesTheLast
+    case acknowledgesBeforeRecording, losesTheLastOnReopening, skipsAPosition, trustsItsMemory, hidesTheLast
     case recordsWhatFails, losesWhatItRecorded, failsInTheMiddleOfABatch
     case mistakesTheBatch, tearsTheBatch
     case mistakesTheExpected, ignoresExpectations, letsTwoWin
-    case tailDrops, tailRepeats, tailEnds, tailIgnoresItsStart, tailTakesAnEventAlong
+    case tailDrops, tailRepeats, tailEnds, tailHearsItsOwnProcess, tailIgnoresItsStart, tailTakesAnEventAlong
     case fencesNobody, fencesOnce, fencesNoBatch, fencesNoExpectation, recordsWhatWasUnderWay, losesWhatWasUnderWay
     case forgetsTheClaim, letsRivalsShare
 
@@ -31,6 +31,7 @@ enum Flaw: CaseIterable {
         case .acknowledgesBeforeRecording: (.acknowledgement, "for another reader, after the append returned")
         case .losesTheLastOnReopening: (.reopening, "when it was opened again")
         case .skipsAPosition: (.concurrentAppends, "returned 101 where 100 was to come")
+        case .trustsItsMemory: (.concurrentAppends, "two share a position or there is a gap")
         case .hidesTheLast: (.prefixes, "had been acknowledged before a read that found")
         case .recordsWhatFails: (.failedAppend, "after an append that failed")
         case .losesWhatItRecorded: (.lostAcknowledgement, "recorded and not acknowledged")
@@ -43,10 +44,11 @@ enum Flaw: CaseIterable {
         case .tailDrops: (.tail, "1 of 60 events are missing")
         case .tailRepeats: (.tail, "once more")
         case .tailEnds: (.tail, "the tail ended after 20 events")
+        case .tailHearsItsOwnProcess: (.tail, "19 of 60 events are missing")
         case .tailIgnoresItsStart: (.tailStart, "in a tail from position 3")
         case .tailTakesAnEventAlong: (.tailEnd, "after a tail was cancelled")
         case .fencesNobody: (.fencing, "an append by a writer without a claim was acknowledged")
-        case .fencesOnce: (.fencing, "an append by a writer without a claim was acknowledged")
+        case .fencesOnce: (.fencing, "a writer without a claim, in another process was acknowledged")
         case .fencesNoBatch: (.fencedBatch, "a batch by a writer without a claim was acknowledged")
         case .fencesNoExpectation: (.fencedExpectation, "an append at the next position by a writer without a claim")
         case .recordsWhatWasUnderWay: (.claimDuringAppends, "there is an event that must not be there")

@@ -10,7 +10,8 @@ final class FlawedBackend: StreamBackend {
     init(_ flaw: Flaw? = nil) { self.flaw = flaw }
 
     func withStream<R: Sendable>(named name: String, _ body: (FlawedStream) async throws -> R) async throws -> R {
-        let stream = FlawedStream(backend: self, name: flaw == .mixesStreams ? "all" : name)
+        let name = flaw == .mixesStreams ? "all" : name
+        let stream = FlawedStream(backend: self, name: name, process: FlawedProcess(remembering: log(name)))
         let result = try await body(stream)
         withLog(of: stream) { log in
             if flaw == .losesTheLastOnReopening { _ = log.events.popLast() }
@@ -23,7 +24,30 @@ final class FlawedBackend: StreamBackend {
         of stream: FlawedStream,
         _ body: (inout FlawedLog) throws(Failure) -> R
     ) throws(Failure) -> R {
-        try logs.withLock { logs throws(Failure) in try body(&logs[stream.name, default: FlawedLog(flaw: flaw)]) }
+        guard flaw == .trustsItsMemory else {
+            return try logs.withLock { logs throws(Failure) in
+                try body(&logs[stream.name, default: FlawedLog(flaw: flaw)])
+            }
+        }
+        return try stream.process.log.withLock { log throws(Failure) in
+            let known = log.events.count
+            defer { write(log, from: known, to: stream.name) }
+            return try body(&log)
+        }
+    }
+
+    /// What is there, whatever anybody remembers.
+    func log(_ name: String) -> FlawedLog { logs.withLock { $0[name] ?? FlawedLog(flaw: flaw) } }
+
+    /// Over whatever is there.
+    private func write(_ remembered: FlawedLog, from known: Int, to name: String) {
+        logs.withLock { logs in
+            var log = logs[name] ?? FlawedLog(flaw: flaw)
+            let (before, behind) = (log.events.prefix(known), log.events.dropFirst(remembered.events.count))
+            log.events = Array(before + remembered.events[known...] + behind)
+            log.epoch = remembered.epoch
+            logs[name] = log
+        }
     }
 }
 
@@ -52,7 +76,9 @@ extension FlawedBackend: Tailing {
         if flaw == .tailTakesAnEventAlong {
             continuation.onTermination = { _ in self.withLog(of: stream) { $0.takesNext = true } }
         }
-        withLog(of: stream) { $0.addTail(from: flaw == .tailIgnoresItsStart ? 0 : position, continuation) }
+        withLog(of: stream) {
+            $0.addTail(from: flaw == .tailIgnoresItsStart ? 0 : position, of: stream.process, continuation)
+        }
         return events
     }
 }
@@ -63,7 +89,7 @@ extension FlawedBackend: Claiming {
             log.epoch = flaw == .letsRivalsShare ? 1 : log.epoch + 1
             return log.epoch
         }
-        return FlawedStream(backend: self, name: stream.name, epoch: epoch)
+        return FlawedStream(backend: self, name: stream.name, process: stream.process, epoch: epoch)
     }
 }
 
@@ -71,4 +97,11 @@ extension FlawedBackend: FailureInjecting {
     func failNextAppend(to stream: FlawedStream, afterRecording: Bool) async throws {
         withLog(of: stream) { $0.nextFailsAfterRecording = afterRecording }
     }
+}
+
+/// What stands for a process: one call of `withStream`, and what it remembers of the stream from when it began.
+final class FlawedProcess: Sendable {
+    let log: Mutex<FlawedLog>
+
+    init(remembering log: FlawedLog) { self.log = Mutex(log) }
 }

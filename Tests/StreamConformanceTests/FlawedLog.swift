@@ -15,7 +15,7 @@ struct FlawedLog: Sendable {
     private var appendCount = 0
     /// Writers that have been told once that they are fenced.
     private var told: Set<Int?> = []
-    private var tails: [(position: Int, continuation: AsyncStream<DurableEvent>.Continuation)] = []
+    private var tails: [FlawedTail] = []
 
     init(flaw: Flaw?) { self.flaw = flaw }
 
@@ -24,14 +24,15 @@ struct FlawedLog: Sendable {
     mutating func append(
         _ appended: [DurableEvent],
         epoch writer: Int?,
-        expecting position: Int?
+        expecting position: Int?,
+        by process: FlawedProcess
     ) throws(Refused) -> Int {
         appendCount += 1
         if isFenced(writer), !isLetThrough(appended, expecting: position) { throw Refused() }
         if let position, !accepts(position) { throw Refused() }
         if let afterRecording = nextFailsAfterRecording {
             nextFailsAfterRecording = nil
-            recordFailing(appended, afterRecording)
+            recordFailing(appended, afterRecording, by: process)
             throw Refused()
         }
         let next = events.count
@@ -41,7 +42,7 @@ struct FlawedLog: Sendable {
         if takesNext {
             takesNext = false
         } else {
-            record(appended)
+            record(appended, by: process)
         }
         return switch flaw {
         case .countsFromOne: next + 1
@@ -76,16 +77,20 @@ struct FlawedLog: Sendable {
         }
     }
 
-    private mutating func recordFailing(_ appended: [DurableEvent], _ afterRecording: Bool) {
+    private mutating func recordFailing(
+        _ appended: [DurableEvent],
+        _ afterRecording: Bool,
+        by process: FlawedProcess
+    ) {
         switch flaw {
-        case .recordsWhatFails: record(appended)
-        case .failsInTheMiddleOfABatch: record(Array(appended.prefix(appended.count / 2)))
+        case .recordsWhatFails: record(appended, by: process)
+        case .failsInTheMiddleOfABatch: record(Array(appended.prefix(appended.count / 2)), by: process)
         case .losesWhatItRecorded: break
-        default: if afterRecording { record(appended) }
+        default: if afterRecording { record(appended, by: process) }
         }
     }
 
-    private mutating func record(_ appended: [DurableEvent]) {
+    private mutating func record(_ appended: [DurableEvent], by process: FlawedProcess) {
         let first = events.count
         switch flaw {
         case .drops where appendCount == 3: break
@@ -95,16 +100,23 @@ struct FlawedLog: Sendable {
         default: events += appended
         }
         for position in first..<max(first, events.count) {
-            for tail in tails where tail.position <= position { deliver(position, to: tail.continuation) }
+            for tail in tails where tail.position <= position {
+                if flaw == .tailHearsItsOwnProcess, tail.process !== process { continue }
+                deliver(position, to: tail.continuation)
+            }
         }
     }
 
     // MARK: Tails
 
-    mutating func addTail(from position: Int, _ continuation: AsyncStream<DurableEvent>.Continuation) {
+    mutating func addTail(
+        from position: Int,
+        of process: FlawedProcess,
+        _ continuation: AsyncStream<DurableEvent>.Continuation
+    ) {
         for recorded in events.indices.dropFirst(position) { deliver(recorded, to: continuation) }
         if flaw == .tailEnds { continuation.finish() }
-        tails.append((position, continuation))
+        tails.append(FlawedTail(position: position, process: process, continuation: continuation))
     }
 
     private func deliver(_ position: Int, to continuation: AsyncStream<DurableEvent>.Continuation) {
@@ -116,4 +128,11 @@ struct FlawedLog: Sendable {
         default: continuation.yield(events[position])
         }
     }
+}
+
+/// Who waits for events of a ``FlawedLog``, and from where on.
+private struct FlawedTail: Sendable {
+    var position: Int
+    var process: FlawedProcess
+    var continuation: AsyncStream<DurableEvent>.Continuation
 }

@@ -4,14 +4,16 @@ import TisynStreams
 /// A stream of a ``FlawedBackend``, as one writer has it.
 final class FlawedStream: DurableStream {
     let name: String
+    let process: FlawedProcess
     private let backend: FlawedBackend
     private let epoch: Int?
     private let acknowledged = Mutex<[DurableEvent]>([])
     private let buffer = ReusedBuffer()
 
-    init(backend: FlawedBackend, name: String, epoch: Int? = nil) {
+    init(backend: FlawedBackend, name: String, process: FlawedProcess, epoch: Int? = nil) {
         self.backend = backend
         self.name = name
+        self.process = process
         self.epoch = epoch
     }
 
@@ -48,6 +50,7 @@ final class FlawedStream: DurableStream {
             return log.events
         }
         return switch backend.flaw {
+        case .trustsItsMemory: backend.log(name).events
         case .beginsWithAHeader: [.close("header", .ok(nil))] + found
         case .hidesTheLast: found.dropLast(found.count % 2)
         case .readsOnePage: Array(found.prefix(1_000))
@@ -59,7 +62,7 @@ final class FlawedStream: DurableStream {
 
     func record(_ events: [DurableEvent], expecting position: Int? = nil) throws -> Int {
         try backend.withLog(of: self) { log throws(FlawedLog.Refused) in
-            try log.append(events, epoch: epoch, expecting: position)
+            try log.append(events, epoch: epoch, expecting: position, by: process)
         }
     }
 
