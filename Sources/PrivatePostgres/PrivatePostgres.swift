@@ -5,7 +5,8 @@ import Foundation
 ///
 /// It never outlives its owner: ``remove()``, the end of ``withPrivatePostgres(_:isolation:_:)``, the loss of the last
 /// reference, and the end of this process by whatever means (SIGKILL included) all stop it and delete its folder; after
-/// the last two that takes a moment. See ``WardenScript``.
+/// the last two that takes a moment. Who kills the warden with SIGKILL too, as whoever kills all processes of a session
+/// does, leaves the folder, and maybe the server. See ``WardenScript``.
 ///
 /// It never touches another server of the machine. Only the current user and root can reach it: the folder is private,
 /// so the socket asks for no password; over TCP the superuser has a random one. Root runs it as `postgres`, `nobody` or
