@@ -21,17 +21,30 @@ final class StressLedger: Sendable {
         var longestSilence = Duration.zero
     }
 
+    /// A struct, not a tuple: a function that is itself a generic argument, or in a tuple that is one, is wrapped once more
+    /// each time `withLock` hands it out and takes it back. After some ten thousand looks at the clock, letting go of that
+    /// chain overflowed the stack.
+    private struct End {
+        var time: ContinuousClock.Instant
+        var stop: (@Sendable () -> Void)?
+    }
+
     let startedAt = ContinuousClock.now
     private let state: Mutex<State>
-    private let end: Mutex<(time: ContinuousClock.Instant, stop: (@Sendable () -> Void)?)>
+    private let end: Mutex<End>
 
     init(duration: Duration) {
         state = Mutex(State(lastAcknowledgement: startedAt))
-        end = Mutex((startedAt + duration, nil))
+        end = Mutex(End(time: startedAt + duration))
     }
 
     /// Whether there is time left to begin something new.
     func isRunning(after pause: Duration = .zero) -> Bool { ContinuousClock.now + pause < end.withLock { $0.time } }
+
+    /// So much, or what is left of it.
+    func atMostTheTimeLeft(_ pause: Duration) -> Duration {
+        max(.zero, min(pause, end.withLock { $0.time } - .now))
+    }
 
     var isEndedEarly: Bool { end.withLock { $0.time == startedAt } }
 

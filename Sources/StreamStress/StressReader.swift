@@ -61,7 +61,8 @@ struct StressReader {
     func read() async throws {
         var random = SeededGenerator(seed: plan.seed, part: 2_000_000)
         while ledger.isRunning() {
-            try? await Task.sleep(for: .milliseconds(Int.random(in: 0...2000, using: &random)))
+            let pause = Duration.milliseconds(Int.random(in: 0...2000, using: &random))
+            try? await Task.sleep(for: ledger.atMostTheTimeLeft(pause))
             guard ledger.isRunning() else { break }
             let number = Int.random(in: 0..<plan.streams, using: &random)
             let stream = try journal.stream(StressPlan.name(number))

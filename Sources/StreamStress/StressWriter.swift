@@ -35,9 +35,10 @@ struct StressWriter {
         } while ledger.isRunning()
     }
 
-    /// Shorter where the run is ended.
+    /// Shorter where the time is over before, or the run is ended.
     private mutating func pause(average: Double) async {
-        try? await Task.sleep(for: .seconds(Double.random(in: 0...(2 * average), using: &random)))
+        let pause = Duration.seconds(Double.random(in: 0...(2 * average), using: &random))
+        try? await Task.sleep(for: ledger.atMostTheTimeLeft(pause))
     }
 
     private mutating func claim(_ stream: PostgresStream) async {
