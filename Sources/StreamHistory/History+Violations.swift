@@ -10,6 +10,7 @@ extension History {
                 end: ends[stream] ?? [],
                 appends: byStream[stream] ?? [],
                 claims: claims.filter { $0.stream == stream && $0.ended != .max },
+                unansweredClaims: claims.filter { $0.stream == stream && $0.ended == .max },
                 tails: tails.filter { $0.stream == stream },
                 reads: reads.filter { $0.stream == stream && $0.isFinished },
                 failover: failover

@@ -13,6 +13,11 @@ package struct History: Sendable {
         case written
     }
 
+    /// Why an append was refused, where somebody else's doing must have been the reason.
+    package enum Refusal: Sendable {
+        case fenced, conflict
+    }
+
     struct Append: Sendable {
         var stream: Int32
         var first: EventID
@@ -25,6 +30,8 @@ package struct History: Sendable {
         /// When it returned, in whatever way.
         var returned = Int.max
         var outcome = Outcome.unknown
+        /// What it was told when it failed, where that says something of others.
+        var refusal: Refusal?
     }
 
     struct Claim: Sendable {
@@ -33,6 +40,8 @@ package struct History: Sendable {
         var ended = Int.max
         var epoch = 0
         var position = 0
+        /// How many events readers had been shown before it began.
+        var shown: Int
     }
 
     struct Tail: Sendable {
@@ -40,8 +49,6 @@ package struct History: Sendable {
         var start: Int
         var events: [EventID?] = []
         var isComplete = false
-        /// When it ended, or was given up.
-        var ended = Int.max
         /// It ended by saying that the end of the log was lost.
         var wasReplaced = false
         /// It skipped or repeated: what comes after says nothing more.
@@ -53,6 +60,8 @@ package struct History: Sendable {
         var began: Int
         var events: [EventID?] = []
         var isFinished = false
+        /// How many events readers had been shown before it began.
+        var shown: Int
     }
 
     var appends: [Append] = []
@@ -66,6 +75,10 @@ package struct History: Sendable {
     /// Broken on the spot.
     var immediate: [Violation] = []
     private var tick = 0
+    /// How many events of each stream readers have been shown.
+    private var shown: [Int: Int] = [:]
+    /// The number behind the last event that each writer has begun to append.
+    private var begun: [Int32: Int32] = [:]
 
     package init() {}
 
@@ -111,6 +124,7 @@ package struct History: Sendable {
         epoch: Int = 0,
         expecting: Int? = nil
     ) -> Int {
+        begun[first.writer] = max(begun[first.writer] ?? .min, first.number + Int32(count))
         appends.append(
             Append(
                 stream: Int32(stream),
@@ -124,6 +138,18 @@ package struct History: Sendable {
         return appends.count - 1
     }
 
+    /// It returned these positions.
+    package mutating func acknowledge(_ append: Int, at positions: Range<Int>) {
+        acknowledge(append, at: positions.lowerBound)
+        guard positions.count != appends[append].count else { return }
+        let append = appends[append]
+        breaks(
+            .wholeBatches,
+            stream: Int(append.stream),
+            "the \(append.count) events from \(append.first) on were answered \(positions)"
+        )
+    }
+
     /// It returned, the first event at `position`.
     package mutating func acknowledge(_ append: Int, at position: Int) {
         appends[append].ended = now()
@@ -132,18 +158,24 @@ package struct History: Sendable {
     }
 
     /// It failed, and that is what became of it; nil where the error did not say.
-    package mutating func fail(_ append: Int, _ outcome: Outcome?) {
+    ///
+    /// - Parameter hasReceipt: whether an unknown outcome can be found out later.
+    package mutating func fail(
+        _ append: Int,
+        _ outcome: Outcome?,
+        _ refusal: Refusal? = nil,
+        hasReceipt: Bool = true
+    ) {
         appends[append].returned = now()
         appends[append].outcome = outcome ?? .unknown
-        if outcome == nil {
-            let append = appends[append]
-            immediate.append(
-                Violation(
-                    law: .outcomeIsSaid,
-                    stream: Int(append.stream),
-                    details: "the append of \(append.first) failed without an outcome"
-                )
-            )
+        appends[append].refusal = refusal
+        let (stream, first) = (Int(appends[append].stream), appends[append].first)
+        if outcome == nil { breaks(.outcomeIsSaid, stream: stream, "the append of \(first) failed without an outcome") }
+        if outcome == .unknown, !hasReceipt {
+            breaks(.outcomeIsSaid, stream: stream, "the append of \(first), whose outcome is unknown, has no receipt")
+        }
+        if refusal == .conflict, appends[append].expecting == nil {
+            breaks(.refusedForAReason, stream: stream, "the append of \(first), which may go anywhere, met a conflict")
         }
     }
 
@@ -153,7 +185,7 @@ package struct History: Sendable {
     // MARK: Claims
 
     package mutating func beginClaim(of stream: Int) -> Int {
-        claims.append(Claim(stream: stream, began: now()))
+        claims.append(Claim(stream: stream, began: now(), shown: shown[stream] ?? 0))
         return claims.count - 1
     }
 
@@ -174,71 +206,85 @@ package struct History: Sendable {
     /// A tail delivered an event; nil: one that nobody can have appended.
     package mutating func deliver(_ event: EventID?, at position: Int, to tail: Int) {
         guard !tails[tail].isBroken else { return }
-        let expected = tails[tail].start + tails[tail].events.count
+        let (stream, expected) = (tails[tail].stream, tails[tail].start + tails[tail].events.count)
         guard position == expected else {
             tails[tail].isBroken = true
-            immediate.append(
-                Violation(
-                    law: .tailEqualsStream,
-                    stream: tails[tail].stream,
-                    details: "tail \(tail) delivered position \(position), not \(expected)"
-                )
-            )
+            breaks(.tailEqualsStream, stream: stream, "tail \(tail) delivered position \(position), not \(expected)")
             return
         }
         tails[tail].events.append(event)
+        shown(event, of: stream)
+        shown[stream] = max(shown[stream] ?? 0, position + 1)
     }
 
     /// A tail came to the end of its stream, or said so. One that was given up need not have.
-    package mutating func completeTail(_ tail: Int) {
-        tails[tail].isComplete = true
-        endTail(tail)
-    }
+    package mutating func completeTail(_ tail: Int) { tails[tail].isComplete = true }
 
-    /// A tail was given up.
-    package mutating func endTail(_ tail: Int) { tails[tail].ended = now() }
+    /// A tail ended, though neither was the end of its stream there nor had anybody given it up, and did not say for one of
+    /// the reasons that there are.
+    package mutating func loseTail(_ tail: Int, _ how: String) {
+        let end = tails[tail].start + tails[tail].events.count
+        breaks(.tailGoesOn, stream: tails[tail].stream, "tail \(tail) ended before position \(end): \(how)")
+    }
 
     /// A tail ended by saying that what it had delivered is no longer there.
     package mutating func replaceTail(_ tail: Int) {
         tails[tail].wasReplaced = true
-        endTail(tail)
         guard failover == nil else { return }
-        immediate.append(
-            Violation(
-                law: .replacedByFailoverOnly,
-                stream: tails[tail].stream,
-                details: "tail \(tail) ended for a lost end of the log, and there was no failover"
-            )
+        breaks(
+            .replacedByFailoverOnly,
+            stream: tails[tail].stream,
+            "tail \(tail) ended for a lost end of the log, and there was no failover"
         )
     }
 
     /// So many tails were waited for at the end of the run, and did not come to the end of their streams.
     package mutating func giveUpTails(_ count: Int) {
-        let details = "\(count) tails did not come to the end in time"
-        immediate.append(Violation(law: .tailEqualsStream, stream: -1, details: details))
+        breaks(.tailEqualsStream, stream: -1, "\(count) tails did not come to the end in time")
     }
 
     package mutating func beginRead(of stream: Int) -> Int {
-        reads.append(Read(stream: stream, began: now()))
+        reads.append(Read(stream: stream, began: now(), shown: shown[stream] ?? 0))
         return reads.count - 1
     }
 
     package mutating func endRead(_ read: Int, _ events: [EventID?]) {
         reads[read].events = events
         reads[read].isFinished = true
+        let stream = reads[read].stream
+        for event in events { shown(event, of: stream) }
+        shown[stream] = max(shown[stream] ?? 0, events.count)
+    }
+
+    private mutating func shown(_ event: EventID?, of stream: Int) {
+        guard let event, event.number >= begun[event.writer] ?? .min else { return }
+        breaks(.noStrangers, stream: stream, "a reader was shown \(event) before it was appended")
+    }
+
+    /// A replay index answered something else than what the stream holds at this position.
+    package mutating func replay(of stream: Int, differsAt position: Int) {
+        breaks(.replayEqualsStream, stream: stream, "the replay index differs from position \(position)")
+    }
+
+    /// The transactions that appended these events, and wrote a row of their own with each, left rows of those in `rows`.
+    package mutating func endTransactions(of appended: Set<EventID>, rows: Set<EventID>) {
+        var there: Set<EventID> = []
+        for events in ends.values { there.formUnion(events.compactMap(\.self)) }
+        let torn = appended.intersection(there).symmetricDifference(rows)
+        guard let first = torn.min(by: { ($0.writer, $0.number) < ($1.writer, $1.number) }) else { return }
+        let what = rows.contains(first) ? "a row and no event" : "an event and no row"
+        breaks(.wholeTransactions, stream: -1, "\(torn.count) transactions left one of two; that of \(first) \(what)")
     }
 
     /// What a stream holds when all is over: position and event, in the order they were read.
     package mutating func end(_ stream: Int, with entries: [(position: Int, event: EventID?)]) {
         ends[stream] = entries.map(\.event)
-        if let (index, entry) = entries.enumerated().first(where: { $0.offset != $0.element.position }) {
-            immediate.append(
-                Violation(
-                    law: .dense,
-                    stream: stream,
-                    details: "position \(entry.position) comes where \(index) is due"
-                )
-            )
-        }
+        let misplaced = entries.enumerated().first { $0.offset != $0.element.position }
+        guard let (index, entry) = misplaced else { return }
+        breaks(.dense, stream: stream, "position \(entry.position) comes where \(index) is due")
+    }
+
+    private mutating func breaks(_ law: Violation.Law, stream: Int, _ details: String) {
+        immediate.append(Violation(law: law, stream: stream, details: details))
     }
 }

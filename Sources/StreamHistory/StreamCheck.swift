@@ -5,18 +5,23 @@ struct StreamCheck {
     let end: [EventID?]
     var appends: [History.Append]
     var claims: [History.Claim]
+    /// Which may have raised the epoch, to nobody knows what.
+    let unansweredClaims: [History.Claim]
     let tails: [History.Tail]
     let reads: [History.Read]
     /// When a standby took over that may have been behind; nil: never.
     let failover: ClosedRange<Int>?
     /// Where each event stands, the first time.
     let places: [EventID: Int]
+    /// When the append of each began.
+    private let begins: [EventID: Int]
 
     init(
         stream: Int,
         end: [EventID?],
         appends: [History.Append],
         claims: [History.Claim],
+        unansweredClaims: [History.Claim],
         tails: [History.Tail],
         reads: [History.Read],
         failover: ClosedRange<Int>? = nil
@@ -25,6 +30,7 @@ struct StreamCheck {
         self.end = end
         self.appends = appends
         self.claims = claims
+        self.unansweredClaims = unansweredClaims
         self.tails = tails
         self.reads = reads
         self.failover = failover
@@ -34,12 +40,17 @@ struct StreamCheck {
             if let event, places[event] == nil { places[event] = position }
         }
         self.places = places
+        var begins: [EventID: Int] = [:]
+        if !claims.isEmpty {
+            for append in appends { for id in append.ids { begins[id] = append.began } }
+        }
+        self.begins = begins
     }
 
     func violations() -> [Violation] {
         let eras = eras
         let acknowledged = eras.last?.acknowledgedEnds
-        return contents() + appends.flatMap(append) + losses() + order()
+        return contents() + appends.flatMap(append) + losses() + order() + refusals() + claims.flatMap(claim)
             + eras.flatMap { $0.fences() + $0.risingClaims() } + tails.flatMap(tail)
             + reads.flatMap { reading($0, acknowledged: acknowledged) }
     }
@@ -164,6 +175,46 @@ struct StreamCheck {
         return found
     }
 
+    /// Who was told of a claim, and of what claim. With a failover no more is known: epochs may be lost and given again.
+    private func refusals() -> [Violation] {
+        guard failover == nil else { return [] }
+        let begun = HighWaterMark(
+            claims.map { (tick: $0.began, value: $0.epoch) } + unansweredClaims.map { (tick: $0.began, value: .max) }
+        )
+        return appends.compactMap { append in
+            guard append.refusal == .fenced, begun.before(append.returned) ?? .min <= append.epoch else { return nil }
+            return violation(
+                .refusedForAReason,
+                "\(append.first) of epoch \(append.epoch) was fenced, though nobody had claimed a higher one"
+            )
+        }
+    }
+
+    /// A claim's position is the stream's end, as it was while the claim was under way.
+    private func claim(_ claim: History.Claim) -> [Violation] {
+        // Which server answered one that began before the failover is not known.
+        if let failover, claim.began <= failover.upperBound { return [] }
+        if failover == nil, claim.position < claim.shown {
+            return [
+                violation(
+                    .claimsRise,
+                    "claim \(claim.epoch) was answered position \(claim.position), when a reader had been shown \(claim.shown)"
+                )
+            ]
+        }
+        let isReached =
+            claim.position <= end.count
+            && (claim.position == 0
+                || end[claim.position - 1].flatMap { begins[$0] }.map { $0 < claim.ended } ?? true)
+        if isReached { return [] }
+        return [
+            violation(
+                .claimsRise,
+                "claim \(claim.epoch) was answered position \(claim.position), when nobody had appended so much"
+            )
+        ]
+    }
+
     private func risingClaims() -> [Violation] {
         guard !claims.isEmpty else { return [] }
         var found: [Violation] = []
@@ -245,6 +296,14 @@ struct StreamCheck {
                 violation(
                     .readIsPrefix,
                     "a read found \(read.events.count) events, when \(due) had been acknowledged"
+                )
+            )
+        }
+        if failover == nil, read.events.count < read.shown {
+            found.append(
+                violation(
+                    .readIsPrefix,
+                    "a read found \(read.events.count) events, when a reader had been shown \(read.shown) before"
                 )
             )
         }

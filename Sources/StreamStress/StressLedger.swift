@@ -17,6 +17,8 @@ final class StressLedger: Sendable {
         var trace: [String] = []
         var latencies = Histogram()
         var unsettled: [Unsettled] = []
+        /// The first event of each transaction.
+        var transactions: Set<EventID> = []
         var lastAcknowledgement: ContinuousClock.Instant
         var longestSilence = Duration.zero
     }
@@ -72,11 +74,18 @@ final class StressLedger: Sendable {
 
     func count(_ name: String, _ number: Int = 1) { state.withLock { $0.counts[name, default: 0] += number } }
 
-    func acknowledge(_ append: Int, at position: Int, count: Int, after time: Duration) {
+    func beginTransaction(of first: EventID) {
         state.withLock { state in
-            state.history.acknowledge(append, at: position)
+            state.transactions.insert(first)
+            state.counts["transactions", default: 0] += 1
+        }
+    }
+
+    func acknowledge(_ append: Int, at positions: Range<Int>, after time: Duration) {
+        state.withLock { state in
+            state.history.acknowledge(append, at: positions)
             state.counts["appends acknowledged", default: 0] += 1
-            state.counts["events acknowledged", default: 0] += count
+            state.counts["events acknowledged", default: 0] += positions.count
             state.latencies.add(time)
             let now = ContinuousClock.now
             state.longestSilence = max(state.longestSilence, now - state.lastAcknowledgement)
@@ -93,7 +102,13 @@ final class StressLedger: Sendable {
                 case .written: .written
                 case .unknown: .unknown
                 }
-            state.history.fail(append, outcome)
+            let refusal: History.Refusal? =
+                switch error.code {
+                case .fenced: .fenced
+                case .conflict: .conflict
+                default: nil
+                }
+            state.history.fail(append, outcome, refusal, hasReceipt: error.receipt != nil)
             if error.outcome == .unknown, let receipt = error.receipt {
                 state.unsettled.append(Unsettled(append: append, receipt: receipt))
             }

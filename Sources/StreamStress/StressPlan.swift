@@ -16,8 +16,13 @@ package struct StressPlan: Sendable {
 
     package init() {}
 
-    /// The streams that several writers take from each other by claims: every fourth.
-    func isContested(_ stream: Int) -> Bool { stream % 4 == 3 }
+    /// The streams that several writers take from each other by claims: every fourth, and the
+    /// only one.
+    func isContested(_ stream: Int) -> Bool { stream.isMultiple(of: 4) }
 
-    static func name(_ stream: Int) -> String { "stress/\(stream)" }
+    static let prefix = "stress/"
+
+    static func name(_ stream: Int) -> String { "\(prefix)\(stream)" }
+
+    static func number(of name: String) -> Int? { Int(name.dropFirst(prefix.count)) }
 }

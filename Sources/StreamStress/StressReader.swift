@@ -38,22 +38,54 @@ struct StressReader {
                     left -= 1
                     if left == 0 { break }
                 }
-                ledger.record { $0.endTail(tail) }
+                if left > 0 { ledger.record { $0.loseTail(tail, "the root has not closed") } }
                 ledger.count("tails given up and resumed")
                 // What it had may be lost while nobody tails; who resumes by a bare position cannot be told.
                 if plan.mayLoseEnds { position = 0 }
             } catch let error as JournalError where error.code != .cancelled {
-                ledger.count("tails failed, \(error.kind)")
-                ledger.note("tail \(number) failed at \(position): \(error.message)")
-                if error.code == .logReplaced {
-                    ledger.record { $0.replaceTail(tail) }
-                    position = 0
-                } else {
-                    ledger.record { $0.endTail(tail) }
-                }
+                failed(error, "tail \(number) at \(position)", [tail])
+                if error.code == .logReplaced { position = 0 }
                 guard error.code != .closed else { return }
                 try await Task.sleep(for: .milliseconds(100))
             }
+        }
+    }
+
+    /// Follows all streams of the run, those that are yet to come included, until each has closed.
+    func tailAll() async throws {
+        while true {
+            try Task.checkCancellation()
+            let tails = (0..<plan.streams).map { stream in ledger.record { $0.beginTail(of: stream, from: 0) } }
+            var open = Set(0..<plan.streams)
+            do {
+                for try await recorded in journal.tailAll(prefix: StressPlan.prefix) {
+                    let number = StressPlan.number(of: recorded.stream.text)
+                    guard let number, tails.indices.contains(number) else { continue }
+                    let id = StressEvent.id(of: recorded.event)
+                    ledger.record { $0.deliver(id, at: recorded.position, to: tails[number]) }
+                    guard Int(id?.writer ?? 0) == StressEvent.closer else { continue }
+                    ledger.record { $0.completeTail(tails[number]) }
+                    open.remove(number)
+                    guard open.isEmpty else { continue }
+                    ledger.count("tails of all streams that came to their ends")
+                    return
+                }
+                ledger.record { $0.loseTail(tails[0], "a tail of all streams never ends by itself") }
+            } catch let error as JournalError where error.code != .cancelled {
+                failed(error, "the tail of all streams", tails)
+                guard error.code != .closed else { return }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    private func failed(_ error: JournalError, _ what: String, _ tails: [Int]) {
+        ledger.count("tails failed, \(error.kind)")
+        ledger.note("\(what) failed: \(error.message)")
+        switch error.code {
+        case .logReplaced: for tail in tails { ledger.record { $0.replaceTail(tail) } }
+        case .closed, .refused: break
+        default: ledger.record { $0.loseTail(tails[0], "\(error.code)") }
         }
     }
 

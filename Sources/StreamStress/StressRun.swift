@@ -34,6 +34,7 @@ package struct StressRun: Sendable {
     package func run(_ disruptor: Disruptor? = nil) async throws -> StressReport {
         var journals: [Journal] = []
         do {
+            try await withJournal(checking) { try await StressRows.prepare($0) }
             for configuration in writing + [reading] { journals.append(try await Journal.open(configuration)) }
             let report = try await run(disruptor, over: journals)
             for journal in journals { await journal.close() }
@@ -67,6 +68,7 @@ package struct StressRun: Sendable {
         let reader = StressReader(plan: plan, journal: reading, ledger: ledger)
         try await withThrowingTaskGroup(of: Void.self) { tails in
             for number in 0..<plan.tails { tails.addTask { try await reader.tail(number) } }
+            if plan.tails > 0 { tails.addTask { try await reader.tailAll() } }
             try await ledger.running {
                 try await withThrowingTaskGroup(of: Void.self) { writers in
                     for number in 0..<plan.writers {
@@ -93,7 +95,7 @@ package struct StressRun: Sendable {
                 try await Task.sleep(for: settling)
                 throw TimeIsUp()
             }
-            var left = plan.tails
+            var left = plan.tails > 0 ? plan.tails + 1 : 0
             try await ledger.timing("settling: tails") {
                 do {
                     while left > 0 {
@@ -164,7 +166,7 @@ package struct StressRun: Sendable {
                 for id in fill + [EventID(writer: StressEvent.closer, number: number)] {
                     let append = ledger.record { $0.begin(id, to: number, epoch: claim.epoch) }
                     let position = try await claim.stream.append(StressEvent.make(id))
-                    ledger.record { $0.acknowledge(append, at: position) }
+                    ledger.record { $0.acknowledge(append, at: position..<(position + 1)) }
                 }
             }
             for unsettled in ledger.takeUnsettled() {
@@ -195,15 +197,41 @@ package struct StressRun: Sendable {
         }
     }
 
+    /// The first position whose event a replay index has not got as the next of its coroutine; nil where it has all.
+    private func differingReplay(of stream: PostgresStream) async throws -> Int? {
+        let replay = stream.replayIndex()
+        for try await recorded in stream.read() {
+            let (event, id) = (recorded.event, recorded.event.coroutineID)
+            do {
+                switch event.kind {
+                case .yield:
+                    guard try await replay.peekYield(id) == event.yieldEntry() else { return recorded.position }
+                    replay.consumeYield(id)
+                case .close: guard try await replay.close(of: id) == event else { return recorded.position }
+                }
+            } catch let error as JournalError where error.code == .logReplaced {
+                return recorded.position
+            }
+        }
+        return nil
+    }
+
     private func check(_ ledger: StressLedger) async throws -> StressReport {
         let server = try await withJournal(checking) { journal in
             for number in 0..<plan.streams {
+                let stream = try journal.stream(StressPlan.name(number))
                 var entries: [(position: Int, event: EventID?)] = []
-                for try await recorded in try journal.stream(StressPlan.name(number)).read() {
+                for try await recorded in stream.read() {
                     entries.append((recorded.position, StressEvent.id(of: recorded.event)))
                 }
                 ledger.record { [entries] in $0.end(number, with: entries) }
+                if let position = try await differingReplay(of: stream) {
+                    ledger.record { $0.replay(of: number, differsAt: position) }
+                }
             }
+            let rows = try await StressRows.all(journal)
+            let transactions = ledger.all.transactions
+            ledger.record { $0.endTransactions(of: transactions, rows: rows) }
             return journal.server.description
         }
         if plan.mayLoseEnds {

@@ -31,7 +31,8 @@ struct StressWriter {
             await pause(average: Double(plan.writers) / Double(plan.rate))
             if plan.isContested(streamNumber), claim == nil { await claim(stream) }
             guard claim != nil || !plan.isContested(streamNumber) else { continue }
-            await append(to: claim?.stream ?? stream)
+            // Now and then past its claim, which must not do.
+            await append(to: random.once(in: 30) ? stream : claim?.stream ?? stream)
         } while ledger.isRunning()
     }
 
@@ -60,22 +61,25 @@ struct StressWriter {
         let events = (0..<count).map { StressEvent.make(EventID(writer: number, number: nextEvent + $0)) }
         nextEvent += count
         let expecting = random.once(in: 2) ? nextPosition : nil
+        let isTransaction = random.once(in: 20)
+        if isTransaction { ledger.beginTransaction(of: first) }
         let append = ledger.record {
             $0.begin(first, count: count, to: streamNumber, epoch: stream.epoch ?? 0, expecting: expecting)
         }
-        let patience = patience()
+        let (patience, journal) = (self.patience(), self.journal)
         let start = ContinuousClock.now
         do {
             let positions = try await Self.call(cancellingAfter: patience) {
-                try await stream.append(contentsOf: events, expecting: expecting)
+                guard isTransaction else { return try await stream.append(contentsOf: events, expecting: expecting) }
+                return try await StressRows.append(first, events, to: stream, expecting: expecting, over: journal)
             }
-            ledger.acknowledge(append, at: positions.lowerBound, count: count, after: .now - start)
+            ledger.acknowledge(append, at: positions, after: .now - start)
             if nextPosition != nil { nextPosition = positions.upperBound }
         } catch let error as JournalError {
             ledger.fail(append, error)
             // Whatever it was: it may have been written, or somebody else have written.
             nextPosition = nil
-            if error.code == .fenced || error.code == .conflict {
+            if error.code == .fenced && stream.epoch != nil || error.code == .conflict {
                 claim = nil
                 await pause(average: 0.1)
             }

@@ -11,10 +11,10 @@ struct StressCommand: AsyncParsableCommand {
         abstract: "Append, tail, claim and read for a while, then check every promise against what happened.",
         discussion: """
             Works in a schema of its own, which it creates and removes: the role needs CREATE on the database. Writers append single events and batches, some for \
-            exact positions, some under claims that they take from each other; calls are cancelled at random; tails follow, \
-            are given up and resumed, or are slow. Everything called, acknowledged and seen goes into a history, which is \
+            exact positions, some in transactions with a row of their own, some under claims that they take from each other; \
+            calls are cancelled at random; tails follow one stream or all, are given up and resumed, or are slow. Everything called, acknowledged and seen goes into a history, which is \
             then checked against what the streams hold: every acknowledged event once at its position, no other ones, no \
-            gap, order, fencing, outcomes, tails.
+            gap, order, fencing, outcomes, tails, replays.
 
               durable-streams stress --minutes 10 --writers 32 --tails 16
               durable-streams stress --disrupt --json

@@ -10,13 +10,13 @@ struct StressRunTests {
     private func run(
         _ url: String,
         _ disruptor: Disruptor? = nil,
-        settling: Duration = .seconds(120)
+        _ change: (inout StressPlan) -> Void = { _ in }
     ) async throws -> StressReport {
         var plan = StressPlan()
         plan.duration = .seconds(3)
         plan.rate = 500
         plan.seed = 20_261_125
-        plan.settling = settling
+        change(&plan)
         let configuration = JournalConfiguration.quiet(url)
         let run = StressRun(
             plan: plan,
@@ -32,10 +32,33 @@ struct StressRunTests {
         try await withTestDatabase { url in
             let report = try await run(url)
             #expect(report.violations.isEmpty, "\(report.violations)")
-            for count in ["appends acknowledged", "claims", "events delivered"] {
+            for count in [
+                "appends acknowledged", "claims", "events delivered", "transactions", "reads",
+                "tails of all streams that came to their ends",
+            ] {
                 #expect(report.counts[count] ?? 0 > 0, "\(count)")
             }
             #expect(report.counts["tails that came to the end"] == 8)
+            // Writers that passed by a claim.
+            #expect(report.counts["appends failed, fenced, notWritten"] ?? 0 > 0)
+        }
+    }
+
+    @Test("of one stream has claims too")
+    func oneStream() async throws {
+        try await withTestDatabase { url in
+            let report = try await run(url) { ($0.streams, $0.duration) = (1, .seconds(1)) }
+            #expect(report.violations.isEmpty, "\(report.violations)")
+            #expect(report.counts["claims"] ?? 0 > 0)
+        }
+    }
+
+    // Where pauses are not cut short it goes on for up to 20 minutes.
+    @Test("ends in time, however long its writers pause")
+    func slowWriters() async throws {
+        try await withTestDatabase { url in
+            let report = try await run(url) { ($0.writers, $0.rate, $0.duration) = (600, 1, .seconds(1)) }
+            #expect(report.violations.isEmpty, "\(report.violations)")
         }
     }
 
@@ -58,6 +81,7 @@ struct StressRunTests {
                     + "durable_streams.events where stream_id = e.stream_id)",
                 .dense
             ),
+            ("delete from durable_streams.stress_rows", .wholeTransactions),
         ]
     )
     func cheating(_ sql: String, _ law: Violation.Law) async throws {
@@ -73,7 +97,7 @@ struct StressRunTests {
                 }
                 let cheat = Disruptor([kind], pause: 0.5...2)
                 // A tail of a log that was cut off may wait for ever.
-                let report = try await run(url, cheat, settling: .seconds(5))
+                let report = try await run(url, cheat) { $0.settling = .seconds(5) }
                 #expect(report.violations.contains { $0.law == law }, "\(report.violations), \(report.trace)")
             }
         }

@@ -83,6 +83,20 @@ struct FailoverHistoryTests {
         #expect(laws(history) == [.tailEqualsStream])
     }
 
+    @Test("after it a read may have less than one before, and a writer be fenced by what is no longer known")
+    func backwards() {
+        var (history, tail) = failedOver()
+        history.replaceTail(tail)
+        let read = history.beginRead(of: 0)
+        history.endRead(read, [id(0, 0)])
+        let claim = history.beginClaim(of: 0)
+        history.endClaim(claim, epoch: 1, position: 1)
+        let fenced = history.begin(id(1, 0), to: 0, epoch: 2)
+        history.fail(fenced, .notWritten, .fenced)
+        end(&history, id(0, 0))
+        #expect(history.violations().isEmpty, "\(history.violations())")
+    }
+
     @Test("a claim may be lost too, and its epoch be given again; of those after it each has its own")
     func claims() {
         func history(epochs: [Int]) -> History {
