@@ -1,6 +1,7 @@
-import PostgresStreams
 import Testing
 import TisynStreams
+
+@testable import PostgresStreams
 
 @Suite("Tailing every stream", .serialized, .timeLimit(.minutes(10)))
 struct TailOfAllTests {
@@ -39,6 +40,25 @@ struct TailOfAllTests {
                     for (name, ids) in found {
                         #expect(ids == (0..<(name.hasPrefix("old") ? 6 : 2)).map(String.init), "\(name)")
                     }
+                }
+            }
+        }
+    }
+
+    @Test("it brings a stream that is created while somebody tails it already, without waiting for the next look")
+    func tailedAlready() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { writing in
+                try await withJournal(.with(url) { $0.listening.checkInterval = .seconds(3600) }) { tailing in
+                    try await append(0..<1, try writing.stream("old"))
+                    var all = tailing.tailAll().makeAsyncIterator()
+                    #expect(try await all.next()?.stream.text == "old")
+                    await tailing.untilState(.listening)
+                    // It has its place from before the stream is there.
+                    let one = TailSubscription(hub: tailing.tails, stream: try StreamName("new"), cursor: 0)
+                    try await append(0..<2, try writing.stream("new"))
+                    #expect(try await all.next()?.stream.text == "new")
+                    #expect(try await one.next().rows.first?.position == 0)
                 }
             }
         }

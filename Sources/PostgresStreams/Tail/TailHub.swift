@@ -164,7 +164,9 @@ final class TailHub: Sendable {
         case .streams(let payload):
             let digests = HintPayload(payload)
             let discoveries = state.withLock { state in
-                state.registry.hint(digests) ? Array(state.discoveries.values) : []
+                state.registry.hint(digests)
+                // All of them: what one tail follows may be news to another.
+                return Array(state.discoveries.values)
             }
             read()
             for discovery in discoveries { discovery.look(for: digests) }

@@ -166,19 +166,10 @@ struct TailRegistry {
     // MARK: Hints
 
     /// A notification named these.
-    ///
-    /// - Returns: whether one of them is nobody's source.
-    @discardableResult
-    mutating func hint(_ digests: some Sequence<UInt64>) -> Bool {
-        var isUnknown = false
+    mutating func hint(_ digests: some Sequence<UInt64>) {
         for digest in digests {
-            guard let hinted = sourcesByDigest[digest] else {
-                isUnknown = true
-                continue
-            }
-            for id in hinted { mark(id) }
+            for id in sourcesByDigest[digest] ?? [] { mark(id) }
         }
-        return isUnknown
     }
 
     /// Anything may have happened, and what was delivered may no longer be there.
