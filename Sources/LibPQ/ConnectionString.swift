@@ -9,6 +9,7 @@ struct ConnectionString {
     var connectTimeout: Duration?
     /// As the string itself has it: what we ask for wins over the environment's.
     var targetSessionAttributes: String?
+    var database: String?
 
     /// Fails with libpq's own words when it is none.
     static func parse(_ text: String) -> Result<ConnectionString, ConnectionFailure> {
@@ -32,7 +33,7 @@ struct ConnectionString {
         // password file, about whose rights it may write to stderr.
         let none = [("password", "none"), ("sslmode", "none, this is only read")]
         let probe = Connection(start: [("dbname", text)] + none)
-        let values = probe?.settings(["host", "hostaddr", "port", "connect_timeout"]) ?? [:]
+        let values = probe?.settings(["host", "hostaddr", "port", "connect_timeout", "dbname"]) ?? [:]
         func list(_ keyword: String) -> [String] {
             guard let value = values[keyword], !value.isEmpty else { return [] }
             return value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -45,7 +46,8 @@ struct ConnectionString {
                 addresses: list("hostaddr"),
                 ports: list("port"),
                 connectTimeout: seconds.map { .seconds($0) },
-                targetSessionAttributes: own["target_session_attrs"]
+                targetSessionAttributes: own["target_session_attrs"],
+                database: values["dbname"]
             )
         )
     }
@@ -72,19 +74,28 @@ struct ConnectionString {
         if parts[0] == "missing " {
             return "it begins with neither postgresql:// nor postgres://, and is no list of keyword=value"
         }
-        let begin = String(parts[0]).trimmingTrailingWhiteSpace()
+        var begin = String(parts[0]).trimmingTrailingWhiteSpace()
+        if begin.hasSuffix(":") { begin.removeLast() }
+        if begin.contains("percent-encoded") { return "\(begin); \(escaping)" }
         // A keyword that is none; unless it may be a part of a password that was not escaped or quoted.
         let keyword = String(parts[1])
-        guard begin.hasPrefix("invalid URI query parameter") || begin.hasPrefix("invalid connection option"),
-            keyword.wholeMatch(of: /[A-Za-z_]+/) != nil, let place = text.ranges(of: keyword).last
+        guard begin.hasPrefix("invalid URI query parameter") || begin.hasPrefix("invalid connection option")
         else { return begin }
+        guard keyword.wholeMatch(of: /[A-Za-z_]+/) != nil, let place = text.ranges(of: keyword).last
+        else { return "\(begin); \(naming)" }
         let (before, after) = (text[..<place.lowerBound], text[place.upperBound...])
         let authority = before.firstRange(of: "://").map { before[$0.upperBound...] } ?? ""
         let mayBeSecret =
             before.lowercased().contains("pass") || after.contains("@")
             || authority.contains(":") && !authority.contains("@")
-        return mayBeSecret ? begin : "\(begin) \"\(keyword)\""
+        return mayBeSecret ? "\(begin); \(naming)" : "\(begin) \"\(keyword)\""
     }
+
+    private static let escaping =
+        "in a URI a password's %, @, :, / and # are written %25, %40, %3A, %2F and %23"
+
+    /// Where the keyword may be a part of a password.
+    private static let naming = "libpq does not know it, or it is a part of a password that is not escaped or quoted"
 
     /// `message` without what may be a password that was not escaped as a URI needs it: libpq then takes its parts for a
     /// host, a port or a database, and quotes them.

@@ -68,6 +68,14 @@ extension SessionOptions {
         return ConnectionString.redacting(connectionString, in: places.joined(separator: ", "))
     }
 
+    /// The database's name, where that can be told before there is a connection.
+    package var database: String? {
+        guard case .success(let parsed) = ConnectionString.parse(connectionString) else { return nil }
+        return parsed.database.map {
+            ConnectionString.redacting(connectionString, in: ConnectionString.withoutOptions($0))
+        }
+    }
+
     /// Whether a connection string names several hosts and does not ask for the one that takes writes.
     package static func mayReachStandby(_ connectionString: String) -> Bool {
         guard hostCount(connectionString) > 1, case .success(let parsed) = ConnectionString.parse(connectionString),

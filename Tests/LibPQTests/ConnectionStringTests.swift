@@ -80,12 +80,15 @@ struct ConnectionStringTests {
         "what is no connection string is refused in words that say what is wrong",
         arguments: [
             ("mysql://u:p@h/d", "neither postgresql:// nor postgres://"), ("pasword=x host=h", "\"pasword\""),
+            ("postgresql://u:pa%ss@h/d", "%, @, :, / and # are written %25, %40, %3A, %2F and %23"),
+            ("postgresql://u:pa%00ss@h/d", "%25"), ("postgresql://u:p/x?foo=bar", "libpq does not know"),
             ("postgresql://u:p@h/d?foo=bar", "\"foo\""), ("postgresql://u@h/d?sslmod=x&host=y", "\"sslmod\""),
         ]
     )
     func reasons(text: String, words: String) throws {
         let failure = try #require(throws: ConnectionFailure.self) { try ConnectionString.parse(text).get() }
         #expect(failure.message.contains(words), "\(failure.message)")
+        #expect(!failure.message.hasSuffix(":"), "\(failure.message)")
     }
 
     @Test(
@@ -111,6 +114,7 @@ struct ConnectionStringTests {
         #expect(failure.message.hasPrefix("the connection string is not valid: "))
         #expect(!failure.message.contains("hunter2"), "\(failure)")
         #expect(failure.message.count > "the connection string is not valid: ".count)
+        #expect(failure.message.last != ":", "\(failure)")
     }
 
     @Test("our defaults come before the connection string, what must hold comes after it")

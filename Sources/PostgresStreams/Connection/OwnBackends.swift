@@ -10,11 +10,11 @@ package struct OwnBackends: Sendable {
         case cancel
     }
 
-    private let databaseURL: String
+    private let options: SessionOptions
     private let applicationName: String
 
     package init(databaseURL: String, applicationName: String) {
-        self.databaseURL = databaseURL
+        options = SessionOptions(connectionString: databaseURL)
         self.applicationName = applicationName
     }
 
@@ -24,10 +24,7 @@ package struct OwnBackends: Sendable {
     /// - Throws: `JournalError` when the server cannot be reached or refuses.
     @discardableResult
     package func send(_ signal: Signal, atMost limit: Int? = nil) async throws(JournalError) -> Int {
-        let conversation = try await Conversation.open(
-            SessionOptions(connectionString: databaseURL),
-            within: .seconds(10)
-        )
+        let conversation = try await Conversation.open(options, within: .seconds(10))
         defer { conversation.close() }
         let function =
             switch signal {
