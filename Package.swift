@@ -74,7 +74,9 @@ let package = Package(
         ),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["durable-streams", "PrivatePostgres", "StreamHistory", "StreamStress"]
+            dependencies: [
+                "durable-streams", "PostgresStreams", "PrivatePostgres", "StreamHistory", "StreamStress",
+            ]
         ),
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
         .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),
@@ -86,6 +88,8 @@ let package = Package(
                 "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamFuzz", "StreamHistory",
                 "StreamStress",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
             ]
         ),
         .testTarget(name: "ReadmeTests", dependencies: ["PostgresStreams", "PrivatePostgres"]),

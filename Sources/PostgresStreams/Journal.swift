@@ -31,6 +31,7 @@ public final class Journal: Sendable {
     package let hasOtherHosts: Bool
     /// Whether the readers may be on a standby, though there is a primary to be asked.
     private let readsMayLag: Bool
+    private let metrics: JournalMetrics
     let gate: AppendGate
     private let appender: Appender
     private let announcer: Announcer
@@ -85,7 +86,12 @@ public final class Journal: Sendable {
         claimer = Requester(claiming)
         let announcer = Announcer(writing)
         self.announcer = announcer
-        gate = AppendGate(limit: configuration.maximumQueuedBytes, deadline: configuration.appendDeadline)
+        metrics = options.metrics
+        gate = AppendGate(
+            limit: configuration.maximumQueuedBytes,
+            deadline: configuration.appendDeadline,
+            metrics: metrics
+        )
         writing.measuresWay = true
         appender = Appender(writing, configuration, announcer: announcer)
         transactions = TransactionPool(writing.session, limit: configuration.transactionConnections)
@@ -212,8 +218,13 @@ public final class Journal: Sendable {
 
     /// Returns when there is room for so many bytes of events. Who has it appends, or leaves the gate.
     func room(for byteCount: Int) async throws(JournalError) -> AppendGate.Pass {
-        if let pass = try gate.enter(byteCount) { return pass }
-        return try await gate.wait(byteCount)
+        do throws(JournalError) {
+            if let pass = try gate.enter(byteCount) { return pass }
+            return try await gate.wait(byteCount)
+        } catch {
+            metrics.appendFailed(error.code)
+            throw error
+        }
     }
 
     /// The position of the first.
@@ -226,9 +237,11 @@ public final class Journal: Sendable {
         do throws(JournalError) {
             let first = try await appender.append(events, to: stream.name, epoch: stream.epoch, expecting: expecting)
             gate.leave(room)
+            metrics.appended(since: room.cameAt)
             return first
         } catch {
             gate.leave(room, because: error)
+            metrics.appendFailed(error.code)
             throw error
         }
     }

@@ -76,7 +76,8 @@ public struct JournalConfiguration: Sendable {
     /// How tails are told of new events.
     public var listening = ListeningOptions()
 
-    /// What is logged: connections made and lost at `info`, trouble that we get over at `warning`.
+    /// What is logged: at `warning` trouble that we get over, at `info` that a connection is lost and made again and that tails
+    /// cannot listen or can again, at `debug` first connections, repeated attempts, and that tails begin and end.
     public var logger = Logger(label: "durable-streams")
 
     /// What the server lists this journal's connections under, whatever the connection string says; nil: what that says, or

@@ -70,7 +70,7 @@ struct ConnectionOptions: ParsableArguments {
         configuration.schema = schema
         configuration.openTimeout = .seconds(connectTimeout)
         configuration.writerConnections = 1
-        configuration.logger = StandardErrorLog.logger(verbose ? .info : .warning)
+        configuration.logger = StandardErrorLog.logger(verbose ? .debug : .warning)
         return configuration
     }
 }

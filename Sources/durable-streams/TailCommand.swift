@@ -75,7 +75,10 @@ struct TailCommand: AsyncParsableCommand {
         var configuration = connection.configuration
         configuration.listenURL = listening.url(besides: connection)
         // How tails hear of events, and why not, is what `report` says.
-        configuration.logger = StandardErrorLog.logger(connection.verbose ? .info : .error, without: ["tails"])
+        configuration.logger = StandardErrorLog.logger(
+            connection.verbose ? .debug : .error,
+            without: [ListeningState.logMessage]
+        )
         try await withJournal(configuration) { journal in
             let reporter = Task { await report(journal.listeningStates()) }
             defer { reporter.cancel() }

@@ -20,7 +20,7 @@ struct LinkTests {
                 case .ready:
                     continuation.yield("ready")
                     if isLosing.withLock({ $0 }) { isReady.signal() }
-                case .lost:
+                case .lost, .left:
                     isLosing.withLock { $0 = true }
                     // As another thread may that has something to send.
                     link.withLock { $0 }?.start()
@@ -66,7 +66,7 @@ struct LinkTests {
             let link = Link(options) { event in
                 switch event {
                 case .ready: continuation.yield(nil)
-                case .lost(let error):
+                case .lost(let error), .left(let error):
                     continuation.yield(error)
                     // On a slow machine the first attempts may not even be taken in time.
                     if proxy.mutedCount > 0 { proxy.mute(false) }
@@ -123,7 +123,7 @@ struct LinkTests {
             let link = Link(options) { event in
                 switch event {
                 case .ready: continuation.yield(nil)
-                case .lost(let error): continuation.yield(error)
+                case .lost(let error), .left(let error): continuation.yield(error)
                 case .notification, .timer: break
                 }
                 return false
@@ -141,6 +141,50 @@ struct LinkTests {
             let losses = log.all.filter { $0.hasPrefix("no connection") }
             #expect(losses.count == 1)
             #expect(losses.first?.contains("did not answer; connecting anew") == true)
+        }
+    }
+
+    @Test(
+        "of an outage the first failure is news and the connection after it; first connections and repeats are not",
+        .enabled(if: TestServer.isPrivate, "needs a superuser in another database")
+    )
+    func news() async throws {
+        try await withTestDatabase { url in
+            var options = Link.Options(.quiet(url), try SchemaName("durable_streams"))
+            let log = Sayings()
+            options.logger = log.logger
+            let (events, continuation) = AsyncStream.makeStream(of: Bool.self)
+            let link = Link(options) { event in
+                switch event {
+                case .ready: continuation.yield(true)
+                case .lost: continuation.yield(false)
+                case .notification, .timer, .left: break
+                }
+                return true
+            }
+            defer { link.close() }
+            var iterator = events.makeAsyncIterator()
+            link.start()
+            #expect(await iterator.next() == true)
+            // It cannot connect while this holds, and tries more than once.
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            try await withSQL(TestServer.shared.server().databaseURL) { sql in
+                try await sql.run("alter database \(database) allow_connections false")
+                try await sql.run(
+                    """
+                    select pg_terminate_backend(pid) from pg_stat_activity
+                    where datname = '\(database)' and application_name = 'durable-streams'
+                    """
+                )
+                for _ in 0..<3 { #expect(await iterator.next() == false) }
+                try await sql.run("alter database \(database) allow_connections true")
+            }
+            while await iterator.next() == false {}
+            let logged = log.logged.map { "\($0.level) \($0.message.prefix { $0 != "[" })" }
+            #expect(logged.prefix(2) == ["debug connected ", "info no connection "])
+            #expect(logged.dropFirst(2).dropLast().allSatisfy { $0 == "debug no connection " }, "\(logged)")
+            #expect(logged.count >= 5)
+            #expect(logged.last == "info connected again ")
         }
     }
 }

@@ -5,8 +5,12 @@ import Testing
 /// What the library said, by errors and by the log.
 final class Sayings: Sendable {
     private let texts = Mutex<[String]>([])
+    private let lines = Mutex<[(level: Logger.Level, message: String)]>([])
 
     var all: [String] { texts.withLock { $0 } }
+
+    /// The log alone.
+    var logged: [(level: Logger.Level, message: String)] { lines.withLock { $0 } }
 
     var logger: Logger {
         var logger = Logger(label: "secrets") { [self] _ in Handler(sayings: self) }
@@ -40,6 +44,10 @@ final class Sayings: Sendable {
             set { metadata[key] = newValue }
         }
 
-        func log(event: LogEvent) { sayings.note("\(event.message) \(event.metadata ?? [:])") }
+        func log(event: LogEvent) {
+            let line = "\(event.message) \(event.metadata ?? [:])"
+            sayings.lines.withLock { $0.append((event.level, line)) }
+            sayings.note(line)
+        }
     }
 }

@@ -1,6 +1,5 @@
 import LibPQ
 import Logging
-import Metrics
 import Synchronization
 
 /// Tells the tails of all processes which streams have new events: by NOTIFY, once they are committed.
@@ -11,6 +10,7 @@ final class Announcer: Sendable {
     private struct State {
         var queue = AnnouncementQueue()
         var flushers: [@Sendable () -> Void] = []
+        var trouble = AnnouncementTrouble()
     }
 
     private let state = Mutex(State())
@@ -18,7 +18,7 @@ final class Announcer: Sendable {
     private let statements: Statements
     private let channel: String
     private let logger: Logger
-    private let failures = Counter(label: "durable_streams_notify_failures")
+    private let metrics: JournalMetrics
 
     init(_ options: Link.Options) {
         var options = options
@@ -27,6 +27,7 @@ final class Announcer: Sendable {
         statements = options.statements
         channel = options.schema.text
         logger = options.logger
+        metrics = options.metrics
     }
 
     // MARK: What has moved
@@ -67,7 +68,7 @@ final class Announcer: Sendable {
         return Batch([(statements.notify, parameters(HintPayload(digests: digests)))]) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
-            case .success: sent()
+            case .success: sent(worked: true)
             // It is tried again on its own connection, which deals with failures.
             case .failure: send(HintPayload(digests: digests))
             }
@@ -85,19 +86,27 @@ final class Announcer: Sendable {
     private func send(_ payload: HintPayload, isRepeated: Bool = false) {
         requester.send(statements.notify, parameters(payload), deadline: .now + .seconds(30)) { [weak self] result in
             guard let self else { return }
-            if case .failure(let error) = result, error.code != .closed {
+            switch result {
+            case .success: return sent(worked: true)
+            case .failure(let error) where error.code == .closed: break
+            case .failure(let error):
                 if error.sqlState == Self.queueFull {
                     clearQueue()
                     if !isRepeated { return send(payload, isRepeated: true) }
                 }
-                failures.increment()
-                logger.warning(
-                    "NOTIFY failed; tails find the events at their next check",
-                    metadata: ["reason": "\(error.message)"]
-                )
+                failed(error)
             }
-            sent()
+            sent(worked: false)
         }
+    }
+
+    private func failed(_ error: JournalError) {
+        metrics.notifyFailed()
+        guard case .fails(let count)? = state.withLock({ $0.trouble.failed(error.sqlState, at: .now) }) else { return }
+        logger.warning(
+            "NOTIFY failed; tails find the events at their next check",
+            metadata: ["reason": "\(error.message)", "failures": "\(count)"]
+        )
     }
 
     private func parameters(_ payload: HintPayload) -> Parameters {
@@ -107,13 +116,16 @@ final class Announcer: Sendable {
         return parameters
     }
 
-    private func sent() {
-        let (isDue, flushers): (Bool, [@Sendable () -> Void]) = state.withLock { state in
+    private func sent(worked: Bool) {
+        let (saying, isDue, flushers): (AnnouncementTrouble.Saying?, Bool, [@Sendable () -> Void]) = state.withLock {
+            state in
+            let saying = worked ? state.trouble.succeeded() : nil
             let isDue = state.queue.sent(at: .now)
-            guard state.queue.isIdle else { return (isDue, []) }
+            guard state.queue.isIdle else { return (saying, isDue, []) }
             defer { state.flushers = [] }
-            return (isDue, state.flushers)
+            return (saying, isDue, state.flushers)
         }
+        if saying == .worksAgain { logger.notice("NOTIFY works again") }
         if isDue { send() }
         for flusher in flushers { flusher() }
     }

@@ -8,6 +8,8 @@ final class AppendGate: Sendable {
         fileprivate var id: Int
         fileprivate var byteCount: Int
         fileprivate var admittedAt: ContinuousClock.Instant
+        /// When it began to wait for room.
+        fileprivate(set) var cameAt: ContinuousClock.Instant
     }
 
     private typealias Waiter = CheckedContinuation<Result<Int, JournalError>, Never>
@@ -67,10 +69,12 @@ final class AppendGate: Sendable {
     private let state: Mutex<State>
     /// How long an append is tried.
     private let deadline: Duration
+    private let metrics: JournalMetrics
 
-    init(limit: Int, deadline: Duration) {
+    init(limit: Int, deadline: Duration, metrics: JournalMetrics) {
         state = Mutex(State(queue: AdmissionQueue(limit: limit)))
         self.deadline = deadline
+        self.metrics = metrics
     }
 
     // MARK: For the journal
@@ -82,9 +86,11 @@ final class AppendGate: Sendable {
             guard !state.isClosed else { return .failure(.closedUnsent) }
             guard let id = state.queue.enterAtOnce(byteCount) else { return .success(nil) }
             state.came(id)
-            return .success(Pass(id: id, byteCount: byteCount, admittedAt: now))
+            return .success(Pass(id: id, byteCount: byteCount, admittedAt: now, cameAt: now))
         }
-        return try result.get()
+        let pass = try result.get()
+        if pass != nil { metrics.queued(byteCount) }
+        return pass
     }
 
     /// Returns when there is room.
@@ -93,13 +99,16 @@ final class AppendGate: Sendable {
     /// long fails with them.
     func wait(_ byteCount: Int) async throws(JournalError) -> Pass {
         let ticket = Ticket()
+        let cameAt = ContinuousClock.now
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (waiter: Waiter) in wait(waiter, byteCount, ticket) }
         } onCancel: {
             guard let id = ticket.cancel() else { return }
             withdraw(id)
         }
-        return Pass(id: try result.get(), byteCount: byteCount, admittedAt: .now)
+        let id = try result.get()
+        metrics.queued(byteCount)
+        return Pass(id: id, byteCount: byteCount, admittedAt: .now, cameAt: cameAt)
     }
 
     /// The events are no longer held.
@@ -114,6 +123,7 @@ final class AppendGate: Sendable {
             state.admit(state.queue.leave(pass.byteCount))
             state.left(pass.id)
         }
+        metrics.left(pass.byteCount)
     }
 
     /// Returns when all that came before has left.

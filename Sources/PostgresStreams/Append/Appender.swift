@@ -1,5 +1,4 @@
 import LibPQ
-import Metrics
 import Synchronization
 import TisynStreams
 
@@ -24,10 +23,11 @@ final class Appender: Sendable {
     /// little, and takes the processor from the callers.
     private static let fewCallers = 4
 
-    private let segmentSizes = Recorder(label: "durable_streams_segment_appends")
+    private let metrics: JournalMetrics
 
     init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
         statements = options.statements
+        metrics = options.metrics
         self.announcer = announcer
         durability = configuration.durability
         deadline = configuration.appendDeadline
@@ -148,7 +148,7 @@ final class Appender: Sendable {
     private func send(_ departure: AppenderState.Departure) {
         let segment = departure.segment
         let session = departure.session
-        segmentSizes.record(segment.appendCount)
+        metrics.sent(segment.appendCount)
         let announcement = announcer.batch(behindAppendTo: segment.runs.lazy.map(\.stream))
         var commands = [segment.command(statements, durability)]
         if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
@@ -242,7 +242,7 @@ final class Appender: Sendable {
                 state.setTimer(of: wire)
             }
             return true
-        case .lost(let error):
+        case .lost(let error), .left(let error):
             perform { state in
                 state.wires[wire].session = nil
                 state.lastError = error

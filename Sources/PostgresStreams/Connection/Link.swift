@@ -15,10 +15,12 @@ final class Link: Sendable {
         case timer
         /// There is no session (any more).
         case lost(JournalError)
+        /// The same, by the owner's own doing: nothing is wrong. The error is for what was under way.
+        case left(JournalError)
     }
 
-    /// Called on the session's thread; that there is none, on the thread that tried to start one. The answer to `lost` is
-    /// whether to connect again; any other is not looked at.
+    /// Called on the session's thread; that there is none, on the thread that tried to start one. The answer to `lost` and
+    /// `left` is whether to connect again; any other is not looked at.
     typealias Owner = @Sendable (Event) -> Bool
 
     struct Options: Sendable {
@@ -32,8 +34,9 @@ final class Link: Sendable {
         /// Its owner wants to know how long the way there and back is; not behind a pooler. Costs that time once.
         var measuresWay = false
         var logger: Logger
-        /// `read`, `append`, `claim`, `notify` or `listen`: for the log.
+        /// One of `JournalMetrics.purposes`: for the log, and what is counted.
         var purpose: String
+        var metrics: JournalMetrics
     }
 
     private enum Phase {
@@ -56,6 +59,8 @@ final class Link: Sendable {
         /// Why the session was given up, where that was us.
         var reason: JournalError?
         var isGivenBack = false
+        /// A session was lost, or could not be made, and there has been none since.
+        var isOut = false
         /// The owner's.
         var timer: ContinuousClock.Instant?
         /// When the session is given up that is connected, and has not said who it is. Nobody else would: the owner has
@@ -109,7 +114,8 @@ final class Link: Sendable {
         }
         guard failed else { return }
         let error = JournalError(.unreachable, "the process is out of threads or file descriptors")
-        if let pause = lose(error) { retry(after: pause) }
+        note(error)
+        if let pause = lose(.lost(error)) { retry(after: pause) }
     }
 
     /// Where there is no session whose thread could wait.
@@ -134,8 +140,8 @@ final class Link: Sendable {
     /// Tells the owner, and asks whether to go on.
     ///
     /// - Returns: after which pause to connect again, at least; nil: not now.
-    private func lose(_ error: JournalError) -> Duration? {
-        let goesOn = owner(.lost(error))
+    private func lose(_ event: Event) -> Duration? {
+        let goesOn = owner(event)
         return state.withLock { state in
             guard case .losing = state.phase else { return nil }
             state.phase = .idle
@@ -278,16 +284,18 @@ final class Link: Sendable {
     }
 
     private func ready(_ session: Session, _ greeting: Greeting) {
-        let isWanted: Bool = state.withLock { state in
+        let (isWanted, wasOut): (Bool, Bool) = state.withLock { state in
             state.greetingDeadline = nil
-            guard case .starting = state.phase else { return false }
+            guard case .starting = state.phase else { return (false, false) }
             state.phase = .ready(session)
             state.reconnection.succeeded(at: .now)
-            return true
+            defer { state.isOut = false }
+            return (true, state.isOut)
         }
         guard isWanted else { return session.close() }
-        options.logger.debug(
-            "connected",
+        options.logger.log(
+            level: wasOut ? .info : .debug,
+            wasOut ? "connected again" : "connected",
             metadata: [
                 "purpose": "\(options.purpose)", "server": "\(greeting.info.place)",
                 "version": "\(greeting.info.serverVersion)", "pooler": "\(greeting.isBehindPooler)",
@@ -306,17 +314,28 @@ final class Link: Sendable {
             return (state.reason ?? error, false)
         }
         if isClosed {
-            _ = lose(.closed)
+            _ = lose(.left(.closed))
         } else if reason.code == .closed {
             // By its owner, who knows why. Nothing was closed for good, and nobody must be told so.
-            if let pause = lose(silence("is connected to anew")) { start(after: pause) }
+            if let pause = lose(.left(silence("is connected to anew"))) { start(after: pause) }
         } else {
-            options.logger.info(
-                "no connection",
-                metadata: ["purpose": "\(options.purpose)", "reason": "\(reason.message)"]
-            )
-            if let pause = lose(reason) { start(after: pause) }
+            note(reason)
+            if let pause = lose(.lost(reason)) { start(after: pause) }
         }
+    }
+
+    /// The first failure of an outage is news, the others are not.
+    private func note(_ reason: JournalError) {
+        let isFirst = state.withLock { state in
+            defer { state.isOut = true }
+            return !state.isOut
+        }
+        options.metrics.connectionLost(options.purpose)
+        options.logger.log(
+            level: isFirst ? .info : .debug,
+            "no connection",
+            metadata: ["purpose": "\(options.purpose)", "reason": "\(reason.message)"]
+        )
     }
 }
 
@@ -334,7 +353,8 @@ extension Link.Options {
             schema: schema,
             schemaVersion: Migrator.knownVersion,
             logger: configuration.logger,
-            purpose: "read"
+            purpose: "read",
+            metrics: JournalMetrics(configuration)
         )
     }
 }

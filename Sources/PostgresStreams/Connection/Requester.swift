@@ -309,7 +309,7 @@ final class Requester: Sendable {
             for opener in openers { opener(.success(greeting)) }
             sendWaiting()
             return true
-        case .lost(let error):
+        case .lost(let error), .left(let error):
             let openers = state.withLock { state in
                 state.session = nil
                 state.lastError = error

@@ -1,7 +1,6 @@
 import DequeModule
 import LibPQ
 import Logging
-import Metrics
 import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -23,6 +22,7 @@ final class Listener: Sendable {
     private struct State {
         var machine: ListenerMachine
         var listening = ListeningState.idle
+        var log = ListeningLog()
         var isClosed = false
         /// The connection there is, and how many there have been.
         var session: Session?
@@ -31,13 +31,20 @@ final class Listener: Sendable {
         var hint: (@Sendable (Hint) -> Void)?
         var observers: [Int: Observer] = [:]
         var observerCount = 0
-        /// Changes that nobody has been told of, each with those who were to be told of it.
-        var changes: Deque<(state: ListeningState, observers: [Observer])> = []
+        /// Changes that nobody has been told of.
+        var changes: Deque<Change> = []
         /// One thread tells at a time, so that all are told in the order of the changes.
         var isTelling = false
     }
 
     private typealias Observer = AsyncStream<ListeningState>.Continuation
+
+    private struct Change {
+        var state: ListeningState
+        var level: Logger.Level
+        /// Who is to be told of it: those who came later were told of the state as it was then.
+        var observers: [Observer]
+    }
 
     private let state: Mutex<State>
     private let link = Mutex<Link?>(nil)
@@ -48,7 +55,7 @@ final class Listener: Sendable {
     /// Also the channel's name.
     private let schema: SchemaName
     private let logger: Logger
-    private let gauge = Gauge(label: "durable_streams_listening")
+    private let metrics: JournalMetrics
 
     init(
         _ configuration: JournalConfiguration,
@@ -64,6 +71,7 @@ final class Listener: Sendable {
         readDeadline = configuration.readDeadline
         self.schema = schema
         logger = configuration.logger
+        metrics = base.metrics
         var linkOptions = base
         linkOptions.purpose = "listen"
         linkOptions.schemaVersion = nil
@@ -109,6 +117,7 @@ final class Listener: Sendable {
         let observers = state.withLock { state in
             state.isClosed = true
             _ = state.machine.stop()
+            metrics.listening(.idle)
             defer { state.observers = [:] }
             return Array(state.observers.values)
         }
@@ -199,7 +208,9 @@ final class Listener: Sendable {
         }
         guard state.listening != listening else { return }
         state.listening = listening
-        state.changes.append((listening, Array(state.observers.values)))
+        state.changes.append(
+            Change(state: listening, level: state.log.level(of: listening), observers: Array(state.observers.values))
+        )
     }
 
     /// Tells everybody of the changes. Not under the lock:
@@ -215,19 +226,18 @@ final class Listener: Sendable {
         }
         guard isFirst else { return }
         while let change = nextChange() {
-            gauge.record(change.state == .listening ? 1 : 0)
-            switch change.state {
-            case .polling(.heartbeatMissed), .polling(.queueFull), .polling(.noPermission), .polling(.refused):
-                logger.warning("tails", metadata: ["state": "\(change.state)"])
-            case .idle, .listening, .polling, .reconnecting:
-                logger.info("tails", metadata: ["state": "\(change.state)"])
-            }
+            metrics.listening(change.state)
+            logger.log(
+                level: change.level,
+                "\(ListeningLog.message)",
+                metadata: ["state": "\(change.state)"]
+            )
             for observer in change.observers { observer.yield(change.state) }
         }
     }
 
     /// Nil, and the telling ends, where there is none.
-    private func nextChange() -> (state: ListeningState, observers: [Observer])? {
+    private func nextChange() -> Change? {
         state.withLock { state in
             let change = state.changes.popFirst()
             state.isTelling = change != nil
@@ -250,16 +260,18 @@ final class Listener: Sendable {
             }
         case .notification(let notification): heard(notification)
         case .timer: act { $0.tick(at: .now) }
-        case .lost(let error): return lost(error)
+        case .lost(let error): return lost(error.message)
+        case .left: return lost(nil)
         }
         return true
     }
 
-    private func lost(_ error: JournalError) -> Bool {
+    /// - Parameter message: nil where we ended it, and nothing was wrong.
+    private func lost(_ message: String?) -> Bool {
         state.withLock { $0.session = nil }
         var pause: Duration?
         act { machine in
-            let (time, actions) = machine.lost(error.message, at: .now)
+            let (time, actions) = machine.lost(message, at: .now)
             pause = time
             return actions
         }

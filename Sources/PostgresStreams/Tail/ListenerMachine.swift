@@ -140,7 +140,9 @@ struct ListenerMachine {
     }
 
     /// How long to leave the connection ended; nil: for good, nobody tails.
-    mutating func lost(_ message: String, at now: Instant) -> (pause: Duration?, actions: [Action]) {
+    ///
+    /// - Parameter message: nil where it was not lost but given back, and somebody tails again.
+    mutating func lost(_ message: String?, at now: Instant) -> (pause: Duration?, actions: [Action]) {
         isConnected = false
         hasListened = false
         hasHeard = false
@@ -150,7 +152,7 @@ struct ListenerMachine {
         questions = []
         nextProbe = nil
         nextListen = nil
-        let reason = resetReason ?? .connectionLost(message)
+        let reason = resetReason ?? message.map { .connectionLost($0) } ?? .starting
         resetReason = nil
         guard isStarted else { return (nil, []) }
         // A connection would wake the server that has just gone to sleep.

@@ -55,6 +55,15 @@ public enum ListeningState: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether something keeps tails from learning by notification. Not while the first connection is made, nor where they
+    /// are to leave the server alone, nor where nobody tails.
+    var isTroubled: Bool {
+        switch self {
+        case .listening, .idle, .reconnecting(_, .starting), .polling(.quiet): false
+        case .polling, .reconnecting: true
+        }
+    }
+
     public var description: String {
         switch self {
         case .listening: "listening"

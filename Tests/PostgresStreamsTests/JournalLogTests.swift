@@ -1,0 +1,74 @@
+import Logging
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// What a journal's log says, and how often.
+@Suite("The log", .serialized, .timeLimit(.minutes(10)))
+struct JournalLogTests {
+    private static let event = DurableEvent.close(.root, .ok(nil))
+
+    @Test(
+        "notifications that are refused are said once, not for each append, and once that they work again",
+        .enabled(if: TestServer.isPrivate, "needs a superuser and a role without rights")
+    )
+    func refusedNotifications() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let log = Sayings()
+            try await withSQL(url) { sql in
+                let database = try await sql.value("select current_database()")
+                let role = "unheard_\(database)"
+                try await sql.run("create role \(role) login")
+                try await sql.run("grant usage on schema durable_streams to \(role)")
+                try await sql.run("grant all on all tables in schema durable_streams to \(role)")
+                try await sql.run("grant all on all sequences in schema durable_streams to \(role)")
+                try await sql.run("grant execute on all functions in schema durable_streams to \(role)")
+                try await sql.run("revoke execute on function pg_notify(text, text) from public")
+                let configuration = JournalConfiguration.with(server.databaseURL(database: database, user: role)) {
+                    $0.logger = log.logger
+                }
+                func notices() -> [String] {
+                    log.logged.filter { $0.message.contains("NOTIFY") }.map { "\($0.level) \($0.message.prefix(12))" }
+                }
+                try await withJournal(configuration) { journal in
+                    let stream = try journal.stream("s")
+                    for _ in 0..<50 {
+                        try await stream.append(Self.event)
+                        await journal.flush()
+                    }
+                    #expect(notices() == ["warning NOTIFY faile"])
+                    try await sql.run("grant execute on function pg_notify(text, text) to public")
+                    try await stream.append(Self.event)
+                    await journal.flush()
+                    #expect(notices() == ["warning NOTIFY faile", "notice NOTIFY works"])
+                }
+                try await sql.run("drop owned by \(role)")
+                try await sql.run("drop role \(role)")
+            }
+        }
+    }
+
+    @Test("short-lived tails one after the other say nothing that is news, and nothing of a connection made anew")
+    func shortTails() async throws {
+        let log = Sayings()
+        try await withTestJournal(.with { $0.logger = log.logger }) { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(Self.event)
+            for _ in 0..<20 {
+                // Ended by its consumer, some before it listens.
+                for try await _ in stream.tail() { break }
+            }
+            let task = Task { for try await _ in stream.tail() {} }
+            for await state in journal.listeningStates() where state == .listening { break }
+            task.cancel()
+            for await state in journal.listeningStates() where state == .idle { break }
+        }
+        let news = log.logged.filter { $0.level > .debug }.map(\.message)
+        #expect(news.isEmpty, "\(news)")
+        let anew = log.logged.map(\.message).filter { $0.contains("anew") }
+        #expect(anew.isEmpty, "\(anew)")
+        #expect(log.logged.contains { $0.message.contains(ListeningState.logMessage) })
+    }
+}
