@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import PostgresStreams
 import TisynStreams
 
@@ -71,6 +72,10 @@ struct AppendCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // Closed, or opened for writing only. Before a server is asked, or a claim made.
+        guard fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE != O_WRONLY else {
+            throw ToolError(.badInput, "stdin is closed: there is nothing to read events from")
+        }
         var configuration = connection.configuration
         configuration.appendDeadline = .seconds(deadline)
         // The claim's.

@@ -25,7 +25,8 @@ struct DurableStreamsTool: AsyncParsableCommand {
             EXIT CODES
               0    done; also when the reader of our output has had enough (of append's answers: 74)
               64   usage: an argument that cannot be
-              65   bad input, the message names the line; migrate --check: behind; verify: a fault
+              65   bad input, the message names the line; migrate --check: behind; verify: a fault; tail, append: the server \
+            lost events that it had
               69   no server, or not a fit one: the message says what was tried
               70   demo, stress, bench memory: a check did not hold
               74   stdout cannot be written

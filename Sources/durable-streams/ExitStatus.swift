@@ -16,6 +16,8 @@ enum ExitStatus: Int32, Sendable {
             case .invalidArgument: .usage
             case .conflict, .fenced: .conflict
             case .cancelled: .interrupted
+            // Who starts a tail again that found no server must not start this one again.
+            case .logReplaced: .badInput
             case .refused where Self.isAboutTheEvent(error.sqlState): .badInput
             default: .unavailable
             }

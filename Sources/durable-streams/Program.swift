@@ -10,8 +10,7 @@ enum Program {
     static func main() async {
         // Whoever reads our output may go away; that is an error of `write` to us, not a reason to be killed.
         signal(SIGPIPE, SIG_IGN)
-        // Where one of these is closed, the next thing opened would take its number, and our lines.
-        for descriptor in 0...2 where fcntl(Int32(descriptor), F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
+        reserveStandardDescriptors()
         do {
             try refuseInvalidArguments()
             try await Interruption.run {
@@ -48,8 +47,30 @@ enum Program {
             StandardError.say("the journal holds what is no event (\(error)); another program wrote it")
             exit(ExitStatus.badInput.rawValue)
         } catch {
-            // Help that was asked for, and usage errors: 64.
-            DurableStreamsTool.exit(withError: error)
+            // Usage errors: 64.
+            guard DurableStreamsTool.exitCode(for: error).isSuccess else { DurableStreamsTool.exit(withError: error) }
+            await help(DurableStreamsTool.fullMessage(for: error))
+        }
+    }
+
+    /// Help that was asked for is data, as what else goes to stdout.
+    private static func help(_ text: String) async {
+        do {
+            try await Output.standard.write(Array("\(text)\n".utf8))
+            try await Output.standard.finish()
+        } catch let error as OutputError where error.isReaderGone {
+        } catch {
+            StandardError.say("\(error)")
+            exit(ExitStatus.outputFailed.rawValue)
+        }
+    }
+
+    /// Where one of these is closed, the next thing opened would take its number, and our lines. What takes it instead cannot
+    /// be read, or not be written: who would find an empty input or write into nothing is told.
+    private static func reserveStandardDescriptors() {
+        for (descriptor, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_WRONLY)]
+        where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", mode)
         }
     }
 

@@ -51,6 +51,20 @@ struct Tool: Sendable {
 
     func start(_ arguments: String...) throws -> ToolProcess { try start(arguments) }
 
+    /// Runs it by a shell, for what only a shell says of its streams; without a database.
+    ///
+    /// - Parameter command: its arguments and redirections.
+    static func shell(_ command: String) async throws -> Outcome {
+        let shell = URL(fileURLWithPath: "/bin/sh")
+        let script = "exec \"$0\" \(command)"
+        var environment = Command.cleanEnvironment
+        environment["DATABASE_URL"] = "postgresql:///none?host=/nonexistent/folder"
+        let arguments = ["-c", script, try executable().path]
+        let process = try ToolProcess(shell, arguments, environment: environment, reader: .present)
+        process.closeInput()
+        return await process.outcome
+    }
+
     /// SwiftPM builds products and test bundles into one folder.
     private static func executable() throws -> URL {
         final class Anchor {}

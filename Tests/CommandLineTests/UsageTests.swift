@@ -1,5 +1,8 @@
 import Foundation
+import PostgresStreams
 import Testing
+
+@testable import durable_streams
 
 @Suite("The command line", .timeLimit(.minutes(10)))
 struct UsageTests {
@@ -98,6 +101,38 @@ struct UsageTests {
         // The system's own reason, not that the time was over.
         #expect(outcome.messages.contains("No such file"), "\(outcome.messages)")
         #expect(!outcome.messages.contains("sesame"))
+    }
+
+    @Test(
+        "a stream that is closed, or takes nothing, is said to be so",
+        arguments: [
+            ("append s <&-", Int32(65), "stdin is closed"), ("--help >&-", 74, "stdout cannot be written"),
+            ("--help > /dev/full", 74, "No space left"), ("append --help > /dev/full", 74, "No space left"),
+            ("migrate --print >&-", 74, "stdout cannot be written"), ("--help", 0, ""), ("nonsense 2>&-", 64, ""),
+        ]
+    )
+    func closed(command: String, status: Int32, words: String) async throws {
+        let outcome = try await Tool.shell(command)
+        #expect(outcome.status == status, "\(outcome.messages)")
+        let isSaid = words.isEmpty ? outcome.messages.isEmpty : outcome.messages.contains(words)
+        #expect(isSaid, "\(outcome.messages)")
+    }
+
+    @Test(
+        "a log whose end was lost is a fault of the log: who starts the tool again where there was no server does not"
+    )
+    func replaced() {
+        #expect(ExitStatus(JournalError(.logReplaced, "")) == .badInput)
+        #expect(ExitStatus(JournalError(.unreachable, "")) == .unavailable)
+    }
+
+    @Test("-v says that the first connection is made, and nothing says so without")
+    func verbose() async throws {
+        try await ToolDatabase.with { tool in
+            let verbose = try await tool.run("list", "-v")
+            #expect(verbose.messages.contains("debug: connected"), "\(verbose.messages)")
+            #expect(try await tool.run("list").messages.isEmpty)
+        }
     }
 
     @Test("--database-url counts before DATABASE_URL")
