@@ -3,8 +3,8 @@ import TisynStreams
 /// The events of a stream from a position to the end, read page by page; while one page is used the next is on its way.
 ///
 /// A page holds at most the configuration's `pageSize` events and about 4 MiB, or one large event. Each page is read over
-/// lost connections until the configuration's `readDeadline`. Cancelling the task ends it with `cancelled`; a position below
-/// 0, before anything is sent, with `invalidArgument`.
+/// lost connections until the configuration's `readDeadline`. Cancelling the task ends it with `cancelled`, a `JournalError`
+/// and not a `CancellationError`; a position below 0, before anything is sent, with `invalidArgument`.
 public struct StreamReading: AsyncSequence, Sendable {
     public typealias Element = RecordedEvent
     public typealias Failure = JournalError

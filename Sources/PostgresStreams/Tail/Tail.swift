@@ -20,7 +20,7 @@ public enum TailStart: Sendable, Hashable {
 /// lost connections and restarts of the server.
 ///
 /// It waits for as long as it takes, also for a stream that does not exist yet. It ends
-/// - with `cancelled`, at once, when the task is cancelled,
+/// - with `cancelled`, at once, when the task is cancelled: a `JournalError`, not a `CancellationError`,
 /// - after the root coroutine's close, where that was asked for; where it stands before the begin, with what is there,
 /// - with `closed` when the journal is closed,
 /// - with `invalidArgument`, before anything is sent, for a position below 0,

@@ -1,6 +1,7 @@
 import TisynStreams
 
-/// The events of many streams as they are committed, those that are created later included; see `Journal.tailAll`.
+/// The events of many streams as they are committed, those that are created later included; see `Journal.tailAll`. Cancelling the
+/// task ends it with `cancelled`, a `JournalError` and not a `CancellationError`.
 public struct TailOfAll: AsyncSequence, Sendable {
     public typealias Element = RecordedEvent
     public typealias Failure = JournalError
