@@ -71,7 +71,8 @@ struct StressReader {
                     return
                 }
                 ledger.record { $0.loseTail(tails[0], "a tail of all streams never ends by itself") }
-            } catch let error as JournalError where error.code != .cancelled {
+            } catch {
+                guard error.code != .cancelled else { throw error }
                 failed(error, "the tail of all streams", tails)
                 guard error.code != .closed else { return }
                 try await Task.sleep(for: .milliseconds(100))
