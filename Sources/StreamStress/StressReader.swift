@@ -93,23 +93,23 @@ struct StressReader {
     /// Reads whole streams, one after the other, while they are short.
     func read() async throws {
         var random = SeededGenerator(seed: plan.seed, part: 2_000_000)
-        while ledger.isRunning() {
-            let pause = Duration.milliseconds(Int.random(in: 0...2000, using: &random))
-            try? await Task.sleep(for: ledger.atMostTheTimeLeft(pause))
-            guard ledger.isRunning() else { break }
+        repeat {
             let number = Int.random(in: 0..<plan.streams, using: &random)
             let stream = try journal.stream(StressPlan.name(number))
             do {
-                guard try await stream.nextPosition() < 20_000 else { continue }
-                let read = ledger.record { $0.beginRead(of: number) }
-                var events: [EventID?] = []
-                for try await recorded in stream.read() { events.append(StressEvent.id(of: recorded.event)) }
-                ledger.record { $0.endRead(read, events) }
-                ledger.count("reads")
+                if try await stream.nextPosition() < 20_000 {
+                    let read = ledger.record { $0.beginRead(of: number) }
+                    var events: [EventID?] = []
+                    for try await recorded in stream.read() { events.append(StressEvent.id(of: recorded.event)) }
+                    ledger.record { $0.endRead(read, events) }
+                    ledger.count("reads")
+                }
             } catch {
                 guard error.code != .cancelled || !ledger.isRunning() else { throw error }
                 ledger.count("reads failed, \(error.kind)")
             }
-        }
+            let pause = Duration.milliseconds(Int.random(in: 0...2000, using: &random))
+            try? await Task.sleep(for: ledger.atMostTheTimeLeft(pause))
+        } while ledger.isRunning()
     }
 }

@@ -10,9 +10,12 @@ enum StressRows {
         return "\"\(schema)\".stress_rows"
     }
 
+    /// Creates the table, unless somebody has done it for a role that may not.
     static func prepare(_ journal: Journal) async throws {
         try await journal.transaction { transaction in
-            try await transaction.query("create table if not exists \(table(journal)) (id text primary key)")
+            let found = try await transaction.query("select to_regclass($1)", SQLValue(table(journal)))
+            guard found.first?[0].text == nil else { return }
+            try await transaction.query("create table \(table(journal)) (id text primary key)")
         }
     }
 

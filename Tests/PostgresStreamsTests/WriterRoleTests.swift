@@ -30,6 +30,9 @@ struct WriterRoleTests {
             plan.duration = .seconds(3)
             plan.rate = 300
             plan.seed = 6
+            // A worker of least privilege makes no tables.
+            try await roles.owner.run("create table durable_streams.stress_rows (id text primary key)")
+            try await roles.owner.run("grant select, insert on durable_streams.stress_rows to a_writer")
             let writer = JournalConfiguration.quiet(roles.writer)
             let run = StressRun(
                 plan: plan,
