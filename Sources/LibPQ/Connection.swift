@@ -155,6 +155,9 @@ struct Connection: ~Copyable, @unchecked Sendable {
     }
 
     /// From here on `watch` sees what the server warns of. It must live as long as the connection.
+    ///
+    /// Results take the receiver with them, and outlive both. Of one, libpq calls it only for a row or column that it has
+    /// not; `QueryResult` never asks for such.
     func setNoticeReceiver(_ watch: ReplicationWatch) {
         _ = PQsetNoticeReceiver(
             pointer,

@@ -18,6 +18,10 @@ package struct Parameters: Sendable {
     /// The size of what will be sent.
     package var byteCount: Int { bytes.count - 1 }
 
+    /// Whether a server takes parameters of so many bytes in all: a message has less than 1 GiB. libpq counts their lengths
+    /// in 32 bits, and must not be given more.
+    package static func canBeSent(_ byteCount: Int) -> Bool { byteCount < 1 << 30 }
+
     // MARK: Single values
 
     package mutating func append(_ value: String?) {

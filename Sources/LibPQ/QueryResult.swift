@@ -39,21 +39,33 @@ package final class QueryResult: @unchecked Sendable {
     package var columnCount: Int { Int(PQnfields(pointer)) }
 
     package func columnName(_ column: Int) -> String {
-        PQfname(pointer, Int32(column)).map { String(cString: $0) } ?? ""
+        guard (0..<columnCount).contains(column) else { return "" }
+        return PQfname(pointer, Int32(column)).map { String(cString: $0) } ?? ""
     }
 
-    package func isNull(row: Int, column: Int) -> Bool { PQgetisnull(pointer, Int32(row), Int32(column)) == 1 }
+    /// Whether there is such a value. libpq must not be asked for another: it would warn of that, by the connection's
+    /// notice receiver, which each result keeps, though what that looks at has gone with the connection.
+    private func contains(row: Int, column: Int) -> Bool {
+        (0..<rowCount).contains(row) && (0..<columnCount).contains(column)
+    }
+
+    /// A value that is not there is a null, here and in what follows.
+    package func isNull(row: Int, column: Int) -> Bool {
+        guard contains(row: row, column: column) else { return true }
+        return PQgetisnull(pointer, Int32(row), Int32(column)) == 1
+    }
 
     /// The value's bytes, valid as long as this result; empty for a null.
     package func bytes(row: Int, column: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(
+        guard contains(row: row, column: column) else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        return UnsafeRawBufferPointer(
             start: PQgetvalue(pointer, Int32(row), Int32(column)),
             count: Int(PQgetlength(pointer, Int32(row), Int32(column)))
         )
     }
 
     /// The size of the value in bytes; 0 for a null.
-    package func byteCount(row: Int, column: Int) -> Int { Int(PQgetlength(pointer, Int32(row), Int32(column))) }
+    package func byteCount(row: Int, column: Int) -> Int { bytes(row: row, column: column).count }
 
     /// What the result occupies in all, in bytes.
     package var memorySize: Int { PQresultMemorySize(pointer) }

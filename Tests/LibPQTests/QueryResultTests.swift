@@ -25,6 +25,19 @@ struct QueryResultTests {
         #expect(result.columnCount == 5)
     }
 
+    @Test("what is out of range is a null, though the session is gone")
+    func outOfRange() async throws {
+        let result = try await row("select 1")
+        for (row, column) in [(1, 0), (0, 1), (-1, 0), (0, -1), (Int.max, 0), (0, Int.max)] {
+            #expect(result.isNull(row: row, column: column))
+            #expect(result.integer(row: row, column: column) == nil)
+            #expect(result.byteCount(row: row, column: column) == 0)
+            #expect(result.text(row: row, column: column).isEmpty)
+            #expect(result.array(row: row, column: column).isEmpty)
+        }
+        for column in [1, -1, Int.max] { #expect(result.columnName(column).isEmpty) }
+    }
+
     @Test("text, truth, doubles, times and uuids are read")
     func scalars() async throws {
         let result = try await row(

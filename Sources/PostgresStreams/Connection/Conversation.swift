@@ -96,6 +96,13 @@ final class Conversation: Sendable {
         _ commands: [(Statement, Parameters)],
         within time: Duration?
     ) async throws(JournalError) -> [QueryResult] {
+        guard commands.allSatisfy({ Parameters.canBeSent($0.1.byteCount) }) else {
+            throw JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "the parameters of one statement come to 1 GiB or more, which PostgreSQL takes from nobody"
+            )
+        }
         let time = time ?? patience
         if let time { limit(to: time) }
         let result = await withCheckedContinuation { continuation in
