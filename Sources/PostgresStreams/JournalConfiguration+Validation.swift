@@ -1,9 +1,9 @@
 extension JournalConfiguration {
     /// Refuses a property that is out of its range, and says which.
     func validate() throws(JournalError) {
-        try check("writerConnections", writerConnections, 1 ... .max)
-        try check("readerConnections", readerConnections, 1 ... .max)
-        try check("transactionConnections", transactionConnections, 1 ... .max)
+        try check("writerConnections", writerConnections, 1...greatestConnectionCount)
+        try check("readerConnections", readerConnections, 1...greatestConnectionCount)
+        try check("transactionConnections", transactionConnections, 1...greatestConnectionCount)
         try check("openTimeout", openTimeout)
         try check("appendDeadline", appendDeadline)
         try check("readDeadline", readDeadline)
@@ -22,6 +22,9 @@ extension JournalConfiguration {
         if let idleAfter = listening.idleAfter { try check("listening.idleAfter", idleAfter) }
         try check("listening.quietInterval", listening.quietInterval)
     }
+
+    /// More than a server has room for; some of each are there from the beginning.
+    private var greatestConnectionCount: Int { 1024 }
 
     private func check(_ property: String, _ value: Int, _ range: ClosedRange<Int>) throws(JournalError) {
         guard !range.contains(value) else { return }

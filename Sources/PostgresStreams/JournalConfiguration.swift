@@ -16,18 +16,18 @@ public struct JournalConfiguration: Sendable {
     /// The schema that holds the journal, 1 to 63 bytes.
     public var schema = "durable_streams"
 
-    /// How many connections append, at most; 1 or more.
+    /// How many connections append, at most; 1 to 1,024.
     ///
     /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
     /// busy. Another is made when more streams wait than one transaction takes, or when the first does not answer. Where
     /// commits are slow, one at a time is under way on a connection, and it is tried whether more get through over several.
     public var writerConnections = 2
 
-    /// How many connections read; 1 or more.
+    /// How many connections read; 1 to 1,024.
     public var readerConnections = 1
 
-    /// How many of the caller's transactions run at the same time, each on a connection of its own; 1 or more. Who
-    /// finds none free waits, for `appendDeadline` at most.
+    /// How many of the caller's transactions run at the same time, each on a connection of its own; 1 to 1,024.
+    /// Who finds none free waits, for `appendDeadline` at most.
     public var transactionConnections = 4
 
     /// How long `Journal.open` tries to get a connection; so do `Migrator` and `Doctor`. With `migrate: true` it is also how

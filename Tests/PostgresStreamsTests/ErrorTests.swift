@@ -208,9 +208,12 @@ struct ErrorTests {
         let days = Duration.seconds(366 * 24 * 3600)
         let duration = "more than zero and at most 366 days"
         let cases: [(String, String, Change)] = [
-            ("writerConnections is 0", "1 or more", { $0.writerConnections = 0 }),
-            ("readerConnections is -1", "1 or more", { $0.readerConnections = -1 }),
-            ("transactionConnections is 0", "1 or more", { $0.transactionConnections = 0 }),
+            ("writerConnections is 0", "1 to 1024", { $0.writerConnections = 0 }),
+            ("writerConnections is \(Int.max)", "1 to 1024", { $0.writerConnections = .max }),
+            ("readerConnections is 1025", "1 to 1024", { $0.readerConnections = 1025 }),
+            ("transactionConnections is 1025", "1 to 1024", { $0.transactionConnections = 1025 }),
+            ("readerConnections is -1", "1 to 1024", { $0.readerConnections = -1 }),
+            ("transactionConnections is 0", "1 to 1024", { $0.transactionConnections = 0 }),
             ("openTimeout is 0.0 seconds", duration, { $0.openTimeout = .zero }),
             ("appendDeadline is -1.0 seconds", duration, { $0.appendDeadline = .seconds(-1) }),
             ("readDeadline is", duration, { $0.readDeadline = .seconds(Int64.max) }),
