@@ -24,9 +24,11 @@ public final class Journal: Sendable {
     let tails: TailHub
     let replayIndices = StreamIndexRegistry()
     private let readers: [Requester]
-    /// To the primary, made when first needed: for what waits for a stream's lock or a synchronous standby, so that it keeps
-    /// no read waiting, and for what must not lag where the readers are on a standby.
+    /// To the primary, made when first needed: for what waits for a synchronous standby, so that it keeps no read waiting,
+    /// and for what must not lag where the readers are on a standby.
     let claimer: Requester
+    /// To the primary, made when first needed: for what waits for a stream's lock, so that it keeps nothing else waiting.
+    let lockWaiter: Requester
     /// Whether the connection string names more servers than one.
     package let hasOtherHosts: Bool
     /// Whether the readers may be on a standby, though there is a primary to be asked.
@@ -84,6 +86,8 @@ public final class Journal: Sendable {
         var claiming = writing
         claiming.purpose = "claim"
         claimer = Requester(claiming)
+        claiming.purpose = "lock"
+        lockWaiter = Requester(claiming)
         let announcer = Announcer(writing)
         self.announcer = announcer
         metrics = options.metrics
@@ -209,6 +213,7 @@ public final class Journal: Sendable {
         announcer.close()
         transactions.close()
         claimer.close()
+        lockWaiter.close()
         for reader in readers { reader.close() }
     }
 
@@ -259,7 +264,7 @@ public final class Journal: Sendable {
     }
 
     /// By the reader, which is connected. Where somebody holds the stream for longer than reads may be kept waiting, or
-    /// the reader is on a standby and there are other servers, by the claimer.
+    /// the reader is on a standby and there are other servers, by the one that waits for locks.
     func claim(_ parameters: Parameters) async throws(JournalError) -> QueryResult {
         let (reader, deadline) = (reader, ContinuousClock.now + configuration.readDeadline)
         let elsewhere: Set = [SQLState.lockNotAvailable, SQLState.readOnly]
@@ -278,9 +283,10 @@ public final class Journal: Sendable {
                 }
             }
         }
-        return try await claimer.request(
-            [statements.waiting(atMost: .seconds(5)), (statements.claim, parameters)],
-            within: deadline - .now
+        return try await lockWaiter.request(
+            [(statements.claim, parameters)],
+            within: deadline - .now,
+            waitsForLock: true
         )
     }
 

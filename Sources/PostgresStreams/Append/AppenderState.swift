@@ -44,7 +44,7 @@ struct AppenderState {
     /// Longer than a commit takes, of a standby's too, unless something is in its way.
     fileprivate static let patience = Duration.milliseconds(20)
     /// So long without an answer to what is overdue: the connection is not what it seems, and another may settle it.
-    private static let silence = Duration.seconds(10)
+    private static let silence = Link.longestSilence
 
     /// A segment that a connection has been given, to be put on its wire outside the lock.
     struct Departure {

@@ -88,6 +88,9 @@ final class Link: Sendable {
         self.owner = owner
     }
 
+    /// So long without an answer to what is overdue: the connection is not what it seems.
+    static let longestSilence = Duration.seconds(10)
+
     /// The session, while there is one to use.
     var session: Session? {
         state.withLock { if case .ready(let session) = $0.phase { session } else { nil } }

@@ -10,6 +10,9 @@ extension Requester {
         var commands: [(Statement, Parameters)]
         /// Nil: it is repeated as long as the journal is open.
         var deadline: ContinuousClock.Instant?
+        /// It waits for a stream's lock, which somebody may hold for long.
+        var waitsForLock: Bool
+        let askedAt = ContinuousClock.now
         /// SQLSTATEs that are an answer, though they pass.
         var finalStates: Set<String>
         var completion: Completion
@@ -22,6 +25,23 @@ extension Requester {
         var losses = 0
         /// Whoever asked has gone: it is not sent again.
         var isWithdrawn = false
+        /// The deadline passed while it was on the wire. Whoever asked has been told, and it keeps its place there.
+        var isOverdue = false
+
+        /// So long does a connection say nothing while this is overdue, until it is taken for dead.
+        var longestSilence: Duration { min(Link.longestSilence, deadline.map { $0 - askedAt } ?? Link.longestSilence) }
+
+        /// How long it may wait for its lock this time, where so many do.
+        ///
+        /// The connection's requests are answered one after the other: what one may wait is what all behind it wait. So
+        /// they share half a second; what is not got in that time is asked for again, behind the others. The server lets
+        /// those who wait for a lock have it in the order they came: 50 ms are enough to have a turn among appends, which
+        /// hold it for a commit each. It is over before the deadline, so that it can be told what was in the way.
+        func lockPatience(among count: Int, at now: ContinuousClock.Instant) -> Duration {
+            let share = max(.milliseconds(50), .milliseconds(500) / max(1, count))
+            guard let deadline else { return share }
+            return max(.milliseconds(1), min(share, (deadline - now) / 2))
+        }
 
         func mayBeSent(at now: ContinuousClock.Instant) -> Bool { restsUntil.map { $0 <= now } ?? true }
     }

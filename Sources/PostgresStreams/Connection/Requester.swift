@@ -28,6 +28,8 @@ final class Requester: Sendable {
         var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
         var openDeadline: ContinuousClock.Instant?
         var alarms: [Alarm] = []
+        /// Since when the connection owes an answer: the last one, or when it was given the first thing after it had none.
+        var silentSince = ContinuousClock.now
 
         /// To where it was, behind those that came before it.
         mutating func putBack(_ request: Request) {
@@ -45,13 +47,34 @@ final class Requester: Sendable {
             }
             request.refusal = refusal
             request.pause.failed()
-            request.restsUntil = .now + request.pause.delay
+            var delay = request.pause.delay
+            // Most of the time it waits in the server, where it has its turn; nothing is won by being away from there.
+            if refusal?.sqlState == SQLState.lockNotAvailable, request.waitsForLock {
+                delay = min(delay, .milliseconds(100))
+            }
+            request.restsUntil = .now + delay
             resting.append(request)
         }
 
         mutating func endRests(at now: ContinuousClock.Instant) {
             for request in resting where request.mayBeSent(at: now) { putBack(request) }
             resting.removeAll { $0.mayBeSent(at: now) }
+        }
+
+        /// How many wait for locks, those that rest for a moment included.
+        var lockWaiterCount: Int {
+            func waits(_ request: Request) -> Bool { request.waitsForLock && !request.isWithdrawn }
+            return waiting.count(where: waits) + underWay.values.count(where: waits) + resting.count(where: waits)
+        }
+
+        /// When the connection is taken for dead, where nothing is answered until then.
+        ///
+        /// One that answers is none the worse for having more to do than there is time for: to end it would cost all
+        /// others their answers, and the time to connect, and there would be more to do still. A deadline that passes on a
+        /// dead one says so the sooner the shorter it is: those behind it, with longer deadlines or none, such as tails',
+        /// wait no longer than that for a new connection. That nothing was answered counts from when something was owed.
+        var silenceEnd: ContinuousClock.Instant? {
+            underWay.values.lazy.filter(\.isOverdue).map { silentSince + $0.longestSilence }.min()
         }
     }
 
@@ -67,9 +90,11 @@ final class Requester: Sendable {
 
     /// Where it connects to, for messages.
     private let target: String
+    private let statements: Statements
 
     init(_ options: Link.Options) {
         target = options.session.target
+        statements = options.statements
         link = Mutex(nil)
         let link = Link(options) { [weak self] event in self?.handle(event) ?? false }
         self.link.withLock { $0 = link }
@@ -116,21 +141,30 @@ final class Requester: Sendable {
     /// Cancelling the task gives up waiting, and what was not sent is not sent any more. What is on the wire may yet be
     /// carried out, but is not repeated.
     ///
-    /// - Parameter finalStates: SQLSTATEs to be thrown, though they pass.
+    /// - Parameters:
+    ///   - finalStates: SQLSTATEs to be thrown, though they pass.
+    ///   - waitsForLock: it waits for a stream's lock, a little at a time, see `Request.lockPatience`.
     func request(
         _ commands: [(Statement, Parameters)],
         within timeout: Duration,
-        finalStates: Set<String> = []
+        finalStates: Set<String> = [],
+        waitsForLock: Bool = false
     ) async throws(JournalError) -> QueryResult {
         let once = Once<Result<QueryResult, JournalError>>()
         let ticket = Ticket()
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 once.onValue { continuation.resume(returning: $0) }
-                send(commands, deadline: .now + timeout, finalStates: finalStates, ticket: ticket) { once.set($0) }
+                send(
+                    commands,
+                    deadline: .now + timeout,
+                    finalStates: finalStates,
+                    waitsForLock: waitsForLock,
+                    ticket: ticket
+                ) { once.set($0) }
             }
         } onCancel: {
-            if let id = ticket.cancel() { withdraw(id) }
+            withdraw(ticket)
             once.set(.failure(.cancelled))
         }
         return try result.get()
@@ -154,6 +188,7 @@ final class Requester: Sendable {
         _ commands: [(Statement, Parameters)],
         deadline: ContinuousClock.Instant? = nil,
         finalStates: Set<String> = [],
+        waitsForLock: Bool = false,
         ticket: Ticket? = nil,
         completion: @escaping Completion
     ) {
@@ -167,6 +202,7 @@ final class Requester: Sendable {
                     turn: state.nextID,
                     commands: commands,
                     deadline: deadline,
+                    waitsForLock: waitsForLock,
                     finalStates: finalStates,
                     completion: completion
                 )
@@ -180,7 +216,8 @@ final class Requester: Sendable {
     }
 
     /// Nobody waits for its answer any more.
-    private func withdraw(_ id: Int) {
+    func withdraw(_ ticket: Ticket) {
+        guard let id = ticket.cancel() else { return }
         state.withLock { state in
             state.waiting.removeAll { $0.id == id }
             state.resting.removeAll { $0.id == id }
@@ -236,8 +273,14 @@ final class Requester: Sendable {
         let (session, requests): (Session?, [Request]) = state.withLock { state in
             guard let session = state.session else { return (nil, []) }
             var requests: [Request] = []
-            while state.underWay.count < Self.maximumUnderWay, let request = state.waiting.popFirst() {
+            let now = ContinuousClock.now
+            while state.underWay.count < Self.maximumUnderWay, var request = state.waiting.popFirst() {
+                if state.underWay.isEmpty { state.silentSince = now }
                 state.underWay[request.id] = request
+                if request.waitsForLock {
+                    let patience = request.lockPatience(among: state.lockWaiterCount, at: now)
+                    request.commands.insert(statements.waiting(atMost: patience), at: 0)
+                }
                 requests.append(request)
             }
             return (session, requests)
@@ -259,6 +302,7 @@ final class Requester: Sendable {
                 state.session = nil
                 wasAtIt = wasSent
             }
+            state.silentSince = .now
             guard var request = state.underWay.removeValue(forKey: id) else { return nil }
             guard !request.isWithdrawn else { return request }
             // Lost: it goes back where it was, to the front, behind those lost with it that came before. One that may be why
@@ -333,29 +377,36 @@ final class Requester: Sendable {
         }
     }
 
-    /// Fails what has waited too long. What is under way too long means a connection that is not what it seems.
+    /// Fails what has waited too long. What is on the wire stays there: it may be answered yet, for nobody.
     private func expire() {
         let now = ContinuousClock.now
         struct Expired {
             var requests: [Request]
             var openers: [@Sendable (Result<Greeting, JournalError>) -> Void]
             var error: JournalError
-            var isStuck: Bool
+            var isSilent: Bool
         }
         let expired: Expired = state.withLock { state in
             func isOver(_ request: Request) -> Bool { request.deadline.map { $0 <= now } ?? false }
-            let stuck = state.underWay.values.filter(isOver)
-            for request in stuck { state.underWay[request.id] = nil }
+            let overdue = state.underWay.values.filter { isOver($0) && !$0.isOverdue }
+            for request in overdue {
+                state.underWay[request.id]?.isWithdrawn = true
+                state.underWay[request.id]?.isOverdue = true
+                state.underWay[request.id]?.completion = { _ in }
+            }
+            let isSilent = state.session != nil && state.silenceEnd.map { $0 <= now } ?? false
+            // It is ended once.
+            if isSilent { state.silentSince = now }
             let waiting = state.waiting.filter(isOver) + state.resting.filter(isOver)
             state.waiting.removeAll(where: isOver)
             state.resting.removeAll(where: isOver)
             var openers: [@Sendable (Result<Greeting, JournalError>) -> Void] = []
             if let deadline = state.openDeadline, deadline <= now { swap(&openers, &state.openers) }
             return Expired(
-                requests: stuck + waiting,
+                requests: overdue + waiting,
                 openers: openers,
                 error: state.lastError ?? JournalError(.unreachable, "no answer from \(target) in time"),
-                isStuck: !stuck.isEmpty
+                isSilent: isSilent
             )
         }
         for opener in expired.openers { opener(.failure(expired.error)) }
@@ -368,7 +419,7 @@ final class Requester: Sendable {
             }
             request.completion(.failure(refusal ?? expired.error))
         }
-        if expired.isStuck { connection?.reset() }
+        if expired.isSilent { connection?.reset() }
     }
 
     private func setTimer() {
@@ -376,7 +427,8 @@ final class Requester: Sendable {
         state.withLock { state in
             var time = Earliest()
             if !state.openers.isEmpty { time.consider(state.openDeadline) }
-            for request in state.underWay.values { time.consider(request.deadline) }
+            for request in state.underWay.values where !request.isOverdue { time.consider(request.deadline) }
+            if state.session != nil { time.consider(state.silenceEnd) }
             for request in state.waiting { time.consider(request.deadline) }
             for request in state.resting {
                 time.consider(request.deadline)

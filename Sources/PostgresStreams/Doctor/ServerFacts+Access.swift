@@ -93,8 +93,8 @@ extension ServerFacts {
     }
 
     var connectionsFinding: Finding? {
-        // One that appends, reads, claims, notifies, listens.
-        let needed = 5
+        // One that appends, reads, claims, waits for locks, notifies, listens.
+        let needed = 6
         let limits = [("role \(role)", roleConnectionLimit), ("the database", databaseConnectionLimit)]
         if !isSuperuser, let (what, limit) = limits.first(where: { (0..<needed).contains($0.1) }) {
             return .problem(

@@ -235,7 +235,12 @@ extension Journal {
         let parameters = resolving(append.stream, append.token, from: append.position, waits: true)
         let deadline = ContinuousClock.now + configuration.appendDeadline
         return await withCheckedContinuation { continuation in
-            claimer.send(statements.resolve, parameters, deadline: deadline) { result in
+            // The lock is waited for ahead of `resolve`, which would do it for a time of its own.
+            lockWaiter.send(
+                [statements.locking(append.stream), (statements.resolve, parameters)],
+                deadline: deadline,
+                waitsForLock: true
+            ) { result in
                 continuation.resume(returning: result.map { $0.integer(row: 0, column: 0) })
             }
         }
