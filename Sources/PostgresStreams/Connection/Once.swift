@@ -1,42 +1,36 @@
 import Synchronization
 
-/// A value that is set once, by whoever comes first, and handed to one receiver. Later values are dropped.
+/// A value that is set once, by whoever comes first, and handed to all receivers, those that come later included. Later
+/// values are dropped.
 final class Once<Value: Sendable>: Sendable {
-    private struct State {
-        var value: Value?
-        var receiver: (@Sendable (Value) -> Void)?
-        var isDone = false
+    private enum State {
+        case waiting([@Sendable (Value) -> Void])
+        case set(Value)
     }
 
-    private let state = Mutex(State())
+    private let state = Mutex(State.waiting([]))
 
     /// - Returns: whether it was the first, and not dropped.
     @discardableResult
     func set(_ value: Value) -> Bool {
-        let (isFirst, receiver): (Bool, (@Sendable (Value) -> Void)?) = state.withLock { state in
-            guard !state.isDone, state.value == nil else { return (false, nil) }
-            guard let receiver = state.receiver else {
-                state.value = value
-                return (true, nil)
-            }
-            state.isDone = true
-            state.receiver = nil
-            return (true, receiver)
+        let receivers: [@Sendable (Value) -> Void]? = state.withLock { state in
+            guard case .waiting(let receivers) = state else { return nil }
+            state = .set(value)
+            return receivers
         }
-        receiver?(value)
-        return isFirst
+        for receiver in receivers ?? [] { receiver(value) }
+        return receivers != nil
     }
 
     /// At once where there is a value, otherwise when it comes, on the thread that sets it.
     func onValue(_ receiver: @escaping @Sendable (Value) -> Void) {
         let value: Value? = state.withLock { state in
-            guard !state.isDone else { return nil }
-            guard let value = state.value else {
-                state.receiver = receiver
+            switch state {
+            case .set(let value): return value
+            case .waiting(let receivers):
+                state = .waiting(receivers + [receiver])
                 return nil
             }
-            state.isDone = true
-            return value
         }
         if let value { receiver(value) }
     }

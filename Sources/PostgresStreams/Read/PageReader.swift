@@ -2,14 +2,12 @@ import LibPQ
 
 /// Reads a stream's pages one after the other, each asked for while the one before is used.
 struct PageReader {
-    private typealias Answer = Once<Result<QueryResult, JournalError>>
-
     private let journal: Journal
     private let name: StreamName
     private let isCurrent: Bool
     private var position: Int
     private var limit: Int
-    private var underWay: Answer?
+    private var underWay: PageRequest?
     private var isAtEnd = false
 
     /// What a page should weigh, in bytes of JSON.
@@ -32,12 +30,13 @@ struct PageReader {
         // The page may have come already.
         try JournalError.checkCancellation()
         guard !isAtEnd else { return nil }
-        let answer = underWay ?? request()
+        var page = underWay ?? request()
         underWay = nil
-        let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in answer.onValue { continuation.resume(returning: $0) } }
-        } onCancel: {
-            answer.set(.failure(.cancelled))
+        var result = await Self.answer(page)
+        // A copy of this reader gave it up, in a task that was cancelled. Ours was not.
+        while case .failure(let error) = result, error.code == .cancelled, !Task.isCancelled {
+            page = request()
+            result = await Self.answer(page)
         }
         let rows = try Self.rows(result.get())
         guard let last = rows.last else {
@@ -53,19 +52,26 @@ struct PageReader {
         return rows
     }
 
-    private func request() -> Answer {
-        let answer = Answer()
+    private static func answer(_ page: PageRequest) async -> Result<QueryResult, JournalError> {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in page.answer.onValue { continuation.resume(returning: $0) } }
+        } onCancel: {
+            page.cancel()
+        }
+    }
+
+    private func request() -> PageRequest {
         var parameters = Parameters()
         parameters.append(name.text)
         parameters.append(position)
         parameters.append(limit)
         let reader = isCurrent ? journal.current(journal.reader) : journal.reader
-        reader.send(
+        return PageRequest(
             journal.statements.page,
             parameters,
-            deadline: .now + journal.configuration.readDeadline
-        ) { answer.set($0) }
-        return answer
+            by: reader,
+            within: journal.configuration.readDeadline
+        )
     }
 
     private static func rows(_ result: QueryResult) -> [EventRow] {
