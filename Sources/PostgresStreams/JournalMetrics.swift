@@ -10,7 +10,7 @@ import Synchronization
 /// function each; no clock is read.
 final class JournalMetrics: Sendable {
     /// What a connection is for.
-    static let purposes = ["append", "claim", "listen", "lock", "notify", "read"]
+    static let purposes = ["append", "claim", "inquire", "listen", "lock", "notify", "read"]
 
     /// What an append may fail with; anything else is counted as `other`.
     private static let codes: [JournalError.Code] = [

@@ -90,7 +90,9 @@ struct AppenderStateTests {
             let session = state.wires[0].session
             #expect(state.expire(at: sentAt, because: reason) == [])
             #expect(state.wires[0].isOpen)
-            // It is looked at again when that is long.
+            // It is looked at again when that is long. (Whether the server is at it, is being found out.)
+            let doubts = state.doubts(at: sentAt + .seconds(10))
+            #expect(doubts.map(\.wire) == [0])
             #expect(state.nextTime(of: 0) == sentAt + .seconds(10))
             #expect(state.expire(at: sentAt + .seconds(10), because: reason) == [0])
             #expect(!state.wires[0].isOpen)

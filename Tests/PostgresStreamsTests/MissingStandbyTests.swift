@@ -134,6 +134,21 @@ struct MissingStandbyTests {
         }
     }
 
+    @Test("an append whose commit waits is not sent again and again: each would leave a process that waits")
+    func waitingOnly() async throws {
+        try await withSetting(.with { $0.appendDeadline = .seconds(9) }) { setting in
+            let stream = try setting.journal.stream("s")
+            try await stream.append(Self.event)
+            try await setting.miss(true)
+            let error = await #expect(throws: JournalError.self) {
+                _ = try await stream.append(Self.event)
+            }
+            #expect(error?.outcome == .unknown)
+            try await setting.untilWaiting(for: "SyncRep")
+            try await setting.miss(false)
+        }
+    }
+
     @Test("so is a transaction whose commit's wait was cancelled")
     func cancelledTransaction() async throws {
         try await withSetting(.with { $0.appendDeadline = .seconds(120) }) { setting in

@@ -16,6 +16,9 @@ final class Appender: Sendable {
     private let state: Mutex<AppenderState>
     private let links = Mutex<[Link]>([])
     private let statements: Statements
+    private let options: Link.Options
+    /// By the connection of ours that is silent: each asks the server about one.
+    private let inquiries = Mutex<[Int: Requester]>([:])
     private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
@@ -28,6 +31,10 @@ final class Appender: Sendable {
     init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
         statements = options.statements
         metrics = options.metrics
+        let appending = options
+        var options = options
+        (options.purpose, options.measuresWay) = ("inquire", false)
+        self.options = options
         self.announcer = announcer
         durability = configuration.durability
         deadline = configuration.appendDeadline
@@ -37,14 +44,19 @@ final class Appender: Sendable {
             segmentsUnderWay: count * AppenderState.depth,
             alone: max(1, count - 1)
         )
-        state = Mutex(AppenderState(queue: AppendQueue(limits: limits), wireCount: count))
+        state = Mutex(AppenderState(queue: AppendQueue(limits: limits), wireCount: count, deadline: deadline))
         let links = (0..<count).map { wire in
-            Link(options) { [weak self] event in self?.handle(event, on: wire) ?? false }
+            Link(appending) { [weak self] event in self?.handle(event, on: wire) ?? false }
         }
         self.links.withLock { $0 = links }
     }
 
-    deinit { for link in allLinks { link.close() } }
+    deinit { closeConnections() }
+
+    private func closeConnections() {
+        for link in allLinks { link.close() }
+        for requester in inquiries.withLock({ Array($0.values) }) { requester.close() }
+    }
 
     private var allLinks: [Link] { links.withLock { $0 } }
 
@@ -95,7 +107,7 @@ final class Appender: Sendable {
             let resolutions = state.queue.close(because: .closed)
             state.resolve(resolutions)
         }
-        for link in allLinks { link.close() }
+        closeConnections()
     }
 
     private func cancel(_ ticket: Ticket, _ stream: StreamName) {
@@ -234,6 +246,8 @@ final class Appender: Sendable {
             perform { state in
                 if let way = greeting.way { state.pace.way = way }
                 state.wires[wire].session = session
+                state.wires[wire].backendPID = greeting.isBehindPooler ? nil : greeting.info.backendPID
+                (state.wires[wire].isLookedAfter, state.wires[wire].doubtedFrom) = (false, nil)
                 state.wires[wire].isPrepared = false
                 state.wires[wire].underWay = []
                 state.wires[wire].depth = greeting.isBehindPooler ? 1 : AppenderState.depth
@@ -260,6 +274,7 @@ final class Appender: Sendable {
             return isNeeded
         case .timer:
             expire(wire)
+            inquire()
             var isAnnouncing = false
             perform { state in
                 let now = ContinuousClock.now
@@ -307,6 +322,31 @@ final class Appender: Sendable {
         }
         // Their answers may come yet: better never, on connections that are not what they seem.
         for wire in ended { link(wire).reset() }
+    }
+
+    /// Asks what the server is at, of connections that have been silent for long. Over one that is made for it: those there
+    /// are may be swallowed as well, or wait for what the silent one waits for.
+    private func inquire() {
+        var doubts: [AppenderState.Doubt] = []
+        perform { state in doubts = state.doubts(at: .now) }
+        for doubt in doubts {
+            let requester = Requester(options)
+            inquiries.withLock { $0[doubt.wire] = requester }
+            var parameters = Parameters()
+            parameters.append(doubt.backendPID)
+            let deadline = ContinuousClock.now + deadline / 3
+            requester.send(statements.isAtWork, parameters, deadline: deadline) { [weak self] result in
+                self?.found(try? result.get().bool(row: 0, column: 0), doubt)
+                requester.close()
+            }
+        }
+    }
+
+    private func found(_ isAtWork: Bool?, _ doubt: AppenderState.Doubt) {
+        inquiries.withLock { $0[doubt.wire] = nil }
+        var isToEnd = false
+        perform { state in isToEnd = state.resolve(doubt, isAtWork: isAtWork, at: .now) }
+        if isToEnd { link(doubt.wire).reset() }
     }
 
     private func setTimer(_ wire: Int) {

@@ -6,6 +6,12 @@ struct AppenderState {
     /// A connection as the queue's state sees it.
     struct Wire {
         var session: Session?
+        /// The server's process behind it; nil behind a pooler, which has many.
+        var backendPID: Int?
+        /// It is being looked whether the server is at what is on it.
+        var isLookedAfter = false
+        /// When that is looked at again: the server was at it the last time, or nobody could tell.
+        var doubtedFrom: ContinuousClock.Instant?
         /// The session has the settings that a chained append needs.
         var isPrepared = false
         var isStarted = false
@@ -37,6 +43,8 @@ struct AppenderState {
         var sentAt: ContinuousClock.Instant
         /// How many segments were on the wire then, itself included.
         var sharedBy: Int
+        /// It was sent before. A way that is only slow must not lose it again and again.
+        var isRepeated = false
     }
 
     /// Segments on the wire of a connection that is ours alone.
@@ -54,6 +62,14 @@ struct AppenderState {
         var isPrepared: Bool
         /// How long it may wait for its stream's lock, where that is less than any may.
         var lockPatience: Duration?
+    }
+
+    /// A connection that has been silent for long, of which is to be found out whether it is of any use.
+    struct Doubt {
+        var wire: Int
+        var session: Session
+        var segmentID: Int
+        var backendPID: Int?
     }
 
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
@@ -78,6 +94,10 @@ struct AppenderState {
     private var flushers = Flushers()
     /// When the first append's deadline is looked at. Not set anew at each append, only when it has rung.
     private(set) var deadlineTimer: ContinuousClock.Instant?
+    /// So long without an answer, and another connection is asked what the server is at.
+    private let trust: Duration
+    /// When that is looked at. Not set anew at each departure, only when it has rung.
+    private var doubtTimer: ContinuousClock.Instant?
     /// When it is looked whether connections are stuck, and another is needed.
     private var lookAgainAt: ContinuousClock.Instant?
     private var effects = Effects()
@@ -86,8 +106,10 @@ struct AppenderState {
     /// about as much as 50 events in one do. With fewer, those who wait go with those who are being answered.
     private static let leastShare = 24
 
-    init(queue: AppendQueue, wireCount: Int) {
+    /// - Parameter deadline: how long callers wait: a third of it may go by in silence, at most.
+    init(queue: AppendQueue, wireCount: Int, deadline: Duration = .seconds(30)) {
         self.queue = queue
+        trust = min(Self.silence, deadline / 3)
         wires = Array(repeating: Wire(), count: wireCount)
     }
 
@@ -152,9 +174,14 @@ struct AppenderState {
                 runCount: segment.runs.count,
                 isLone: sent.isLone,
                 sentAt: now,
-                sharedBy: wires[wire].underWay.count + 1
+                sharedBy: wires[wire].underWay.count + 1,
+                isRepeated: sent.isRepeated
             )
         )
+        if doubtTimer == nil {
+            doubtTimer = now + trust
+            effects.timers += wires.indices
+        }
         effects.departures.append(
             Departure(
                 wire: wire,
@@ -340,6 +367,60 @@ struct AppenderState {
         return Set(ended).sorted()
     }
 
+    /// Connections whose silence is to be explained. One that the server is at is silent with reason: it waits for a lock or
+    /// a standby, and each sending anew would leave a process there that waits as well. One that swallows what it is given
+    /// is lost, only that nobody says so.
+    mutating func doubts(at now: ContinuousClock.Instant) -> [Doubt] {
+        guard let timer = doubtTimer, timer <= now else { return [] }
+        var doubts: [Doubt] = []
+        var next = Earliest()
+        for wire in wires.indices {
+            guard let session = wires[wire].session, let first = wires[wire].underWay.first else { continue }
+            guard !wires[wire].isLookedAfter else { continue }
+            var time = first.sentAt + (first.isRepeated ? trust * 2 : trust)
+            if let from = wires[wire].doubtedFrom { time = max(time, from) }
+            guard time <= now else {
+                next.consider(time)
+                continue
+            }
+            wires[wire].isLookedAfter = true
+            doubts.append(
+                Doubt(
+                    wire: wire,
+                    session: session,
+                    segmentID: first.segmentID,
+                    backendPID: wires[wire].backendPID
+                )
+            )
+        }
+        doubtTimer = next.time
+        effects.timers += wires.indices
+        return doubts
+    }
+
+    /// What was found.
+    ///
+    /// - Parameter isAtWork: whether the server is at what it was sent over the connection; nil: it could not be asked.
+    /// - Returns: whether the connection is to be ended. What is on its wire is then settled over another.
+    mutating func resolve(_ doubt: Doubt, isAtWork: Bool?, at now: ContinuousClock.Instant) -> Bool {
+        let wire = doubt.wire
+        guard wires[wire].session === doubt.session else { return false }
+        wires[wire].isLookedAfter = false
+        guard let first = wires[wire].underWay.first else { return false }
+        // Answered meanwhile: it is not silent.
+        if first.segmentID == doubt.segmentID, isAtWork == false {
+            wires[wire].session = nil
+            return true
+        }
+        if first.segmentID == doubt.segmentID { wires[wire].doubtedFrom = now + trust }
+        let time = max(first.sentAt + trust, wires[wire].doubtedFrom ?? now)
+        if doubtTimer.map({ time < $0 }) ?? true {
+            doubtTimer = time
+            effects.timers += wires.indices
+        }
+        return false
+    }
+
     /// Every connection looks after the deadlines: any of them may be the one there is.
     mutating func setDeadlineTimer(at time: ContinuousClock.Instant?) {
         deadlineTimer = time
@@ -372,6 +453,7 @@ struct AppenderState {
         if wire == 0 { time.consider(lookAgainAt) }
         time.consider(queue.firstRestEnd)
         time.consider(deadlineTimer)
+        time.consider(doubtTimer)
         return time.time
     }
 }

@@ -13,6 +13,7 @@ struct Statements: Sendable {
     let appendBatch: Statement
     let appendChained: Statement
     let appendAllChained: Statement
+    let isAtWork: Statement
     let transactionSettings: Statement
     let lockTimeout: Statement
     let lockStream: Statement
@@ -112,6 +113,21 @@ struct Statements: Sendable {
             parameterTypes: [
                 .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
             ]
+        )
+
+        // Whether the server is at what the process was sent: it does not wait for us, with more to come or an answer to be
+        // taken. Where processes are not shown, it may be. Of a pooler's, which are many, one that waits for a lock or a
+        // standby may be the one.
+        isAtWork = Statement(
+            name: "",
+            sql: """
+                select exists (select from pg_catalog.pg_stat_activity \
+                where usename = session_user and datname = current_database() and pid <> pg_backend_pid() \
+                and case when $1 is not null then pid = $1 and (state is null or state = 'disabled' \
+                or state in ('active', 'fastpath function call') and wait_event_type is distinct from 'Client') \
+                else state = 'active' and wait_event_type in ('Lock', 'IPC') end)
+                """,
+            parameterTypes: [.int8]
         )
 
         // A caller that gives up closes the connection. The server is to notice though it is at work, and free the locks;
