@@ -117,13 +117,15 @@ struct WireFaultTests {
         }
     }
 
-    @Test("an answer that never comes ends the append at its deadline, and resolve tells the truth")
+    @Test("an answer that never comes, while nobody else can be asked: the append ends in time, resolve tells the truth")
     func swallowedAnswer() async throws {
         try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))
+            proxy.refuse(true)
             let error = await thrown { try await stream.append(.close("lost", .cancelled)) }
+            proxy.refuse(false)
             #expect(error?.code == .unreachable)
             guard proxy.isSprung else {
                 // The machine was too slow to send it in time.
@@ -139,13 +141,15 @@ struct WireFaultTests {
         }
     }
 
-    @Test("an append that vanished on its way ends at its deadline, and resolve tells the truth")
+    @Test("an append that vanished, while nobody else can be asked, ends at its deadline; resolve tells the truth")
     func swallowedRequest() async throws {
         try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             proxy.set(.init(direction: .toServer, index: 0, fault: .swallow))
+            proxy.refuse(true)
             let error = await thrown { try await stream.append(.close("lost", .cancelled)) }
+            proxy.refuse(false)
             guard proxy.isSprung else {
                 #expect(error?.outcome == .notWritten)
                 return
