@@ -98,6 +98,14 @@ struct PlanTests {
         }
     }
 
+    /// Over another session: in ours the planning has set the search_path.
+    private func fillElsewhere(_ url: String) async throws {
+        try await withSQL(url) { other in
+            try await other.run("set search_path = durable_streams")
+            try await fill(other)
+        }
+    }
+
     /// No table is read whole, nor is an index.
     private func expectNoScan(_ plan: String, _ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
         #expect(!plan.contains("Seq Scan"), "\(what):\n\(plan)", sourceLocation: sourceLocation)
@@ -121,12 +129,7 @@ struct PlanTests {
                 try await sql.run("prepare \(name)(\(types)) as \(statement(statements))")
                 for _ in 0..<7 { try await sql.run("execute \(name)(\(arguments))") }
             }
-            if knowledge.isOutdated {
-                try await withSQL(url) { other in
-                    try await other.run("set search_path = durable_streams")
-                    try await fill(other)
-                }
-            }
+            if knowledge.isOutdated { try await fillElsewhere(url) }
             for (name, _, _, arguments) in Self.statements {
                 let plan = try await sql.run("explain (costs off) execute \(name)(\(arguments))").map { $0[0] }
                 expectNoScan(plan.joined(separator: "\n"), name)
@@ -156,7 +159,7 @@ struct PlanTests {
                     + "array['y', 'y']::\"char\"[], array['r', 'r'], array['{}', '{}']::json[]"
             ),
         ]
-        try await withTables { _, sql in
+        try await withTables { url, sql in
             try await prepare(knowledge, sql)
             try await sql.run("prepare settings(text, boolean) as \(statements.appendSettings.sql)")
             try await sql.run("execute settings('on', false)")
@@ -165,7 +168,7 @@ struct PlanTests {
                 try await sql.run("prepare chained\(index)(\(call.1)) as \(call.0)")
                 for _ in 0..<7 { try await sql.run("execute chained\(index)(\(call.2))") }
             }
-            if knowledge.isOutdated { try await fill(sql) }
+            if knowledge.isOutdated { try await fillElsewhere(url) }
             for (index, call) in calls.enumerated() {
                 let plan = try await sql.run("explain (costs off) execute chained\(index)(\(call.2))")
                     .map { $0[0] }.joined(separator: "\n")

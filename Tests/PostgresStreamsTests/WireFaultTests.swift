@@ -117,7 +117,7 @@ struct WireFaultTests {
         }
     }
 
-    @Test("an answer that never comes, while nobody else can be asked: the append ends in time, resolve tells the truth")
+    @Test("an answer that never comes, and nobody else to ask: the append ends in time, resolve tells the truth")
     func swallowedAnswer() async throws {
         try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")

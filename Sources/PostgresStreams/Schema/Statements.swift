@@ -56,8 +56,9 @@ struct Statements: Sendable {
         greeting = Statement(
             name: "greeting",
             sql: """
-                select pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only'), \
-                current_setting('server_encoding'), current_setting('transaction_isolation')
+                select pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
+                pg_catalog.current_setting('transaction_read_only'), pg_catalog.current_setting('server_encoding'), \
+                pg_catalog.current_setting('transaction_isolation')
                 """
         )
 
@@ -70,13 +71,15 @@ struct Statements: Sendable {
         // For a session of our own: prepared statements keep a plan, and one that is from when the tables were small must be
         // as good when they are not. Of the ways to find rows it leaves an index. (A way that is switched off counts as so
         // dear that the server might compile the plan for it, were there no other.)
+        // And another's functions and operators may go before the server's: all tables below are named with their schema.
         let off = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"]
-            .map { "set_config('\($0)', 'off', false)" }.joined(separator: ", ")
-        planning = Statement(name: "planning", sql: "select \(off)")
+        let settings = [("search_path", "pg_catalog, pg_temp")] + off.map { ($0, "off") }
+        let setting = settings.map { "pg_catalog.set_config('\($0)', '\($1)', false)" }.joined(separator: ", ")
+        planning = Statement(name: "planning", sql: "select \(setting)")
 
         schemaVersion = Statement(
             name: "schema_version",
-            sql: "select coalesce(max(version), 0) from \(quoted).migrations"
+            sql: "select coalesce(pg_catalog.max(version), 0) from \(quoted).migrations"
         )
 
         // What append_batch sets for itself and the view appends cannot: for the transaction, or for a session of our own.
