@@ -48,7 +48,13 @@ struct BenchmarkFigures: Sendable {
         )
     }
 
-    static func median(_ values: [Double]) -> Double? { values.isEmpty ? nil : values.sorted()[values.count / 2] }
+    /// The middle one, or the mean of the two middle ones; nil of nothing.
+    static func median(_ values: [Double]) -> Double? {
+        guard !values.isEmpty else { return nil }
+        let sorted = values.sorted()
+        let upper = sorted[sorted.count / 2]
+        return sorted.count.isMultiple(of: 2) ? (sorted[sorted.count / 2 - 1] + upper) / 2 : upper
+    }
 
     /// Processor time of this process so far, in microseconds.
     static func processorTime() -> Double {

@@ -11,10 +11,26 @@ struct TailBenchmarkRow: Sendable, BenchmarkOutput {
     static func median(_ rows: [TailBenchmarkRow]) -> TailBenchmarkRow {
         guard var row = rows.first else { return TailBenchmarkRow(name: "", figures: []) }
         for index in row.figures.indices {
-            let values = rows.map { $0.figures[index].value }.sorted()
-            row.figures[index].value = values[values.count / 2]
+            row.figures[index].value = BenchmarkFigures.median(rows.map { $0.figures[index].value }) ?? .nan
         }
         return row
+    }
+
+    /// Measures `rounds` slices of a floor and of ours, forward and backward by turns; see `medians`.
+    static func inTurn(
+        _ rounds: Int,
+        ratiosOf names: [String],
+        floor: () async throws -> TailBenchmarkRow,
+        ours: () async throws -> TailBenchmarkRow
+    ) async throws -> [TailBenchmarkRow] {
+        var floors: [TailBenchmarkRow] = []
+        var our: [TailBenchmarkRow] = []
+        for round in 0..<rounds {
+            if round.isMultiple(of: 2) { floors.append(try await floor()) }
+            our.append(try await ours())
+            if !round.isMultiple(of: 2) { floors.append(try await floor()) }
+        }
+        return medians(floors, our, ratiosOf: names)
     }
 
     /// A floor's row and ours, each of medians; ours with the medians of the ratios within a round.
@@ -25,8 +41,7 @@ struct TailBenchmarkRow: Sendable, BenchmarkOutput {
     ) -> [TailBenchmarkRow] {
         var our = median(ours)
         our.figures += names.map { name in
-            let ratios = zip(ours, floors).map { $0[name] / $1[name] }.sorted()
-            return (name + "Ratio", ratios[ratios.count / 2])
+            (name + "Ratio", BenchmarkFigures.median(zip(ours, floors).map { $0[name] / $1[name] }) ?? .nan)
         }
         return [median(floors), our]
     }
