@@ -25,7 +25,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
             """
     )
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var options: BenchmarkOptions
 
     @Option(help: ArgumentHelp("How long.", valueName: "n"))
     var minutes = 10.0
@@ -35,9 +35,6 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Appends a second, over 16 streams.", valueName: "n"))
     var rate = 500
-
-    @Flag(help: "Print each reading as a JSON object.")
-    var json = false
 
     func validate() throws {
         guard minutes > 0, minutes <= 10_080, interval > 0, interval <= 3600, (1...100_000).contains(rate) else {
@@ -52,23 +49,15 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        if let url = connection.givenURL {
-            try await measure(url)
-        } else {
-            try await ConnectionOptions.withOwnServer { server in try await measure(server.databaseURL) }
-        }
-        try await Output.standard.finish()
-    }
-
-    private func measure(_ url: String) async throws {
-        var configuration = connection.configuration
-        configuration.databaseURL = url
-        // Lost connections are what the run is about.
-        if !connection.verbose { configuration.logger.logLevel = .critical }
-        try await withOwnSchema(for: "bench", configuration, isLasting: connection.givenURL != nil) { configuration in
+        try await options.withDatabase { configuration in
             var configuration = configuration
-            configuration.applicationName = configuration.schema
-            try await measure(configuration)
+            // Lost connections are what the run is about.
+            if !options.connection.verbose { configuration.logger.logLevel = .critical }
+            try await withOwnSchema(for: "bench", configuration, isLasting: options.isLasting) { configuration in
+                var configuration = configuration
+                configuration.applicationName = configuration.schema
+                try await measure(configuration)
+            }
         }
     }
 
@@ -78,7 +67,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
         let readings = Readings()
         try await benchmark.run(for: .seconds(minutes * 60), each: .seconds(interval)) { reading in
             readings.all.withLock { $0.append(reading) }
-            try await Output.standard.write(Array((json ? reading.json : reading.line).utf8))
+            try await options.show([reading])
         }
         let memory = readings.all.withLock { $0.map { Double($0.memory) } }
         guard memory.count >= 8 else { throw ToolError(.checkFailed, "too few readings to tell: \(memory.count)") }
@@ -87,7 +76,7 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
         let after = memory.suffix(quarter).reduce(0, +) / Double(quarter)
         let isFlat = after <= before * 1.1 + Double(4 << 20)
         let text =
-            json
+            options.json
             ? #"{"secondQuarterBytes":\#(Int(before)),"lastQuarterBytes":\#(Int(after)),"flat":\#(isFlat)}"#
             : "second quarter \(Int(before) >> 10) KiB, last quarter \(Int(after) >> 10) KiB: \(isFlat ? "flat" : "grows")"
         try await Output.standard.write(Array((text + "\n").utf8))
@@ -99,13 +88,13 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
     }
 }
 
-extension MemoryBenchmark.Reading {
-    fileprivate var line: String {
+extension MemoryBenchmark.Reading: BenchmarkOutput {
+    var line: String {
         "\(seconds) s\t\(memory >> 10) KiB\t\(threads) threads\t\(appended) appended\t\(failed) failed\t"
             + "\(delivered) delivered\t\(reconnects) connections terminated\n"
     }
 
-    fileprivate var json: String {
+    var json: String {
         #"{"seconds":\#(seconds),"memoryBytes":\#(memory),"threads":\#(threads),"appended":\#(appended),"failed":\#(failed),"#
             + #""delivered":\#(delivered),"reconnects":\#(reconnects)}"# + "\n"
     }

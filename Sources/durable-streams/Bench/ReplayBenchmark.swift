@@ -155,6 +155,6 @@ struct ReplayBenchmark {
     private func median(of count: Int, _ body: (Int) async throws -> Void) async throws -> Double {
         var times: [Double] = []
         for number in 0..<count { times.append(try await time { try await body(number) }) }
-        return times.sorted()[count / 2]
+        return BenchmarkFigures.median(times) ?? .nan
     }
 }

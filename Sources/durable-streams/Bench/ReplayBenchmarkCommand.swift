@@ -27,7 +27,7 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
             """
     )
 
-    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var options: BenchmarkOptions
 
     @Option(help: ArgumentHelp("How many events the stream has.", valueName: "n"))
     var events = 1_000_000
@@ -44,9 +44,6 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
     )
     var stream: StreamName?
 
-    @Flag(help: "Print each row as a JSON object.")
-    var json = false
-
     func validate() throws {
         guard (1...100_000_000).contains(events), (1...1_000_000).contains(coroutines) else {
             throw ValidationError("--events takes 1 to 100,000,000, --coroutines 1 to 1,000,000")
@@ -55,23 +52,17 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var configuration = connection.configuration
         if let stream {
+            let configuration = options.connection.configuration
             try await rows(ReplayBenchmark(configuration: configuration, stream: stream), isOurs: false)
-        } else if let url = connection.givenURL {
-            try await measure(configuration, url)
         } else {
-            try await ConnectionOptions.withOwnServer { server in
-                configuration.databaseURL = server.databaseURL
-                try await measure(configuration, server.databaseURL)
-            }
+            try await options.withDatabase { try await measure($0) }
         }
-        try await Output.standard.finish()
     }
 
-    private func measure(_ configuration: JournalConfiguration, _ url: String) async throws {
-        try await withOwnSchema(for: "bench", configuration, isLasting: connection.givenURL != nil) { configuration in
-            try await fill(configuration.schema, url)
+    private func measure(_ configuration: JournalConfiguration) async throws {
+        try await withOwnSchema(for: "bench", configuration, isLasting: options.isLasting) { configuration in
+            try await fill(configuration.schema, configuration.databaseURL)
             let stream = try StreamName("bench/replay")
             try await rows(ReplayBenchmark(configuration: configuration, stream: stream), isOurs: true)
         }
@@ -79,14 +70,14 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
 
     private func rows(_ benchmark: ReplayBenchmark, isOurs: Bool) async throws {
         if !isOurs { try await checkEvents(of: benchmark) }
-        if !json { try await Output.standard.write(Array(ReplayBenchmarkRow.header.utf8)) }
+        if !options.json { try await Output.standard.write(Array(ReplayBenchmarkRow.header.utf8)) }
         try await withJournal(benchmark.configuration) { journal in
             // First what must be fast in a process that has just begun.
             try await show(await benchmark.firstYield(journal))
             try await show(await benchmark.roundTrip(journal))
             try await show(await benchmark.memory(journal))
             let ids = try await journal.stream(benchmark.stream).replayIndex().coroutineIDs()
-            for row in try await benchmark.wholeStream(journal, of: ids, rounds: rounds) { try await show(row) }
+            try await options.show(benchmark.wholeStream(journal, of: ids, rounds: rounds))
             try await show(await benchmark.hasClose(journal, of: ids))
             if isOurs { try await show(await benchmark.smallStream(journal)) }
         }
@@ -104,9 +95,7 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
         }
     }
 
-    private func show(_ row: ReplayBenchmarkRow) async throws {
-        try await Output.standard.write(Array((json ? row.json : row.line).utf8))
-    }
+    private func show(_ row: ReplayBenchmarkRow) async throws { try await options.show([row]) }
 
     // MARK: The stream
 

@@ -1,7 +1,7 @@
 import Foundation
 
 /// One measured row of `bench replay`.
-struct ReplayBenchmarkRow: Sendable {
+struct ReplayBenchmarkRow: Sendable, BenchmarkOutput {
     var name: String
     /// Of a single question, the median of several.
     var milliseconds: Double?
