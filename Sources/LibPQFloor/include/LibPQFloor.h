@@ -5,6 +5,7 @@
 #ifndef LIBPQ_FLOOR_H
 #define LIBPQ_FLOOR_H
 
+#include "FloorStop.h"
 #include "TailFloor.h"
 #include "ReplayFloor.h"
 
@@ -16,7 +17,7 @@ typedef struct {
     char error[512];
 } floor_figures;
 
-/// `writers` threads, a connection each, one INSERT per commit. Stream ids are `first_stream`, `first_stream + 1`, …; they
+/// `writers` threads, a connection each, one INSERT per commit; counted once all are connected. Stream ids are `first_stream`, `first_stream + 1`, …; they
 /// need no row in `streams`, and should be none of the journal's.
 floor_figures floor_insert(
     const char *conninfo, const char *schema, long first_stream, int writers, double seconds, const char *event);
@@ -28,5 +29,9 @@ floor_figures floor_insert_batches(
 
 /// Runs statements that answer nothing. Returns an empty text, or the error; valid until the next call on the thread.
 const char *floor_execute(const char *conninfo, const char *sql);
+
+/// What a connection string says of `options`, decoded; empty where it says nothing. Valid until the next call on the
+/// thread.
+const char *floor_options(const char *conninfo);
 
 #endif

@@ -7,13 +7,15 @@ typedef struct {
     double start_p99_microseconds;
     double acknowledged_p50_microseconds;
     double acknowledged_p99_microseconds;
-    long events;
+    /// What was reached of `rate`.
+    double events_per_second;
     /// Empty, or why there are no figures.
     char error[512];
 } floor_tail_figures;
 
-/// One session inserts and, once that is committed, notifies; another listens, and selects what is new of the stream
-/// that was named. `rate` inserts a second, in turn over `tails` streams with ids from `first_stream` up.
+/// One session inserts and notifies, two transactions in one pipeline; another listens, and selects what is new of the
+/// stream that was named. `rate` inserts a second at most, for so many seconds, in turn over `tails` streams with ids from
+/// `first_stream` up. An insert that has to wait for the one before starts when it was due.
 floor_tail_figures floor_tail(
     const char *conninfo, const char *schema, long first_stream, int tails, double rate, double seconds,
     const char *event);
@@ -29,11 +31,17 @@ typedef struct {
 floor_notify_figures floor_notify(
     const char *conninfo, const char *channel, const char *payload, int listeners, double seconds);
 
-/// One session that listens on `channel` and reads what comes, until standard input ends. Says `ready` on standard output
+/// One session, named for `channel`, that listens on it and reads what comes, until standard input ends. Says `ready` on standard output
 /// once it listens. Returns an empty text, or the error.
 const char *floor_listen(const char *conninfo, const char *channel);
 
-/// The integer that a query answers; -1 where it fails.
-long floor_integer(const char *conninfo, const char *query);
+typedef struct {
+    long value;
+    /// Empty, or why there is none.
+    char error[512];
+} floor_number;
+
+/// The integer that a query answers.
+floor_number floor_integer(const char *conninfo, const char *query);
 
 #endif

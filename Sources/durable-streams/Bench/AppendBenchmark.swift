@@ -54,7 +54,7 @@ struct AppendBenchmark: Sendable {
     private func floor(_ body: @escaping @Sendable (String, String) -> floor_figures) async throws -> BenchmarkFigures {
         let cpu = BenchmarkFigures.processorTime()
         let (url, schema) = (configuration.databaseURL, "\"\(configuration.schema)\"")
-        let figures = await Floor.run { body(url, schema) }
+        let figures = try await Floor.run { body(url, schema) }
         try Floor.check(figures.error)
         return BenchmarkFigures(
             perSecond: figures.events_per_second,

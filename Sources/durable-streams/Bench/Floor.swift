@@ -3,11 +3,24 @@ import LibPQFloor
 
 /// How the C programs of `LibPQFloor` are run from here.
 enum Floor {
-    /// They block for as long as they measure: not on the cooperative pool.
-    static func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(returning: body()) }
+    /// They block for as long as they measure: not on the cooperative pool. Cancelled, it ends soon, as all of them do.
+    static func run<R: Sendable>(_ body: @escaping @Sendable () -> R) async throws -> R {
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                Thread.detachNewThread { continuation.resume(returning: body()) }
+            }
+        } onCancel: {
+            floor_stop()
         }
+        try Task.checkCancellation()
+        return result
+    }
+
+    /// The integer that a query answers.
+    static func integer(_ query: String, on databaseURL: String) async throws -> Int {
+        let number = try await run { floor_integer(databaseURL, query) }
+        try check(number.error)
+        return number.value
     }
 
     /// - Parameter error: the text of theirs, a C array; empty where all went well.
@@ -20,7 +33,7 @@ enum Floor {
     static func execute(_ statements: [String], on databaseURL: String) async throws {
         for statement in statements {
             try Task.checkCancellation()
-            let error = await run { String(cString: floor_execute(databaseURL, statement)) }
+            let error = try await run { String(cString: floor_execute(databaseURL, statement)) }
             guard error.isEmpty else { throw BenchmarkError(description: error) }
         }
     }

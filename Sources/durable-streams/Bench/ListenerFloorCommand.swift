@@ -14,7 +14,7 @@ struct ListenerFloorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (url, channel) = (connection.givenURL ?? "", connection.schema)
-        let error = await Floor.run { String(cString: floor_listen(url, channel)) }
+        let error = try await Floor.run { String(cString: floor_listen(url, channel)) }
         guard error.isEmpty else { throw BenchmarkError(description: "floor: \(error)") }
     }
 }

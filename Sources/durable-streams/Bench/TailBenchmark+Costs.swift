@@ -12,28 +12,24 @@ extension TailBenchmark {
         defer { reader.kill() }
         // What the opening of so many tails left is written down by the server some seconds later.
         try await Task.sleep(for: .seconds(15))
-        let before = await transactions()
+        let before = try await transactions()
         let begin = ContinuousClock.now
         try await Task.sleep(for: .seconds(max(40, seconds)))
-        let count = await transactions() - before
+        let count = try await transactions() - before
         let elapsed = (ContinuousClock.now - begin) / .seconds(1)
         return TailBenchmarkRow(
             name: "\(tails) idle tails, \(polls ? "polling" : "listening")",
             figures: [
-                ("memoryPerTailBytes", Double(memory.ready - memory.base) * 1024 / Double(tails)),
+                ("memoryPerTailBytes", Double(memory.ready - memory.base) / Double(tails)),
                 ("seconds", elapsed), ("transactions", Double(count)),
                 ("transactionsPerSecond", Double(count) / elapsed),
             ]
         )
     }
 
-    private func transactions() async -> Int {
-        await Floor.run {
-            floor_integer(
-                databaseURL,
-                "select xact_commit from pg_stat_database where datname = current_database()"
-            )
-        }
+    private func transactions() async throws -> Int {
+        let query = "select xact_commit from pg_stat_database where datname = current_database()"
+        return try await Floor.integer(query, on: databaseURL)
     }
 
     // MARK: Catching up
@@ -47,34 +43,33 @@ extension TailBenchmark {
             select \(columns) from \(quotedSchema).events e
             where e.stream_id = (select id from \(quotedSchema).streams where name = '\(prefix)0') order by e.position
             """
-        var floors: [TailBenchmarkRow] = []
-        var ours: [TailBenchmarkRow] = []
-        for _ in 0..<rounds {
-            let figures = await Floor.run { floor_copy(databaseURL, query) }
+        return try await TailBenchmarkRow.inTurn(rounds, ratiosOf: ["eventsPerSecond"]) {
+            let figures = try await Floor.run { floor_copy(databaseURL, query) }
             try Floor.check(figures.error)
-            floors.append(
-                TailBenchmarkRow(
-                    name: "floor: COPY of \(figures.rows) events",
-                    figures: [("eventsPerSecond", Double(figures.rows) / figures.seconds)]
-                )
+            return TailBenchmarkRow(
+                name: "floor: COPY of \(figures.rows) events",
+                figures: [("eventsPerSecond", Double(figures.rows) / figures.seconds)]
             )
-            let reader = try TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1, watchesMemory: true)
-            let report = try await reader.report()
-            let times = report.delivered[0] ?? [:]
-            guard report.count == count, let first = times[0], let last = times[count - 1] else {
-                throw BenchmarkError(description: "catching up: \(report.count) of \(count) events came")
-            }
-            ours.append(
-                TailBenchmarkRow(
-                    name: "a tail that catches up with \(count) events",
-                    figures: [
-                        ("eventsPerSecond", Double(count) / (Double(last - first) / 1e9)),
-                        ("memoryMaxMiB", Double(report.memory.max() ?? 0) / 1024),
-                    ]
-                )
-            )
+        } ours: {
+            try await catchUp(prefix, count: count)
         }
-        return TailBenchmarkRow.medians(floors, ours, ratiosOf: ["eventsPerSecond"])
+    }
+
+    /// From the opening of the tail, in a process of its own, to the last event.
+    private func catchUp(_ prefix: String, count: Int) async throws -> TailBenchmarkRow {
+        let reader = try TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1)
+        defer { reader.kill() }
+        let report = try await reader.report()
+        guard report.count == count, let last = report.delivered[0]?[count - 1] else {
+            throw BenchmarkError(description: "catching up: \(report.count) of \(count) events came")
+        }
+        return TailBenchmarkRow(
+            name: "a tail that catches up with \(count) events",
+            figures: [
+                ("eventsPerSecond", Double(count) / (Double(last - report.opened) / 1e9)),
+                ("memoryMaxMiB", Double(report.memoryPeak) / 1_048_576),
+            ]
+        )
     }
 
     private func fill(_ name: String, count: Int) async throws {

@@ -11,20 +11,21 @@ extension TailBenchmark {
         let sessions = try await notify("floor: NOTIFY, \(count) sessions of one thread listen", sessions: count)
         let prefix = prefix()
         try await journal.stream("\(prefix)0").append(try DurableEvent(AppendBenchmark.eventText))
-        let before = await sessionCount()
-        var floors: [TailBenchmarkRow] = []
-        var ours: [TailBenchmarkRow] = []
-        for _ in 0..<rounds {
-            floors.append(try await whileListening(count))
-            try await untilGone(before)
-            ours.append(try await whileTailing(count, prefix))
-            try await untilGone(before)
+        let rows = try await TailBenchmarkRow.inTurn(rounds, ratiosOf: ["notifiesPerSecond"]) {
+            try await whileListening(count)
+        } ours: {
+            try await whileTailing(count, prefix)
         }
-        return [alone, sessions]
-            + TailBenchmarkRow.medians(floors, ours, ratiosOf: ["notifiesPerSecond"])
+        return [alone, sessions] + rows
     }
 
     private func whileListening(_ count: Int) async throws -> TailBenchmarkRow {
+        try await untilGone()
+        return try await withListeners(count) { try await notify("floor: NOTIFY, \(count) bare processes listen") }
+    }
+
+    /// Runs `body` while so many bare processes listen.
+    func withListeners<R>(_ count: Int, _ body: () async throws -> R) async throws -> R {
         var listeners: [ChildProcess] = []
         defer { for listener in listeners { listener.kill() } }
         for _ in 0..<count {
@@ -37,10 +38,11 @@ extension TailBenchmark {
                 throw BenchmarkError(description: "a listener ended early: \(await listener.end)")
             }
         }
-        return try await notify("floor: NOTIFY, \(count) bare processes listen")
+        return try await body()
     }
 
     private func whileTailing(_ count: Int, _ prefix: String) async throws -> TailBenchmarkRow {
+        try await untilGone()
         var readers: [TailBenchmarkReader] = []
         defer { for reader in readers { reader.kill() } }
         for _ in 0..<count { readers.append(try TailBenchmarkReader(self, prefix: prefix, tails: 1)) }
@@ -48,20 +50,24 @@ extension TailBenchmark {
         return try await notify("NOTIFY, \(count) processes tail")
     }
 
-    /// Sessions of processes that were killed go when the server notices.
-    private func untilGone(_ before: Int) async throws {
-        while await sessionCount() > before { try await Task.sleep(for: .milliseconds(50)) }
-    }
-
-    private func sessionCount() async -> Int {
-        await Floor.run {
-            floor_integer(databaseURL, "select count(*) from pg_stat_activity where datname = current_database()")
+    /// Sessions of processes that were killed go when the server notices; all of ours bear the schema's name.
+    private func untilGone() async throws {
+        let query = """
+            select count(*) from pg_stat_activity
+            where datname = current_database() and application_name = '\(configuration.schema)'
+            """
+        let end = ContinuousClock.now + .seconds(10)
+        while case let count = try await Floor.integer(query, on: databaseURL), count > 0 {
+            guard ContinuousClock.now < end else {
+                throw BenchmarkError(description: "\(count) sessions of processes that were killed do not go")
+            }
+            try await Task.sleep(for: .milliseconds(50))
         }
     }
 
     private func notify(_ name: String, sessions: Int = 0) async throws -> TailBenchmarkRow {
         // Named like a stream that nobody tails.
-        let figures = await Floor.run {
+        let figures = try await Floor.run {
             floor_notify(databaseURL, configuration.schema, "0123456789abcdef", Int32(sessions), seconds)
         }
         try Floor.check(figures.error)

@@ -28,19 +28,27 @@ struct TailBenchmark: Sendable {
         defer { reader.kill() }
         let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
         var floors: [TailBenchmarkRow] = []
-        var slices: [[Written]] = []
+        var slices: [Slice] = []
         for round in 0..<rounds {
             // Forward and backward by turns.
             let isForward = round.isMultiple(of: 2)
             if isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
-            slices.append(try await append(to: streams, rate: rate))
+            // A NOTIFY wakes all that listen in a database: our reader while the floor is measured, as many here.
+            slices.append(try await withListeners(1) { try await append(to: streams, rate: rate) })
             if !isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
         }
         let report = try await finish(streams, reader)
-        let ours = try slices.map { written in
-            try row("\(tails) tails, \(Int(rate)) appends/s", written.dropFirst(written.count / 5), report)
+        let ours = try slices.map { slice in
+            let written = slice.written
+            var row = try row("\(tails) tails, \(Int(rate)) appends/s", written.dropFirst(written.count / 5), report)
+            row.figures.append(("perSecond", Double(written.count) / slice.elapsed))
+            return row
         }
-        return TailBenchmarkRow.medians(floors, ours, ratiosOf: floors[0].figures.map(\.name))
+        return TailBenchmarkRow.medians(
+            floors,
+            ours,
+            ratiosOf: ["startP50", "startP99", "acknowledgedP50", "acknowledgedP99"]
+        )
     }
 
     private func latencies(_ name: String, _ start: [Double], _ acknowledged: [Double]) -> TailBenchmarkRow {
@@ -60,7 +68,7 @@ struct TailBenchmark: Sendable {
 
     private func pacedFloor(tails: Int, rate: Double) async throws -> TailBenchmarkRow {
         let first = Self.floorStreams.subtract(tails, ordering: .relaxed).newValue
-        let figures = await Floor.run {
+        let figures = try await Floor.run {
             floor_tail(databaseURL, quotedSchema, first, Int32(tails), rate, seconds, AppendBenchmark.eventText)
         }
         try Floor.check(figures.error)
@@ -70,6 +78,7 @@ struct TailBenchmark: Sendable {
                 ("startP50", figures.start_p50_microseconds), ("startP99", figures.start_p99_microseconds),
                 ("acknowledgedP50", figures.acknowledged_p50_microseconds),
                 ("acknowledgedP99", figures.acknowledged_p99_microseconds),
+                ("perSecond", figures.events_per_second),
             ]
         )
     }
@@ -81,29 +90,46 @@ struct TailBenchmark: Sendable {
         var acknowledged: Int
     }
 
-    private func append(to streams: [PostgresStream], rate: Double) async throws -> [Written] {
-        let event = try DurableEvent(AppendBenchmark.eventText)
+    private struct Slice: Sendable {
         var written: [Written] = []
-        for await number in Self.ticks(Int(rate * seconds), perSecond: rate) {
+        /// In seconds.
+        var elapsed = 0.0
+    }
+
+    /// At most `rate` a second, as long as there is time. An append that has to wait for the one before starts when it was
+    /// due.
+    private func append(to streams: [PostgresStream], rate: Double) async throws -> Slice {
+        let event = try DurableEvent(AppendBenchmark.eventText)
+        var slice = Slice()
+        let begin = MonotonicTime.now.nanoseconds
+        let end = begin + Int(seconds * 1e9)
+        var free = begin
+        for await (number, due) in Self.ticks(Int(rate * seconds) + 1, perSecond: rate, from: begin) {
+            let start = free > due ? due : MonotonicTime.now.nanoseconds
+            guard max(start, free) < end else { break }
             let stream = number % streams.count
-            let start = MonotonicTime.now.nanoseconds
             let position = try await streams[stream].append(event)
-            let now = MonotonicTime.now.nanoseconds
-            written.append(Written(stream: stream, position: position, start: start, acknowledged: now))
+            free = MonotonicTime.now.nanoseconds
+            slice.written.append(Written(stream: stream, position: position, start: start, acknowledged: free))
         }
-        return written
+        slice.elapsed = Double(MonotonicTime.now.nanoseconds - begin) / 1e9
+        return slice
     }
 
     /// When each append is due. Told by a thread that sleeps, as the floor's does: a task that sets itself a timer after each
     /// append would take the processor just when the event is on its way.
-    private static func ticks(_ count: Int, perSecond rate: Double) -> AsyncStream<Int> {
+    private static func ticks(
+        _ count: Int,
+        perSecond rate: Double,
+        from begin: Int
+    ) -> AsyncStream<(number: Int, due: Int)> {
         AsyncStream { continuation in
             Thread.detachNewThread {
-                let begin = MonotonicTime.now.nanoseconds
                 for number in 0..<count {
-                    let rest = begin + Int(Double(number) / rate * 1e9) - MonotonicTime.now.nanoseconds
+                    let due = begin + Int(Double(number) / rate * 1e9)
+                    let rest = due - MonotonicTime.now.nanoseconds
                     if rest > 0 { Thread.sleep(forTimeInterval: Double(rest) / 1e9) }
-                    if case .terminated = continuation.yield(number) { return }
+                    if case .terminated = continuation.yield((number, due)) { return }
                 }
                 continuation.finish()
             }
@@ -116,8 +142,7 @@ struct TailBenchmark: Sendable {
         prefix: String,
         tails: Int,
         sample: Int = 1,
-        polls: Bool = false,
-        watchesMemory: Bool = false
+        polls: Bool = false
     ) async throws -> (TailBenchmarkReader, memory: (base: Int, ready: Int)) {
         let event = try DurableEvent(AppendBenchmark.eventText)
         try await each(tails) { try await journal.stream("\(prefix)\($0)").append(event) }
@@ -126,8 +151,7 @@ struct TailBenchmark: Sendable {
             prefix: prefix,
             tails: tails,
             sample: sample,
-            polls: polls,
-            watchesMemory: watchesMemory
+            polls: polls
         )
         return (reader, try await reader.ready())
     }
@@ -175,8 +199,7 @@ struct TailBenchmark: Sendable {
             journal,
             prefix: prefix,
             tails: writers,
-            sample: sample,
-            watchesMemory: true
+            sample: sample
         )
         defer { reader.kill() }
         let event = try DurableEvent(AppendBenchmark.eventText)
@@ -213,9 +236,9 @@ struct TailBenchmark: Sendable {
         row.figures += [
             ("appendsPerSecond", Double(count) / elapsed),
             ("appended", Double(count + 2 * writers)), ("delivered", Double(report.count)),
-            ("memoryAtStartMiB", Double(memory.ready) / 1024),
-            ("memoryMaxMiB", Double(report.memory.max() ?? 0) / 1024),
-            ("memoryEndMiB", Double(report.memory.last ?? 0) / 1024),
+            ("memoryAtStartMiB", Double(memory.ready) / 1_048_576),
+            ("memoryMaxMiB", Double(report.memoryPeak) / 1_048_576),
+            ("memoryEndMiB", Double(report.memory) / 1_048_576),
         ]
         return row
     }

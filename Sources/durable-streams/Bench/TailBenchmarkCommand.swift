@@ -8,8 +8,10 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
         abstract: "Measure tails in another process.",
         discussion: """
             By default: appends at a steady rate over streams that a second process tails; from the append's start and from \
-            its answer to the event's delivery, in microseconds. The floor is a C program's INSERT, NOTIFY, LISTEN, poll and \
-            SELECT over bare libpq at the same rate. Each is measured in turn, --rounds times; medians count.
+            its answer to the event's delivery, in microseconds. One append after the other: one that has to wait for the one \
+            before starts when it was due, and perSecond is the rate that was reached. The floor is a C program's INSERT, \
+            NOTIFY, LISTEN, poll and SELECT over bare libpq at the same rate. Each is measured in turn, --rounds times; \
+            medians count.
 
               durable-streams bench tail --tails 1 --rate 200
               durable-streams bench tail --tails 1000 --rate 1000 --json
@@ -33,7 +35,7 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Appends per second over all streams; 0: none, the tails are idle, for 40 seconds at least.",
+            "Appends per second over all streams, at most; 0: none, the tails are idle, for 40 seconds at least.",
             valueName: "n"
         )
     )

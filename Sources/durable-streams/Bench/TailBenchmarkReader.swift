@@ -6,8 +6,11 @@ final class TailBenchmarkReader: Sendable {
         /// When each noted event was delivered, in nanoseconds, by stream and position.
         var delivered: [Int: [Int: Int]] = [:]
         var count = 0
-        /// In KiB.
-        var memory: [Int] = []
+        /// When the first tail was opened, in nanoseconds.
+        var opened = 0
+        /// At the end, and at most, in bytes.
+        var memory = 0
+        var memoryPeak = 0
     }
 
     private let process: ChildProcess
@@ -17,21 +20,19 @@ final class TailBenchmarkReader: Sendable {
         prefix: String,
         tails: Int,
         sample: Int = 1,
-        polls: Bool = false,
-        watchesMemory: Bool = false
+        polls: Bool = false
     ) throws {
         let arguments = [
             "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
             "\(tails)",
             "--sample", "\(sample)",
         ]
-        let flags = (polls ? ["--polling"] : []) + (watchesMemory ? ["--watches-memory"] : [])
-        process = try ChildProcess(arguments + flags, databaseURL: benchmark.databaseURL)
+        process = try ChildProcess(arguments + (polls ? ["--polling"] : []), databaseURL: benchmark.databaseURL)
     }
 
     /// Waits until every tail has had its first event and hears.
     ///
-    /// - Returns: the memory without the tails and with them, in KiB.
+    /// - Returns: the memory without the tails and with them, in bytes.
     func ready() async throws -> (base: Int, ready: Int) {
         var base = 0
         while let lines = try await process.lines.next() {
@@ -52,7 +53,8 @@ final class TailBenchmarkReader: Sendable {
                 let words = Self.words(line)
                 let numbers = words.dropFirst().compactMap { Int($0) }
                 switch words.first {
-                case "memory": report.memory += numbers
+                case "opened": report.opened = numbers[0]
+                case "memory": (report.memory, report.memoryPeak) = (numbers[0], numbers[1])
                 case "event": report.delivered[numbers[0], default: [:]][numbers[1]] = numbers[2]
                 case "done":
                     report.count = numbers[0]

@@ -5,9 +5,9 @@ import PostgresStreams
 /// The other process of `bench tail`: tails streams, notes when which event was there, and how much memory it takes.
 /// Hidden: only `bench tail` starts it.
 ///
-/// Its lines: `base` and `ready` with the memory in KiB before the tails were opened, and once each has had its first
-/// event; `memory` each second after that, where it is watched; at the end `event stream position nanoseconds` for each
-/// that was noted, and `done count`.
+/// Its lines: `base` with the memory in bytes and `opened` with the time before the tails were opened, `ready` with the
+/// memory once each has had its first event; at the end `memory` with what it is and was at most, `event stream position
+/// nanoseconds` for each that was noted, and `done count`.
 struct TailBenchmarkReaderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail-reader",
@@ -26,9 +26,6 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
 
     @Flag var polling = false
 
-    /// To look at it takes the processor for a while.
-    @Flag var watchesMemory = false
-
     private struct Noted: Sendable {
         var position: Int32
         var time: Int
@@ -41,8 +38,11 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
         }
         var configuration = connection.configuration
         configuration.listening.isEnabled = !polling
+        // By which `bench tail` knows its sessions.
+        configuration.applicationName = configuration.schema
         try await withJournal(configuration) { journal in
-            try await say("base \(Self.memory())")
+            try await say("base \(ProcessMemory.current)")
+            try await say("opened \(MonotonicTime.now.nanoseconds)")
             let (firsts, continuation) = AsyncStream.makeStream(of: Void.self)
             let reporter = Task { try await report(journal, firsts) }
             let noted = try await withThrowingTaskGroup(of: (Int, Int, [Noted]).self) { group in
@@ -52,7 +52,7 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
                 return try await group.reduce(into: []) { $0.append($1) }
             }
             reporter.cancel()
-            try await say("memory \(Self.memory())")
+            try await say("memory \(ProcessMemory.current) \(ProcessMemory.peak)")
             for (number, _, events) in noted {
                 let lines = events.map { "event \(number) \($0.position) \($0.time)\n" }.joined()
                 try await Output.standard.write(Array(lines.utf8))
@@ -89,19 +89,8 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
         for await state in journal.listeningStates() {
             if state == .listening || state == .polling(.turnedOff) { break }
         }
-        try await say("ready \(Self.memory())")
-        while watchesMemory, !Task.isCancelled {
-            try await Task.sleep(for: .seconds(1))
-            try await say("memory \(Self.memory())")
-        }
+        try await say("ready \(ProcessMemory.current)")
     }
 
     private func say(_ line: String) async throws { try await Output.standard.write(Array("\(line)\n".utf8)) }
-
-    /// What the process holds in memory, in KiB; 0 where the system does not say.
-    private static func memory() -> Int {
-        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
-    }
 }
