@@ -138,6 +138,51 @@ struct BenchTests {
         }
     }
 
+    @Test("interrupted while a floor is measured, it ends, and nothing is left behind")
+    func interruptedFloor() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let process = try tool.start("bench", "append", "--rows", "single", "--seconds", "3600")
+            let inserts = "select count(*) > 0 from pg_stat_activity where query like 'insert into%kind, coroutine_id%'"
+            while try await ToolDatabase.psql(inserts + Self.here, on: tool) != "t" { try Task.checkCancellation() }
+            process.send(SIGINT)
+            let outcome = await process.outcome
+            #expect(outcome.status == 130)
+            #expect(outcome.messages.isEmpty, "\(outcome.messages)")
+            try await expectNothingLeft(on: tool)
+        }
+    }
+
+    @Test("tail: where the floor's listener loses its connection, it ends with the error")
+    func lostListener() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let process = try tool.start("bench", "tail", "--rate", "10", "--seconds", "3600", "--rounds", "1")
+            let terminated = """
+                select count(pg_terminate_backend(pid)) > 0 from pg_stat_activity
+                where query like 'select position, recorded_at, token, kind,%limit 1000'
+                """
+            while try await ToolDatabase.psql(terminated + Self.here, on: tool) != "t" { try Task.checkCancellation() }
+            let outcome = await process.outcome
+            #expect(outcome.status == 69)
+            #expect(outcome.messages.contains("floor: "), "\(outcome.messages)")
+            try await expectNothingLeft(on: tool)
+        }
+    }
+
+    @Test("append: processes that it started end with it, even where it is killed")
+    func killed() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let process = try tool.start("bench", "append", "--rows", "processes", "--seconds", "3600")
+            let events = "select coalesce(sum(n_tup_ins), 0) > 200 from pg_stat_user_tables where relname = 'events'"
+            while try await ToolDatabase.psql(events, on: tool) != "t" { try Task.checkCancellation() }
+            process.send(SIGKILL)
+            _ = await process.outcome
+            let sessions = "select count(*) from pg_stat_activity where pid <> pg_backend_pid()"
+            while try await ToolDatabase.psql(sessions + Self.here, on: tool) != "0" { try Task.checkCancellation() }
+        }
+    }
+
+    private static let here = " and datname = current_database() and backend_type = 'client backend'"
+
     @Test("what no number can be is null in JSON")
     func notFinite() async throws {
         try await ToolDatabase.with(migrated: false) { tool in

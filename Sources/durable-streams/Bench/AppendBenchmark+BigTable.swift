@@ -27,23 +27,25 @@ extension AppendBenchmark {
         StandardError.say("filling a table with \(events) events")
         let length = events / 10
         let schema = "\"\(big.schema)\""
-        try await Floor.execute(
-            [
-                """
-                set search_path = \(schema);
-                set synchronous_commit = off;
-                with s as (
-                    insert into streams (name) select 'bench/big/' || n
-                    from generate_series(0, \((events - length + 999) / 1000)) n returning id, name)
-                insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
-                select s.id, n, now(), gen_random_uuid(), 'y', 'root.0', '\(Self.eventText)'
-                from s, generate_series(0, case s.name when 'bench/big/0' then \(length) else 1000 end - 1) n
-                """,
-                // Or the server would do it while we measure.
-                "vacuum (analyze) \(schema).events",
-            ],
-            on: big.databaseURL
-        )
+        let streams = """
+            insert into \(schema).streams (name)
+            select 'bench/big/' || n from generate_series(0, \((events - length + 999) / 1000)) n
+            """
+        // Of all events the first are the long stream's; in parts, so that it can be given up.
+        let inserts = Floor.chunks(of: events).map { range in
+            """
+            set synchronous_commit = off;
+            insert into \(schema).events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+            select s.id, e.position, now(), gen_random_uuid(), 'y', 'root.0', '\(Self.eventText)'
+            from generate_series(\(range.lowerBound), \(range.upperBound - 1)) n,
+                lateral (select case when n < \(length) then 0 else 1 + (n - \(length)) / 1000 end as stream,
+                    case when n < \(length) then n else (n - \(length)) % 1000 end as position) e
+                join \(schema).streams s on s.name = 'bench/big/' || e.stream
+            """
+        }
+        // Or the server would do it while we measure.
+        let vacuum = "vacuum (analyze) \(schema).events"
+        try await Floor.execute([streams] + inserts + [vacuum], on: big.databaseURL)
         // Only some roles may; without it the server writes for some time.
         try? await Floor.execute(["checkpoint"], on: big.databaseURL)
     }

@@ -45,7 +45,7 @@ extension AppendBenchmark {
     func batches() async throws -> [BenchmarkRow] {
         try await withJournal(configuration) { journal in
             try await rows([
-                BenchmarkTurn("floor (b): INSERT of 64") { try await insertBatches() },
+                BenchmarkTurn("floor (b): INSERT of 64, 1 stream") { try await insertBatches(toOneStream: true) },
                 BenchmarkTurn("1 writer, batches of 1000", against: 0) {
                     try await appendBatches(journal, of: 1000)
                 },

@@ -1,4 +1,5 @@
 import Foundation
+import LibPQFloor
 import PostgresStreams
 
 /// Many writers where a commit takes 2 ms, as on a disk or in a cloud that needs so long.
@@ -32,10 +33,18 @@ extension AppendBenchmark {
     }
 
     /// The same server with these settings for each session. Only a superuser may make commits slow.
+    ///
+    /// Of several `options` the last counts, for libpq: it has those of `url`, else of PGOPTIONS, too.
     static func url(_ url: String, with settings: [String: String]) -> String {
-        let options = settings.sorted { $0.key < $1.key }.map { "-c \($0.key)=\($0.value)" }.joined(separator: " ")
-        guard url.contains("://") else { return "\(url) options='\(options)'" }
-        let escaped = options.replacing(" ", with: "%20").replacing("=", with: "%3D")
+        let given = String(cString: floor_options(url))
+        let others = given.isEmpty ? ProcessInfo.processInfo.environment["PGOPTIONS"] ?? "" : given
+        let added = settings.sorted { $0.key < $1.key }.map { "-c \($0.key)=\($0.value)" }
+        let options = ([others] + added).filter { !$0.isEmpty }.joined(separator: " ")
+        guard url.hasPrefix("postgres://") || url.hasPrefix("postgresql://") else {
+            let quoted = options.replacing("\\", with: "\\\\").replacing("'", with: "\\'")
+            return "\(url) options='\(quoted)'"
+        }
+        let escaped = options.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
         return url + (url.contains("?") ? "&" : "?") + "options=\(escaped)"
     }
 }

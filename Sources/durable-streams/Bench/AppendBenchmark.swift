@@ -36,11 +36,11 @@ struct AppendBenchmark: Sendable {
         }
     }
 
-    /// (b): one INSERT of `size` events per commit, each for another stream, over one connection.
-    func insertBatches(of size: Int = 64) async throws -> BenchmarkFigures {
-        let first = nextFloorStreams(size)
+    /// (b): one INSERT of 64 events per commit over one connection, each for another stream, or all for one.
+    func insertBatches(toOneStream: Bool = false) async throws -> BenchmarkFigures {
+        let first = nextFloorStreams(64)
         return try await floor { url, schema in
-            floor_insert_batches(url, schema, first, Int32(size), 0, seconds, Self.eventText)
+            floor_insert_batches(url, schema, first, 64, toOneStream ? 1 : 0, seconds, Self.eventText)
         }
     }
 
@@ -89,21 +89,6 @@ struct AppendBenchmark: Sendable {
 
     func append(_ journal: Journal, writers: Int, to streams: [StreamName]) async throws -> BenchmarkFigures {
         try await figures { try await samples(journal, writers: writers, to: streams) }
-    }
-
-    /// The same with a tail open on every stream, in this process.
-    func appendTailed(_ journal: Journal, writers: Int, to streams: [StreamName]) async throws -> BenchmarkFigures {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for stream in streams {
-                let tail = journal.stream(stream).tail()
-                group.addTask { for try await _ in tail {} }
-            }
-            let figures = try await append(journal, writers: writers, to: streams)
-            group.cancelAll()
-            // Their errors say that they were cancelled.
-            while await group.nextResult() != nil {}
-            return figures
-        }
     }
 
     /// One task that appends batches, each awaited.

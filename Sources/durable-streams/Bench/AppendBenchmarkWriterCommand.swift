@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import PostgresStreams
 
 /// The other processes of `bench append`. Hidden: only that starts them.
@@ -17,6 +18,11 @@ struct AppendBenchmarkWriterCommand: AsyncParsableCommand {
     @Option var writers: Int
 
     func run() async throws {
+        // Whoever started it may be killed, and its appends are nothing to anybody then.
+        Task {
+            await Output.standard.readerGone()
+            _exit(ExitStatus.outputFailed.rawValue)
+        }
         var configuration = connection.configuration
         configuration.writerConnections = JournalConfiguration().writerConnections
         let rounds = LineReader(0, limits: .init(lineBytes: 100)) { line, number in
