@@ -11,7 +11,8 @@ struct FencingTests {
     private func withLocks(
         _ body: (_ journal: Journal, _ holder: SQLSession, _ observer: SQLSession) async throws -> Void
     ) async throws {
-        try await withTestJournal { journal in
+        // However long the machine takes until the observer has seen it wait.
+        try await withTestJournal(.with { $0.readDeadline = .seconds(300) }) { journal in
             let url = journal.configuration.databaseURL
             try await withSQL(url) { holder in
                 try await withSQL(url) { observer in

@@ -10,14 +10,14 @@ struct HeldStreamTests {
         try await sql.run("select \(function)(hashtextextended('durable_streams/\(stream)', 0))")
     }
 
-    @Test("one that becomes free is claimed, and another is resolved, while eight are held")
+    @Test("one that becomes free is claimed, and another is resolved, while a hundred are held")
     func manyHeld() async throws {
         guard #available(macOS 26, *) else { return }
-        try await withTestJournal { journal in
+        try await withTestJournal(.with { $0.readDeadline = .seconds(240) }) { journal in
             try await withSQL(journal.configuration.databaseURL) { sql in
-                for name in ["s"] + (0..<8).map({ "h\($0)" }) { try await hold(name, sql) }
+                for name in ["s"] + (0..<100).map({ "h\($0)" }) { try await hold(name, sql) }
                 // One after the other they would keep the rest waiting for longer than the deadline.
-                let held = (0..<8).map { n in Task.immediate { try await journal.stream("h\(n)").claim().epoch } }
+                let held = (0..<100).map { n in Task.immediate { try await journal.stream("h\(n)").claim().epoch } }
                 async let claim = journal.stream("s").claim()
                 try await until {
                     try await sql.integer(
@@ -37,7 +37,7 @@ struct HeldStreamTests {
                 #expect(try await journal.resolve(receipt) == .notWrittenYet)
                 try await hold("s", sql, "pg_advisory_unlock")
                 #expect(try await claim.epoch == 1)
-                for n in 0..<8 { try await hold("h\(n)", sql, "pg_advisory_unlock") }
+                for n in 0..<100 { try await hold("h\(n)", sql, "pg_advisory_unlock") }
                 for task in held { #expect(try await task.value == 1) }
             }
         }
