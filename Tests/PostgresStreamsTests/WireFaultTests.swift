@@ -11,28 +11,6 @@ import TisynStreams
     .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
 )
 struct WireFaultTests {
-    /// Runs `body` with a journal whose connections go through a proxy, and with one that goes straight to the server.
-    private func withProxy(
-        _ change: ConfigurationChange = .none,
-        _ body: (_ proxy: WireProxy, _ journal: Journal, _ direct: Journal) async throws -> Void
-    ) async throws {
-        let server = try await TestServer.shared.server()
-        try await withTestDatabase { url in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let database = try await withSQL(url) { try await $0.value("select current_database()") }
-            var configuration = JournalConfiguration.quiet(
-                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
-                    + "?sslmode=disable&gssencmode=disable"
-            )
-            configuration.appendDeadline = .seconds(240)
-            change.apply(&configuration)
-            try await withJournal(.quiet(url)) { direct in
-                try await withJournal(configuration) { journal in try await body(proxy, journal, direct) }
-            }
-        }
-    }
-
     /// How many messages such an append takes in each direction.
     private func messageCounts(
         _ proxy: WireProxy,
@@ -55,7 +33,7 @@ struct WireFaultTests {
         [1, 3]
     )
     func everyMessage(_ fault: WireProxy.Fault, eventCount: Int) async throws {
-        try await withProxy { proxy, journal, direct in
+        try await withWireProxy { proxy, journal, direct in
             let stream = try journal.stream("s")
             func events(_ name: String) -> [DurableEvent] {
                 (0..<eventCount).map { .close(CoroutineID("\(name).\($0)"), .cancelled) }
@@ -94,7 +72,7 @@ struct WireFaultTests {
 
     @Test("appends of many streams in one segment survive a break of it", arguments: [2, 5, 9])
     func segments(_ index: Int) async throws {
-        try await withProxy { proxy, journal, direct in
+        try await withWireProxy { proxy, journal, direct in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for writer in 0..<16 {
                     group.addTask {
@@ -119,7 +97,7 @@ struct WireFaultTests {
 
     @Test("an answer that never comes, and nobody else to ask: the append ends in time, resolve tells the truth")
     func swallowedAnswer() async throws {
-        try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
+        try await withWireProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))
@@ -143,7 +121,7 @@ struct WireFaultTests {
 
     @Test("an append that vanished, while nobody else can be asked, ends at its deadline; resolve tells the truth")
     func swallowedRequest() async throws {
-        try await withProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
+        try await withWireProxy(.with { $0.appendDeadline = .seconds(4) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             proxy.set(.init(direction: .toServer, index: 0, fault: .swallow))
@@ -164,7 +142,7 @@ struct WireFaultTests {
 
     @Test("with nobody there an append ends at its deadline, not written")
     func nobodyThere() async throws {
-        try await withProxy(.with { $0.appendDeadline = .milliseconds(500) }) { proxy, journal, direct in
+        try await withWireProxy(.with { $0.appendDeadline = .milliseconds(500) }) { proxy, journal, direct in
             proxy.refuse(true)
             let stream = try journal.stream("s")
             let error = await thrown { try await stream.append(.close("lost", .cancelled)) }
@@ -177,7 +155,7 @@ struct WireFaultTests {
 
     @Test("an append held up on its way, while the stream is claimed, is fenced when it arrives")
     func heldUpWhileClaimed() async throws {
-        try await withProxy { proxy, journal, direct in
+        try await withWireProxy { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             let sprung = proxy.set(.init(direction: .toServer, index: 0, fault: .hold))
@@ -195,7 +173,7 @@ struct WireFaultTests {
 
     @Test("an append that was written, its answer lost, and then fenced says that it was written")
     func fencedAfterItWasWritten() async throws {
-        try await withProxy { proxy, journal, direct in
+        try await withWireProxy { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("before", .cancelled))
             let sprung = proxy.set(.init(direction: .toClient, index: 0, fault: .hold))
@@ -214,7 +192,7 @@ struct WireFaultTests {
 
     @Test("connections that are logged in and then never answered hold up neither appends nor tails for good")
     func silentConnections() async throws {
-        try await withProxy(.with { $0.readDeadline = .seconds(1) }) { proxy, journal, direct in
+        try await withWireProxy(.with { $0.readDeadline = .seconds(1) }) { proxy, journal, direct in
             let stream = try journal.stream("s")
             try await stream.append(.close("0", .cancelled))
             var iterator = stream.tail().makeAsyncIterator()

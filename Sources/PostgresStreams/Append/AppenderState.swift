@@ -64,14 +64,6 @@ struct AppenderState {
         var lockPatience: Duration?
     }
 
-    /// A connection that has been silent for long, of which is to be found out whether it is of any use.
-    struct Doubt {
-        var wire: Int
-        var session: Session
-        var segmentID: Int
-        var backendPID: Int?
-    }
-
     /// What was decided under the lock, to be done outside it: first the wire, then the callers.
     struct Effects {
         fileprivate(set) var departures: [Departure] = []
@@ -80,7 +72,7 @@ struct AppenderState {
         /// Connections that are to be made: there is more to send than the others can take.
         fileprivate(set) var starting: [Int] = []
         /// Connections whose timer is to be set.
-        fileprivate(set) var timers: [Int] = []
+        var timers: [Int] = []
     }
 
     var queue: AppendQueue
@@ -95,12 +87,12 @@ struct AppenderState {
     /// When the first append's deadline is looked at. Not set anew at each append, only when it has rung.
     private(set) var deadlineTimer: ContinuousClock.Instant?
     /// So long without an answer, and another connection is asked what the server is at.
-    private let trust: Duration
+    let trust: Duration
     /// When that is looked at. Not set anew at each departure, only when it has rung.
-    private var doubtTimer: ContinuousClock.Instant?
+    var doubtTimer: ContinuousClock.Instant?
     /// When it is looked whether connections are stuck, and another is needed.
     private var lookAgainAt: ContinuousClock.Instant?
-    private var effects = Effects()
+    var effects = Effects()
 
     /// Of so many streams a segment is worth a commit of its own behind another: a transaction and its flush cost the server
     /// about as much as 50 events in one do. With fewer, those who wait go with those who are being answered.
@@ -365,60 +357,6 @@ struct AppenderState {
         for wire in Set(ended) { wires[wire].session = nil }
         setDeadlineTimer(at: next.time)
         return Set(ended).sorted()
-    }
-
-    /// Connections whose silence is to be explained. One that the server is at is silent with reason: it waits for a lock or
-    /// a standby, and each sending anew would leave a process there that waits as well. One that swallows what it is given
-    /// is lost, only that nobody says so.
-    mutating func doubts(at now: ContinuousClock.Instant) -> [Doubt] {
-        guard let timer = doubtTimer, timer <= now else { return [] }
-        var doubts: [Doubt] = []
-        var next = Earliest()
-        for wire in wires.indices {
-            guard let session = wires[wire].session, let first = wires[wire].underWay.first else { continue }
-            guard !wires[wire].isLookedAfter else { continue }
-            var time = first.sentAt + (first.isRepeated ? trust * 2 : trust)
-            if let from = wires[wire].doubtedFrom { time = max(time, from) }
-            guard time <= now else {
-                next.consider(time)
-                continue
-            }
-            wires[wire].isLookedAfter = true
-            doubts.append(
-                Doubt(
-                    wire: wire,
-                    session: session,
-                    segmentID: first.segmentID,
-                    backendPID: wires[wire].backendPID
-                )
-            )
-        }
-        doubtTimer = next.time
-        effects.timers += wires.indices
-        return doubts
-    }
-
-    /// What was found.
-    ///
-    /// - Parameter isAtWork: whether the server is at what it was sent over the connection; nil: it could not be asked.
-    /// - Returns: whether the connection is to be ended. What is on its wire is then settled over another.
-    mutating func resolve(_ doubt: Doubt, isAtWork: Bool?, at now: ContinuousClock.Instant) -> Bool {
-        let wire = doubt.wire
-        guard wires[wire].session === doubt.session else { return false }
-        wires[wire].isLookedAfter = false
-        guard let first = wires[wire].underWay.first else { return false }
-        // Answered meanwhile: it is not silent.
-        if first.segmentID == doubt.segmentID, isAtWork == false {
-            wires[wire].session = nil
-            return true
-        }
-        if first.segmentID == doubt.segmentID { wires[wire].doubtedFrom = now + trust }
-        let time = max(first.sentAt + trust, wires[wire].doubtedFrom ?? now)
-        if doubtTimer.map({ time < $0 }) ?? true {
-            doubtTimer = time
-            effects.timers += wires.indices
-        }
-        return false
     }
 
     /// Every connection looks after the deadlines: any of them may be the one there is.
