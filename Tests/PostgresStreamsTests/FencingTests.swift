@@ -12,7 +12,11 @@ struct FencingTests {
         _ body: (_ journal: Journal, _ holder: SQLSession, _ observer: SQLSession) async throws -> Void
     ) async throws {
         // However long the machine takes until the observer has seen it wait.
-        try await withTestJournal(.with { $0.readDeadline = .seconds(300) }) { journal in
+        let patient = ConfigurationChange.with {
+            $0.readDeadline = .seconds(300)
+            $0.appendDeadline = .seconds(300)
+        }
+        try await withTestJournal(patient) { journal in
             let url = journal.configuration.databaseURL
             try await withSQL(url) { holder in
                 try await withSQL(url) { observer in
@@ -23,13 +27,19 @@ struct FencingTests {
         }
     }
 
-    /// Returns once a statement that contains `text` waits for a lock.
-    private func untilBlocked(_ text: String, _ observer: SQLSession) async throws {
+    private enum Waiting: String {
+        case claim = "query like '%claim(%'"
+        /// An append, or, after its first second, what locks its stream before it.
+        case append = "query ~ 'append_batch|insert into|^select pg_advisory_xact_lock'"
+    }
+
+    /// Returns once it waits for a lock.
+    private func untilBlocked(_ waiting: Waiting, _ observer: SQLSession) async throws {
         try await until {
             try await observer.integer(
                 """
                 select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-                    and query like '%' || \(text.literal) || '%'
+                    and \(waiting.rawValue)
                 """
             ) > 0
         }
@@ -44,7 +54,7 @@ struct FencingTests {
             let appended = try await holder.run("select * from append('s', array['\(Self.event)']::json[], 1)")
             #expect(appended == [["written", "1", "0"]])
             async let claiming = stream.claim()
-            try await untilBlocked("claim", observer)
+            try await untilBlocked(.claim, observer)
             try await holder.run("commit")
             let claim = try await claiming
             #expect(claim.position == 2)
@@ -61,7 +71,7 @@ struct FencingTests {
             try await holder.run("begin")
             try await holder.run("select * from append('s', array['\(Self.event)']::json[])")
             async let claiming = stream.claim()
-            try await untilBlocked("claim", observer)
+            try await untilBlocked(.claim, observer)
             try await holder.run("rollback")
             let claim = try await claiming
             #expect(claim.position == 1)
@@ -82,7 +92,7 @@ struct FencingTests {
             try await holder.run("begin")
             #expect(try await holder.run("select * from claim('s')") == [["2", "1"]])
             async let late = thrown { try await first.stream.append(contentsOf: events) }
-            try await untilBlocked("append_", observer)
+            try await untilBlocked(.append, observer)
             try await holder.run("commit")
             let error = await late
             #expect(error?.code == .fenced)
@@ -101,7 +111,7 @@ struct FencingTests {
             try await holder.run("begin")
             try await holder.run("select * from claim('s')")
             async let late = stream.append(.close("late", .cancelled))
-            try await untilBlocked("append_", observer)
+            try await untilBlocked(.append, observer)
             try await holder.run("rollback")
             #expect(try await late == 1)
         }
@@ -114,9 +124,9 @@ struct FencingTests {
             try await holder.run("select * from append('new', array['\(Self.event)']::json[])")
             let stream = try journal.stream("new")
             async let claiming = stream.claim()
-            try await untilBlocked("claim", observer)
+            try await untilBlocked(.claim, observer)
             async let late = outcome { try await stream.append(.close("late", .cancelled)) }
-            try await untilBlocked("append_", observer)
+            try await untilBlocked(.append, observer)
             try await holder.run("commit")
             let claim = try await claiming
             // Which of the two comes first is open; what follows from it is not.
