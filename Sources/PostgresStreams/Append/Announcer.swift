@@ -49,10 +49,11 @@ final class Announcer: Sendable {
 
     // MARK: Over a connection that appends
 
-    /// To be sent right behind an append to these streams; nil where it is not the time for one, or they are many.
-    func batch(behindAppendTo streams: some Collection<StreamName>) -> Batch? {
-        guard streams.count < AnnouncementQueue.many else { return nil }
-        return batch(of: state.withLock { $0.queue.takeBehindAppend(to: streams.map(\.digest), at: .now) })
+    /// What is to be sent right behind an append to these streams, as a `batch`; empty where it is not the time for one, or
+    /// they are many.
+    func take(behindAppendTo streams: some Collection<StreamName>) -> [UInt64] {
+        guard streams.count < AnnouncementQueue.many else { return [] }
+        return state.withLock { $0.queue.takeBehindAppend(to: streams.map(\.digest), at: .now) }
     }
 
     /// To be sent where there is nothing else to do; nil where there is nothing to tell.
@@ -63,7 +64,7 @@ final class Announcer: Sendable {
         state.withLock { $0.queue.appendIsAnswered(at: time) }
     }
 
-    private func batch(of digests: [UInt64]) -> Batch? {
+    func batch(of digests: [UInt64]) -> Batch? {
         guard !digests.isEmpty else { return nil }
         return Batch([(statements.notify, parameters(HintPayload(digests: digests)))]) { [weak self] outcome in
             guard let self else { return }

@@ -150,8 +150,8 @@ final class Appender: Sendable {
     private func carryOut(_ effects: AppenderState.Effects) {
         for wire in effects.starting { link(wire).start() }
         for departure in effects.departures { send(departure) }
-        for wire in effects.timers { setTimer(wire) }
         for (caller, result) in effects.told { caller.resume(returning: result) }
+        for wire in effects.timers { setTimer(wire) }
         for flusher in effects.flushed { flusher.resume() }
     }
 
@@ -161,15 +161,17 @@ final class Appender: Sendable {
         let segment = departure.segment
         let session = departure.session
         metrics.sent(segment.appendCount)
-        let announcement = announcer.batch(behindAppendTo: segment.runs.lazy.map(\.stream))
+        let announced = announcer.take(behindAppendTo: segment.runs.lazy.map(\.stream))
         var commands = [segment.command(statements, durability)]
         if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
         let append = Batch(commands, expectsAnother: segment.appendCount <= Self.fewCallers) { [self] outcome in
-            answered(segment, on: departure.wire, over: session, isAnnounced: announcement != nil, outcome)
+            answered(segment, on: departure.wire, over: session, isAnnounced: !announced.isEmpty, outcome)
         }
-        session.submit([append] + [announcement].compactMap { $0 })
+        // The append first: the server is at work while the rest is made.
+        session.submit([append])
+        if let announcement = announcer.batch(of: announced) { session.submit([announcement]) }
     }
 
     private func answered(
