@@ -146,11 +146,15 @@ struct AppendTests {
     @Test("--deadline bounds the claim too")
     func claimDeadline() async throws {
         try await ToolDatabase.withHeldStream { tool, _ in
-            let start = ContinuousClock.now
-            let append = try await tool.run("append", "s", "--claim", "--deadline", "1", input: Sample.event(0))
-            #expect(append.status == 69, "\(append.messages)")
-            // Its default is 30 seconds.
-            #expect(ContinuousClock.now - start < .seconds(20))
+            // Its default is 30 seconds. Where the machine stands still for as long, it is tried again.
+            var isBounded = false
+            for _ in 0..<3 where !isBounded {
+                let start = ContinuousClock.now
+                let append = try await tool.run("append", "s", "--claim", "--deadline", "1", input: Sample.event(0))
+                #expect(append.status == 69, "\(append.messages)")
+                isBounded = ContinuousClock.now - start < .seconds(20)
+            }
+            #expect(isBounded)
         }
     }
 

@@ -144,14 +144,14 @@ struct ConnectTests {
         var live = try LiveSession(
             SessionOptions(
                 connectionString: "host=127.0.0.1 port=\(host.port) dbname=d sslmode=disable gssencmode=disable "
-                    + "tcp_user_timeout=60000",
+                    + "tcp_user_timeout=600000",
                 connectTimeout: .seconds(2)
             )
         )
         for n in 0..<4 { live.session.setTimer(at: .now + .seconds(3600 - n)) }
         #expect(try await live.ended().reason == .timedOut)
-        // libpq itself would wait for the 60 s of `tcp_user_timeout`.
-        #expect(ContinuousClock.now - begin < .seconds(25))
+        // The system itself would try for two minutes.
+        #expect(ContinuousClock.now - begin < .seconds(100))
     }
 
     @Test(

@@ -3,7 +3,7 @@ import Testing
 import TisynStreams
 
 /// An iterator is a value: copies of one go on from the same place, with the same page asked for ahead.
-@Suite("Copied readers", .timeLimit(.minutes(2)))
+@Suite("Copied readers", .timeLimit(.minutes(10)))
 struct ReaderCopyTests {
     private static let count = 400
     private static let firstPage = 100

@@ -64,7 +64,9 @@ struct TransactionClosingTests {
             let (started, start) = AsyncStream.makeStream(of: Void.self)
             let (closed, close) = AsyncStream.makeStream(of: Void.self)
             let transaction = Task {
-                await thrown {
+                // Where it does not get there, too.
+                defer { start.finish() }
+                return await thrown {
                     try await journal.transaction { tx in
                         try await tx.append(Self.event, to: stream)
                         start.finish()

@@ -161,8 +161,11 @@ struct WireFaultTests {
             let sprung = proxy.set(.init(direction: .toServer, index: 0, fault: .hold))
             async let late = thrown { try await stream.append(.close("late", .cancelled)) }
             for await _ in sprung {}
+            // However long the claim takes: nobody finds out over another connection that the append is held up.
+            proxy.refuse(true)
             let claim = try await direct.stream("s").claim()
             #expect(claim.position == 1)
+            proxy.refuse(false)
             proxy.release()
             let error = await late
             #expect(error?.code == .fenced)

@@ -79,7 +79,7 @@ struct FaultScene {
         proxy.setChance(oneIn: nil)
         try await server.start()
         // It may still be in recovery.
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(300)
         while true {
             do {
                 return try await administer("alter database postgres reset all")
