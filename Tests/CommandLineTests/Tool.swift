@@ -46,7 +46,14 @@ struct Tool: Sendable {
         environment["DATABASE_URL"] = databaseURL
         environment["NO_COLOR"] = nil
         environment.merge(self.environment) { $1 }
-        return try ToolProcess(Self.executable(), arguments, environment: environment, reader: reader)
+        return try ToolProcess(Self.executable(), patient(arguments), environment: environment, reader: reader)
+    }
+
+    /// An append to a database that is there has time where the test does not say how much: a machine that stands still for
+    /// longer than the default is no reason to give up.
+    private func patient(_ arguments: [String]) -> [String] {
+        let isHasty = databaseURL != nil && arguments.first == "append" && !arguments.contains("--deadline")
+        return isHasty ? ["append", "--deadline", "300"] + arguments.dropFirst() : arguments
     }
 
     func start(_ arguments: String...) throws -> ToolProcess { try start(arguments) }

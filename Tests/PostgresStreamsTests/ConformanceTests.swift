@@ -19,7 +19,7 @@ struct PostgresBackend: BatchAppending, PositionExpecting, Tailing, Claiming {
         named name: String,
         _ body: (PostgresStream) async throws -> R
     ) async throws -> R {
-        try await withJournal(JournalConfiguration(databaseURL: databaseURL)) { journal in
+        try await withJournal(.quiet(databaseURL)) { journal in
             try await body(try journal.stream(name))
         }
     }

@@ -50,7 +50,7 @@ actor TestServer {
         if let externalURL = Self.externalURL {
             try await withSQL(externalURL) { try await $0.run("create database \(name) template template0") }
             let url = Self.url(externalURL, database: name)
-            if migrated { try await Migrator(JournalConfiguration(databaseURL: url)).migrate() }
+            if migrated { try await Migrator(.quiet(url)).migrate() }
             return url
         }
         let server = try await server()
@@ -58,7 +58,7 @@ actor TestServer {
             template = Task {
                 try await server.createDatabase(Self.templateName)
                 let url = server.databaseURL(database: Self.templateName)
-                try await Migrator(JournalConfiguration(databaseURL: url)).migrate()
+                try await Migrator(.quiet(url)).migrate()
             }
         }
         if migrated { try await template?.value }
@@ -116,6 +116,9 @@ struct ConfigurationChange {
 
     static var none: ConfigurationChange { with { _ in } }
 
+    /// For tests in which what listens is to go on: a probe that a machine at a standstill leaves on its way is waited for.
+    static var patientProbes: ConfigurationChange { with { $0.listening.probeTimeout = .seconds(600) } }
+
     static func with(_ apply: @escaping (inout JournalConfiguration) -> Void) -> ConfigurationChange {
         ConfigurationChange(apply: apply)
     }
@@ -129,10 +132,14 @@ extension JournalConfiguration {
         return configuration
     }
 
-    /// The defaults, with a log that keeps quiet: connections are lost all the time in these tests.
+    /// The defaults, with a log that keeps quiet, since connections are lost all the time in these tests, and without haste: a
+    /// machine that stands still for a minute is no reason to give up. Who waits for a deadline sets its own.
     static func quiet(_ url: String) -> JournalConfiguration {
         var configuration = JournalConfiguration(databaseURL: url)
         configuration.logger.logLevel = .critical
+        configuration.openTimeout = .seconds(300)
+        configuration.appendDeadline = .seconds(300)
+        configuration.readDeadline = .seconds(300)
         return configuration
     }
 }

@@ -237,7 +237,7 @@ struct TransactionTests {
                 try await journal.transaction { tx in
                     try await tx.append(Self.event, to: stream)
                     continuation.yield()
-                    try await tx.query("select pg_sleep(60)")
+                    try await tx.query("select pg_sleep(3600)")
                 }
             }
             for await _ in started { break }

@@ -74,7 +74,7 @@ struct TransactionValueTests {
                 observing: [\.standardErrorContent]
             ) { [url = url as String, what = what as Int] in
                 do {
-                    try await withJournal(JournalConfiguration(databaseURL: url)) { journal in
+                    try await withJournal(.quiet(url)) { journal in
                         try await journal.transaction { tx in
                             switch what {
                             case 0: _ = try await tx.query("select 1 where false")[0]
