@@ -224,8 +224,12 @@ struct FencingTests {
                     async let claimed = stream.claim()
                     try await withSQL(url) { observer in
                         try await until {
-                            let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                            return try await observer.integer(waiting) > 0
+                            try await observer.integer(
+                                """
+                                select count(*) from pg_stat_activity
+                                where datname = current_database() and wait_event_type = 'Lock'
+                                """
+                            ) > 0
                         }
                     }
                     try await sql.run("commit")

@@ -28,7 +28,7 @@ struct RequesterTests {
     @Test("one over which the server loses its connection again and again does not keep the others waiting")
     func killer() async throws {
         guard #available(macOS 26, *) else { return }
-        try await withTestJournal(.with { $0.readDeadline = .seconds(60) }) { journal in
+        try await withTestJournal { journal in
             try await withSQL(journal.configuration.databaseURL) { sql in
                 try await replaceClaim(
                     sql,
@@ -195,7 +195,12 @@ struct RequesterTests {
                     async let claiming = stream.claim()
                     for _ in 0..<2 {
                         try await until {
-                            try await observer.integer("select count(*) from pg_locks where not granted") == 1
+                            try await observer.integer(
+                                """
+                                select count(*) from pg_locks where not granted
+                                    and database = (select oid from pg_database where datname = current_database())
+                                """
+                            ) == 1
                         }
                         #expect(try await stream.readAll().count == 1)
                     }
