@@ -108,7 +108,13 @@ struct DoctorTests {
                 )
             }
             try await until { try await examine(pooled)["isolation"]?.verdict == .problem }
-            let past = try await examine(pooled, .with { $0.listenURL = direct })
+            let past = try await examine(
+                pooled,
+                .with {
+                    $0.listenURL = direct
+                    $0.listening.probeTimeout = .seconds(600)
+                }
+            )
             #expect(past["listening"]?.verdict == .ok, "\(past.findings)")
         }
     }
@@ -119,7 +125,7 @@ struct DoctorTests {
     )
     func sessionPooler() async throws {
         try await withPooler(.session) { pooled, _ in
-            let diagnosis = try await examine(pooled, .with { $0.listening.probeTimeout = .seconds(60) })
+            let diagnosis = try await examine(pooled, .patientProbes)
             #expect(diagnosis["pooler"]?.meaning != nil)
             #expect(diagnosis["listening"]?.verdict == .ok, "\(diagnosis.findings)")
         }

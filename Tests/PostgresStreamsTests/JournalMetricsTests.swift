@@ -59,7 +59,7 @@ struct JournalMetricsTests {
             return try #require(gauges.first { $0.dimensions.contains { $0 == ("schema", schema) } })
         }
         try await withMetricsFactory(metrics) {
-            try await withTestJournal { journal in
+            try await withTestJournal(.patientProbes) { journal in
                 let configuration = JournalConfiguration.with(journal.configuration.databaseURL) {
                     $0.schema = "deaf"
                     $0.listening.isEnabled = false

@@ -59,7 +59,7 @@ struct ListeningTests {
 
     @Test("several can follow the states, each from the one that is")
     func observers() async throws {
-        try await withTail { journal, _, _ in
+        try await withTail(.patientProbes) { journal, _, _ in
             await until(journal) { $0 == .listening }
             for _ in 0..<3 {
                 var first: ListeningState?
@@ -112,7 +112,7 @@ struct ListeningTests {
 
     @Test("all backends of a journal are terminated: the tail goes on where it was, and listens again")
     func terminated() async throws {
-        try await withTail { journal, stream, next in
+        try await withTail(.patientProbes) { journal, stream, next in
             await until(journal) { $0 == .listening }
             try await withSQL(journal.configuration.databaseURL) { sql in
                 for round in 0..<5 {
@@ -192,7 +192,7 @@ struct ListeningTests {
             $0.listening.pollInterval = .milliseconds(20)
         } _: { states in
             while let state = await states.next() {
-                // Only the latest is kept for who is slow: the one before may go unseen.
+                // Which of the two comes first is open.
                 if case .reconnecting = state { break }
                 if state == .polling(.heartbeatMissed) { break }
             }
@@ -244,7 +244,7 @@ struct ListeningTests {
 
     @Test("a probe that others send does not pass for ours")
     func forgedProbe() async throws {
-        try await withTail { journal, stream, next in
+        try await withTail(.patientProbes) { journal, stream, next in
             await until(journal) { $0 == .listening }
             try await withSQL(journal.configuration.databaseURL) { sql in
                 for _ in 0..<50 { try await sql.run("select pg_notify('durable_streams', 'probe:1')") }

@@ -60,6 +60,7 @@ struct StandbyTests {
         try await withStandby { primary, standby in
             var configuration = eager(url(standby, primary, preferring: "prefer-standby"))
             configuration.listening.checkInterval = .seconds(3600)
+            ConfigurationChange.patientProbes.apply(&configuration)
             try await TailedStream.with(configuration) { tailed in
                 #expect(tailed.journal.server.isStandby)
                 await tailed.journal.untilState(.listening)
