@@ -1,5 +1,6 @@
 import PostgresStreams
 import PrivatePostgres
+import Synchronization
 import Testing
 import TisynStreams
 
@@ -140,22 +141,38 @@ struct FaultTests {
     )
     func crashUnderWay() async throws {
         try await withPrivatePostgres { server in
-            var configuration = JournalConfiguration.quiet(server.databaseURL)
-            configuration.appendDeadline = .seconds(5)
-            try await withJournal(configuration, migrate: true) { journal in
+            let url = server.databaseURL
+            // By another journal: this one's appends then go by the function, whose time-out for locks we can change.
+            try await withJournal(.quiet(url), migrate: true) { other in
+                _ = try await other.stream("s").append(.close("before", .cancelled))
+            }
+            try await withJournal(.with(url) { $0.appendDeadline = .seconds(5) }) { journal in
                 let stream = try journal.stream("s")
-                try await stream.append(.close("before", .cancelled))
-                let holder = try await SQLSession(server.databaseURL)
+                let observer = try await SQLSession(url)
+                let holder = try await SQLSession(url)
+                // Refused after a second, it would not be under way until it is sent again.
+                try await holder.letAppendsWait()
                 try await holder.run("begin")
                 try await holder.run("lock table durable_streams.events in exclusive mode")
-                async let late = thrown { try await stream.append(.close("late", .cancelled)) }
-                let observer = try await SQLSession(server.databaseURL)
-                try await until {
-                    try await observer.integer("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
-                        > 0
+                func isWaiting() async throws -> Bool {
+                    try await observer.integer("select count(*) \(Self.victims) and wait_event_type = 'Lock'") > 0
                 }
+                var late: Task<JournalError?, Never>
+                var isUnsent: Bool
+                repeat {
+                    let isOver = Mutex(false)
+                    late = Task {
+                        defer { isOver.withLock { $0 = true } }
+                        return await thrown { try await stream.append(.close("late", .cancelled)) }
+                    }
+                    try await until { try await isWaiting() || isOver.withLock { $0 } }
+                    // Given up before it was sent, on a slow machine: then another one. What was sent waits, given up or not.
+                    isUnsent = isOver.withLock { $0 }
+                    if isUnsent { isUnsent = await late.value?.outcome == .notWritten }
+                } while isUnsent
+                try await until { try await isWaiting() }
                 await server.stop(mode: .immediate)
-                let error = await late
+                let error = await late.value
                 #expect(error?.code == .unreachable)
                 #expect(error?.outcome == .unknown)
                 try await server.start()

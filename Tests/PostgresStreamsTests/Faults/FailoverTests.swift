@@ -24,6 +24,10 @@ struct FailoverTests {
         }
     }
 
+    private static func eventCount(on server: PrivatePostgres) async throws -> Int {
+        Int(try await server.psql("select count(*) from durable_streams.events where kind <> 'r'")) ?? 0
+    }
+
     private func run(
         _ primary: PrivatePostgres,
         _ standby: PrivatePostgres,
@@ -35,7 +39,8 @@ struct FailoverTests {
             "postgresql://postgres:\(primary.password)@127.0.0.1:\(primary.port),127.0.0.1:\(standby.port)"
             + "/postgres?target_session_attrs=read-write"
         var plan = StressPlan()
-        plan.duration = .seconds(8)
+        // Until it has failed over, however long that takes.
+        plan.duration = .seconds(3600)
         plan.rate = 300
         plan.seed = seed
         plan.mayLoseEnds = mayLoseEnds
@@ -47,6 +52,7 @@ struct FailoverTests {
             checking: configuration
         )
         let isOver = Mutex(false)
+        let (failedOver, continuation) = AsyncStream.makeStream(of: Void.self)
         let disruptor = Disruptor(
             [
                 .init("the primary killed, the standby promoted", isFailover: mayLoseEnds) { _ in
@@ -54,12 +60,25 @@ struct FailoverTests {
                         defer { isOver = true }
                         return !isOver
                     }
-                    if isFirst { try await failover() }
+                    guard isFirst else { return }
+                    defer { continuation.finish() }
+                    try await failover()
+                    continuation.yield()
                 }
             ],
             pause: 2...3
         )
-        let report = try await run.run(disruptor)
+        let running = Task {
+            defer { continuation.finish() }
+            return try await run.run(disruptor)
+        }
+        for await _ in failedOver {
+            // So many that each stream is longer than it was.
+            let there = try await Self.eventCount(on: standby)
+            try await until { try await Self.eventCount(on: standby) > there + 1000 }
+        }
+        running.cancel()
+        let report = try await running.value
         #expect(report.isClean, "\(report.violations) \(report.trace.suffix(20))")
         #expect(try await standby.psql("select pg_is_in_recovery()") == "f")
         #expect(report.server.contains("\(standby.port)"))
@@ -92,10 +111,9 @@ struct FailoverTests {
                 try await standby.psql("alter system set primary_conninfo = ''")
                 try await standby.psql("select pg_reload_conf()")
                 try await until { try await standby.psql("select count(*) from pg_stat_wal_receiver") == "0" }
-                let count = "select count(*) from durable_streams.events where kind <> 'r'"
-                let there = Int(try await primary.psql(count)) ?? 0
+                let there = try await Self.eventCount(on: primary)
                 // So many that a tail has read some of them.
-                try await until { (Int(try await primary.psql(count)) ?? 0) > there + 50 }
+                try await until { try await Self.eventCount(on: primary) > there + 50 }
                 await primary.kill()
                 try await standby.psql("select pg_promote()")
             }
