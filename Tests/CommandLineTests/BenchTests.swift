@@ -196,6 +196,17 @@ struct BenchTests {
         }
     }
 
+    @Test("memory: a run that is over before its writers have begun finds what it looks for all the same")
+    func shortMemory() async throws {
+        try await ToolDatabase.with(migrated: false) { tool in
+            let outcome = try await tool.run(
+                ["bench", "memory", "--minutes", "0.001", "--interval", "0.007", "--rate", "100000"]
+            )
+            #expect(!outcome.messages.contains("cannot be replayed"), "\(outcome.messages)")
+            try await expectNothingLeft(on: tool)
+        }
+    }
+
     @Test("what cannot be is a usage error")
     func usage() async throws {
         for arguments in [
@@ -203,6 +214,7 @@ struct BenchTests {
             ["append", "--rows", "nothing"], ["append", "--table-events", "10"], ["tail", "--rate", "-1"],
             ["tail", "--polling"], ["tail", "--writers", "2", "--processes", "2"],
             ["tail", "--catch-up", "10", "--writers", "2"], ["tail", "--rate", "0", "--polling", "--catch-up", "10"],
+            ["tail-reader", "--prefix", "s", "--tails", "1", "--sample", "0"],
         ] {
             #expect(try await Tool().run(["bench"] + arguments).status == 64, "\(arguments)")
         }

@@ -112,10 +112,12 @@ struct MemoryBenchmark: Sendable {
     private func write(to stream: PostgresStream, until end: ContinuousClock.Instant, pause: Duration) async throws {
         let claim = try await stream.claim().stream
         let event = try DurableEvent(AppendBenchmark.eventText)
-        while ContinuousClock.now < end {
-            await append(event, to: claim)
+        var isThere = false
+        // One at least, however late it comes: the replay looks for it.
+        repeat {
+            if await append(event, to: claim) { isThere = true }
             try await Task.sleep(for: pause)
-        }
+        } while !isThere || ContinuousClock.now < end
         while await !append(.close(.root, .ok(nil)), to: claim) { try Task.checkCancellation() }
     }
 

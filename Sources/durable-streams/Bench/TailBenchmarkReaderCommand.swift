@@ -31,6 +31,10 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
         var time: Int
     }
 
+    func validate() throws {
+        guard sample > 0 else { throw ValidationError("--sample takes 1 or more") }
+    }
+
     func run() async throws {
         Task {
             await Output.standard.readerGone()
