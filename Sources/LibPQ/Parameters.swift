@@ -18,9 +18,9 @@ package struct Parameters: Sendable {
     /// The size of what will be sent.
     package var byteCount: Int { bytes.count - 1 }
 
-    /// Whether a server takes parameters of so many bytes in all: a message has less than 1 GiB. libpq counts their lengths
-    /// in 32 bits, and must not be given more.
-    package static func canBeSent(_ byteCount: Int) -> Bool { byteCount < 1 << 30 }
+    /// A server takes fewer bytes than that for all parameters together: a message has less than 1 GiB. libpq counts their
+    /// lengths in 32 bits, and must not be given more.
+    package static let byteLimit = 1 << 30
 
     // MARK: Single values
 
@@ -130,7 +130,8 @@ package struct ArrayElements {
 
     private mutating func begin(_ byteCount: Int) {
         count += 1
-        bytes.appendBigEndian(Int32(byteCount))
+        // One of which this is not the length is over the limit by itself: it is not sent.
+        bytes.appendBigEndian(Int32(clamping: byteCount))
     }
 
     /// An int8, or a null.

@@ -15,4 +15,27 @@ struct ConversationTests {
             #expect(error?.code == .unreachable)
         }
     }
+
+    @Test("refuses parameters that no server takes before they are sent, the caller's own too")
+    func tooLarge() async throws {
+        try await withTestJournal { journal in
+            let conversation = try await Conversation.open(
+                Link.Options(journal.configuration, journal.schema).session,
+                within: .seconds(600),
+                byteLimit: 100
+            )
+            defer { conversation.close() }
+            let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
+            defer { journal.runningTransactions.end(body.id) }
+            let transaction = JournalTransaction(conversation, journal, body, isBehindPooler: false)
+            for parameters in [["\(String(repeating: "a", count: 100))"], Array(repeating: "a", count: 100)] {
+                let error = await thrown { try await transaction.query("select 1", parameters.map { SQLValue($0) }) }
+                #expect(error?.code == .invalidArgument)
+                #expect(error?.outcome == .notWritten)
+                #expect(error?.message.contains("1 GiB") == true)
+            }
+            let answer = try await transaction.query("select $1", SQLValue(String(repeating: "a", count: 90)))
+            #expect(answer.first?[0].text?.count == 90)
+        }
+    }
 }

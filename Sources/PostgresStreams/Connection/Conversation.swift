@@ -9,28 +9,32 @@ final class Conversation: Sendable {
     private let limit: Limit
     /// How long an answer may take, unless it is said otherwise; nil: as long as it takes.
     private let patience: Duration?
+    private let byteLimit: Int
 
     /// Whether the time was over that the session had, so that it was closed.
     private final class Limit: Sendable {
         let isReached = Atomic<Bool>(false)
     }
 
-    private init(session: Session, info: ConnectionInfo, limit: Limit, patience: Duration?) {
+    private init(session: Session, info: ConnectionInfo, limit: Limit, patience: Duration?, byteLimit: Int) {
         self.session = session
         self.info = info
         self.limit = limit
         self.patience = patience
+        self.byteLimit = byteLimit
     }
 
     /// Connects, again and again until `timeout` is over, unless trying again is useless.
     ///
     /// - Parameters:
     ///   - patience: ends the session where an answer takes longer. What is run then throws `unreachable`.
+    ///   - byteLimit: statements whose parameters come to so many bytes are refused.
     ///   - heard: is told of notifications, and of the end of the session by nil; on the session's thread.
     static func open(
         _ options: SessionOptions,
         within timeout: Duration,
         patience: Duration? = nil,
+        byteLimit: Int = Parameters.byteLimit,
         heard: (@Sendable (Notification?) -> Void)? = nil
     ) async throws(JournalError) -> Conversation {
         let deadline = ContinuousClock.now + timeout
@@ -68,7 +72,13 @@ final class Conversation: Sendable {
             }
             switch result {
             case .success(let info):
-                return Conversation(session: session, info: info, limit: limit, patience: patience)
+                return Conversation(
+                    session: session,
+                    info: info,
+                    limit: limit,
+                    patience: patience,
+                    byteLimit: byteLimit
+                )
             case .failure(let failure):
                 let error = JournalError(failure)
                 if lastError == nil || failure.reason != .timedOut { lastError = error }
@@ -96,13 +106,6 @@ final class Conversation: Sendable {
         _ commands: [(Statement, Parameters)],
         within time: Duration?
     ) async throws(JournalError) -> [QueryResult] {
-        guard commands.allSatisfy({ Parameters.canBeSent($0.1.byteCount) }) else {
-            throw JournalError(
-                .invalidArgument,
-                outcome: .notWritten,
-                "the parameters of one statement come to 1 GiB or more, which PostgreSQL takes from nobody"
-            )
-        }
         let time = time ?? patience
         if let time { limit(to: time) }
         let result = await withCheckedContinuation { continuation in
@@ -120,6 +123,14 @@ final class Conversation: Sendable {
         _ commands: [(Statement, Parameters)],
         completion: @escaping @Sendable (Result<[QueryResult], JournalError>) -> Void
     ) {
+        guard commands.allSatisfy({ $0.1.byteCount < byteLimit }) else {
+            let error = JournalError(
+                .invalidArgument,
+                outcome: .notWritten,
+                "the parameters of one statement come to 1 GiB or more, which PostgreSQL takes from nobody"
+            )
+            return completion(.failure(error))
+        }
         session.submit([Batch(commands) { [limit] in completion($0.mapError { Self.error($0, limit) }) }])
     }
 

@@ -67,7 +67,7 @@ public final class JournalTransaction: Sendable {
     ///   - `BEGIN`, `START`, `COMMIT`, `END`, `ROLLBACK`, `ABORT`, and `PREPARE`, since `PREPARE TRANSACTION` ends it too;
     ///   - with them `ROLLBACK TO SAVEPOINT`: what was appended behind the savepoint would be taken for committed;
     ///   - `COPY`, whose rows have no way to go;
-    ///   - text or a parameter with a NUL, or more than 65,535 parameters;
+    ///   - text or a parameter with a NUL, more than 65,535 parameters, or 1 GiB of them;
     ///   - whatever comes after the body.
     @discardableResult
     public func query(_ sql: String, _ parameters: SQLValue...) async throws(JournalError) -> SQLAnswer {
