@@ -267,9 +267,9 @@ extension AppendQueue {
         return expired
     }
 
-    /// Why the server has not taken the lane's appends, where that is known.
+    /// Why the server has not taken the lane's appends, where that is known. No other stream's were refused with them.
     private func refusal(of lane: Int) -> JournalError? {
-        rests[lane]?.refusal.map { .refusedUntilDeadline($0) }
+        rests[lane]?.refusal.map { .refusedUntilDeadline($0, ofHeldStream: true) }
     }
 
     /// Gives up everything.

@@ -35,19 +35,6 @@ extension JournalError {
         return error
     }
 
-    /// The server refused for a reason that passes, and did so until the deadline.
-    static func refusedUntilDeadline(_ refusal: ServerMessage) -> JournalError {
-        let what = held(refusal) ?? "the server refused"
-        var error = JournalError(.unreachable, "\(what) until the deadline: \(refusal)")
-        error.sqlState = refusal.sqlState
-        return error
-    }
-
-    /// The server's words for it speak of a time-out, which is ours.
-    static func held(_ refusal: ServerMessage) -> String? {
-        refusal.sqlState == SQLState.lockNotAvailable ? "another transaction held the stream" : nil
-    }
-
     /// Another writer claimed the stream, or this one never did. Its position says that it had been written before.
     static func fenced(_ run: Segment.Run, _ answer: Segment.Answer) -> JournalError {
         let writer = run.epoch.map { "this writer's claim has epoch \($0)" } ?? "this writer has not claimed it"

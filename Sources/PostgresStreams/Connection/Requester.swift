@@ -412,10 +412,7 @@ final class Requester: Sendable {
         for opener in expired.openers { opener(.failure(expired.error)) }
         for request in expired.requests {
             let refusal = request.refusal.map { message in
-                JournalError(
-                    .unreachable,
-                    "\(JournalError.held(message) ?? "\(target) refused") until the deadline: \(message)"
-                )
+                JournalError.refusedUntilDeadline(message, by: target, ofHeldStream: request.waitsForLock)
             }
             request.completion(.failure(refusal ?? expired.error))
         }
