@@ -281,6 +281,9 @@ public final class Journal: Sendable {
                 if state == SQLState.readOnly, reader.isOnStandby, !hasOtherHosts {
                     throw JournalError(.unfit, "\(server.place) takes no claims: \(error.message); name the primary")
                 }
+                guard ContinuousClock.now < deadline else {
+                    throw .refusedUntilDeadline(error.message, sqlState: state, ofHeldStream: true)
+                }
             }
         }
         return try await lockWaiter.request(

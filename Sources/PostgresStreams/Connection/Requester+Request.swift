@@ -29,14 +29,19 @@ extension Requester {
         var isOverdue = false
 
         /// So long does a connection say nothing while this is overdue, until it is taken for dead.
-        var longestSilence: Duration { min(Link.longestSilence, deadline.map { $0 - askedAt } ?? Link.longestSilence) }
+        /// A second at least, however short the deadline: one that is asked something late is not dead for that.
+        var longestSilence: Duration {
+            let longest = Link.longestSilence
+            return deadline.map { max(.seconds(1), min(longest, $0 - askedAt)) } ?? longest
+        }
 
         /// How long it may wait for its lock this time, where so many do.
         ///
         /// The connection's requests are answered one after the other: what one may wait is what all behind it wait. So
-        /// they share half a second; what is not got in that time is asked for again, behind the others. The server lets
-        /// those who wait for a lock have it in the order they came: 50 ms are enough to have a turn among appends, which
-        /// hold it for a commit each. It is over before the deadline, so that it can be told what was in the way.
+        /// they share half a second; what is not got in that time is asked for again, behind all that wait by then. The
+        /// server lets those who wait for a lock have it in the order they came: 50 ms are enough to have a turn among
+        /// appends, which hold it for a commit each. It is over before the deadline, so that it can be told what was in
+        /// the way.
         func lockPatience(among count: Int, at now: ContinuousClock.Instant) -> Duration {
             let share = max(.milliseconds(50), .milliseconds(500) / max(1, count))
             guard let deadline else { return share }

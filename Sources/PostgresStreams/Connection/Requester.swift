@@ -37,11 +37,13 @@ final class Requester: Sendable {
             waiting.insert(request, at: index)
         }
 
-        /// - Parameter refusal: nil: the connection was lost over it. Then it comes behind all that wait until now: before
-        ///   them, it would be back as soon as there is another.
+        /// - Parameter refusal: nil: the connection was lost over it.
         mutating func rest(_ request: Request, because refusal: ServerMessage? = nil) {
             var request = request
-            if refusal == nil {
+            let isHeld = refusal?.sqlState == SQLState.lockNotAvailable && request.waitsForLock
+            // Then it comes behind all that wait until now. Before them, it would be back as soon as there is another
+            // connection; and a few whose streams are held would keep all places to themselves.
+            if refusal == nil || isHeld {
                 nextID += 1
                 request.turn = nextID
             }
@@ -49,9 +51,7 @@ final class Requester: Sendable {
             request.pause.failed()
             var delay = request.pause.delay
             // Most of the time it waits in the server, where it has its turn; nothing is won by being away from there.
-            if refusal?.sqlState == SQLState.lockNotAvailable, request.waitsForLock {
-                delay = min(delay, .milliseconds(100))
-            }
+            if isHeld { delay = min(delay, .milliseconds(100)) }
             request.restsUntil = .now + delay
             resting.append(request)
         }
