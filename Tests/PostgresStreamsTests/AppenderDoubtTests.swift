@@ -56,6 +56,24 @@ struct AppenderDoubtTests {
         }
     }
 
+    @Test("an answer is waited for as long as the silence was, however long the callers wait")
+    func deadlineOfTheQuestion() throws {
+        try withSent(deadline: .seconds(600)) { state, sentAt in
+            let askedAt = sentAt + .seconds(10)
+            let doubts = state.doubts(at: askedAt)
+            #expect(doubts.map(\.deadline) == [askedAt + .seconds(10)])
+        }
+    }
+
+    @Test("nothing is asked once the journal is closed")
+    func closed() throws {
+        try withSent { state, sentAt in
+            state.isClosed = true
+            let doubts = state.doubts(at: sentAt + .seconds(10))
+            #expect(doubts.isEmpty)
+        }
+    }
+
     @Test("one that the server is not at is ended")
     func lost() throws {
         try withSent { state, sentAt in

@@ -17,8 +17,8 @@ final class Appender: Sendable {
     private let links = Mutex<[Link]>([])
     private let statements: Statements
     private let options: Link.Options
-    /// By the connection of ours that is silent: each asks the server about one.
-    private let inquiries = Mutex<[Int: Requester]>([:])
+    /// By the connection of ours that is silent: each asks the server about one. Nil once they are closed.
+    private let inquiries = Mutex<[Int: Requester]?>([:])
     private let announcer: Announcer
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
@@ -55,7 +55,11 @@ final class Appender: Sendable {
 
     private func closeConnections() {
         for link in allLinks { link.close() }
-        for requester in inquiries.withLock({ Array($0.values) }) { requester.close() }
+        let requesters = inquiries.withLock { inquiries in
+            defer { inquiries = nil }
+            return inquiries.map { Array($0.values) } ?? []
+        }
+        for requester in requesters { requester.close() }
     }
 
     private var allLinks: [Link] { links.withLock { $0 } }
@@ -315,7 +319,7 @@ final class Appender: Sendable {
     }
 
     private func expire(_ wire: Int) {
-        var ended: [Int] = []
+        var ended: [(wire: Int, session: Session)] = []
         perform { state in
             ended = state.expire(
                 at: .now,
@@ -323,7 +327,7 @@ final class Appender: Sendable {
             )
         }
         // Their answers may come yet: better never, on connections that are not what they seem.
-        for wire in ended { link(wire).reset() }
+        for (wire, session) in ended { link(wire).reset(ifStill: session) }
     }
 
     /// Asks what the server is at, of connections that have been silent for long. Over one that is made for it: those there
@@ -333,22 +337,26 @@ final class Appender: Sendable {
         perform { state in doubts = state.doubts(at: .now) }
         for doubt in doubts {
             let requester = Requester(options)
-            inquiries.withLock { $0[doubt.wire] = requester }
+            let (isOpen, last): (Bool, Requester?) = inquiries.withLock { inquiries in
+                (inquiries != nil, inquiries?.updateValue(requester, forKey: doubt.wire))
+            }
+            // Of a session that the connection no longer has.
+            last?.close()
+            guard isOpen else { return }
             var parameters = Parameters()
             parameters.append(doubt.backendPID)
-            let deadline = ContinuousClock.now + deadline / 3
-            requester.send(statements.isAtWork, parameters, deadline: deadline) { [weak self] result in
-                self?.found(try? result.get().bool(row: 0, column: 0), doubt)
+            requester.send(statements.isAtWork, parameters, deadline: doubt.deadline) { [weak self] result in
+                self?.found(try? result.get().bool(row: 0, column: 0), doubt, by: requester)
                 requester.close()
             }
         }
     }
 
-    private func found(_ isAtWork: Bool?, _ doubt: AppenderState.Doubt) {
-        inquiries.withLock { $0[doubt.wire] = nil }
+    private func found(_ isAtWork: Bool?, _ doubt: AppenderState.Doubt, by requester: Requester) {
+        inquiries.withLock { if $0?[doubt.wire] === requester { $0?[doubt.wire] = nil } }
         var isToEnd = false
         perform { state in isToEnd = state.resolve(doubt, isAtWork: isAtWork, at: .now) }
-        if isToEnd { link(doubt.wire).reset() }
+        if isToEnd { link(doubt.wire).reset(ifStill: doubt.session) }
     }
 
     private func setTimer(_ wire: Int) {

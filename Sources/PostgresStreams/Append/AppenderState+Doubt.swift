@@ -8,13 +8,15 @@ extension AppenderState {
         var session: Session
         var segmentID: Int
         var backendPID: Int?
+        /// By when it is to be found out. Later it may be looked into anew: what asks may be swallowed as well.
+        var deadline: ContinuousClock.Instant
     }
 
     /// Connections whose silence is to be explained. One that the server is at is silent with reason: it waits for a lock or
     /// a standby, and each sending anew would leave a process there that waits as well. One that swallows what it is given
     /// is lost, only that nobody says so.
     mutating func doubts(at now: ContinuousClock.Instant) -> [Doubt] {
-        guard let timer = doubtTimer, timer <= now else { return [] }
+        guard !isClosed, let timer = doubtTimer, timer <= now else { return [] }
         var doubts: [Doubt] = []
         var next = Earliest()
         for wire in wires.indices {
@@ -32,7 +34,8 @@ extension AppenderState {
                     wire: wire,
                     session: session,
                     segmentID: first.segmentID,
-                    backendPID: wires[wire].backendPID
+                    backendPID: wires[wire].backendPID,
+                    deadline: now + trust
                 )
             )
         }

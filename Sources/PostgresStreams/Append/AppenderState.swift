@@ -333,7 +333,10 @@ struct AppenderState {
     ///
     /// - Parameter reason: where nothing more is known.
     /// - Returns: connections to be ended: what is on their wire is over, or partly so, and has been there for long.
-    mutating func expire(at now: ContinuousClock.Instant, because reason: JournalError) -> [Int] {
+    mutating func expire(
+        at now: ContinuousClock.Instant,
+        because reason: JournalError
+    ) -> [(wire: Int, session: Session)] {
         guard let timer = deadlineTimer, timer <= now else { return [] }
         let expired = queue.expire(at: now, because: lastError ?? reason)
         resolve(expired.resolutions)
@@ -354,9 +357,11 @@ struct AppenderState {
             if wires[wire].underWay.contains(where: { over.contains($0.segmentID) }) { ended.append(wire) }
         }
         for wire in wires.indices { wires[wire].underWay.removeAll { over.contains($0.segmentID) } }
-        for wire in Set(ended) { wires[wire].session = nil }
         setDeadlineTimer(at: next.time)
-        return Set(ended).sorted()
+        return Set(ended).sorted().compactMap { wire in
+            defer { wires[wire].session = nil }
+            return wires[wire].session.map { (wire, $0) }
+        }
     }
 
     /// Every connection looks after the deadlines: any of them may be the one there is.

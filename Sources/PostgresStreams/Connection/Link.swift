@@ -164,11 +164,18 @@ final class Link: Sendable {
 
     /// Ends the session that does not answer, or the pause before there is one; the owner is told, and asked whether to go
     /// on.
-    func reset() {
+    func reset() { state.withLock { end(&$0) } }
+
+    /// The same where it is still this session. There may be another by now, which has done nothing.
+    func reset(ifStill session: Session) {
         state.withLock { state in
-            if case .ready = state.phase { state.reason = silence("did not answer; connecting anew") }
-            state.session?.close()
+            if state.session === session { end(&state) }
         }
+    }
+
+    private func end(_ state: inout State) {
+        if case .ready = state.phase { state.reason = silence("did not answer; connecting anew") }
+        state.session?.close()
     }
 
     /// The same with a session that nobody needs any more: nothing is wrong with it.
