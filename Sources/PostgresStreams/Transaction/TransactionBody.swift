@@ -13,20 +13,49 @@ final class TransactionBody: Sendable {
         /// It has their locks until it is over.
         var streams: Set<StreamName> = []
         var isOver = false
+        /// The one that its own transaction was begun in, or the next further out that was not over when it was last looked.
+        var outer: TransactionBody?
     }
 
     /// Its place among the journal's running transactions.
     let id: Int
     /// Not the journal: a task that goes on behind the body would keep it open.
     private let running: RunningTransactions
-    /// The one that its own transaction was begun in.
-    private let outer: TransactionBody?
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(_ id: Int, of running: RunningTransactions) {
         self.id = id
         self.running = running
-        outer = Self.current
+        state = Mutex(State(outer: Self.nearest(from: Self.current)))
+        var body = outer
+        while let next = body { body = next.skipOver() }
+    }
+
+    private var outer: TransactionBody? { state.withLock(\.outer) }
+
+    /// Forgets those further out that are over. A body may begin the next one in a task of its own and end, and that one the
+    /// next, for as long as the process lives.
+    ///
+    /// - Returns: the next one that is not over.
+    private func skipOver() -> TransactionBody? {
+        let next = Self.nearest(from: outer)
+        // What it lets go of is freed behind the lock: it has a state too.
+        let last = state.withLock { state in
+            defer { state.outer = next }
+            return state.outer
+        }
+        return withExtendedLifetime(last) { next }
+    }
+
+    /// The first that is not over, of this one and those it is inside.
+    private static func nearest(from body: TransactionBody?) -> TransactionBody? {
+        var nearest = body
+        while let body = nearest {
+            let (isOver, outer) = body.state.withLock { ($0.isOver, $0.outer) }
+            guard isOver else { break }
+            nearest = outer
+        }
+        return nearest
     }
 
     /// From here on it has the stream's lock, or waits for it.
