@@ -88,10 +88,14 @@ final class RunningTransactions: Sendable {
         state.withLock { $0.waiters.removeAll { $0.done === done } }
     }
 
-    /// None begins any more; those in whose bodies it is called end here.
+    /// None begins any more, nor do those that have no connection yet: nothing of theirs was asked for. Those in whose bodies
+    /// it is called end here.
     func close() {
-        state.withLock { $0.isClosed = true }
-        end(TransactionBody.ids(in: self))
+        let beginning = state.withLock { state in
+            state.isClosed = true
+            return state.running.filter { $0.value.conversation == nil }.map(\.key)
+        }
+        end(beginning + TransactionBody.ids(in: self))
     }
 
     /// Ends those that there are: what they send from here on fails with `closed`.

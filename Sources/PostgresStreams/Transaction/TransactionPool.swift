@@ -17,8 +17,11 @@ final class TransactionPool: Sendable {
         /// Connections there are, lent out ones and those being made included.
         var count = 0
         var waiting: Deque<Waiter> = []
-        /// Somebody will look whose deadline has passed.
-        var isTimed = false
+        /// When it will be looked whose deadline has passed.
+        var alarm: ContinuousClock.Instant?
+        /// Connections that are being made.
+        var opening: [Int: Task<Result<Conversation, JournalError>, Never>] = [:]
+        var lastID = 0
         var isClosed = false
     }
 
@@ -60,55 +63,91 @@ final class TransactionPool: Sendable {
             turn.set(.failure(.cancelledUnsent))
         }
         if let conversation = try result.get() { return conversation }
-        do throws(JournalError) {
-            let conversation = try await Conversation.open(options, within: max(.zero, deadline - .now))
-            guard !state.withLock({ $0.isClosed }) else {
-                conversation.close()
-                throw .closed
-            }
-            return conversation
-        } catch {
+        switch await open(within: deadline - .now) {
+        case .success(let conversation): return conversation
+        case .failure(let error):
             giveBack(nil)
             throw error
         }
     }
 
-    /// - Parameter conversation: nil where it is of no more use.
-    func giveBack(_ conversation: Conversation?) {
-        let isKept: Bool = state.withLock { state in
-            // To the first that still waits; one that was cancelled passes it on.
-            while !state.isClosed, let waiter = state.waiting.popFirst() {
-                if waiter.turn.set(.success(conversation)) { return true }
+    /// Also ended by `close`, as closed: where there is no server it would go on until the deadline.
+    private func open(within timeout: Duration) async -> Result<Conversation, JournalError> {
+        let opening = Task { [options] () async -> Result<Conversation, JournalError> in
+            do throws(JournalError) {
+                return .success(try await Conversation.open(options, within: max(.zero, timeout)))
+            } catch {
+                return .failure(error)
             }
-            guard let conversation, !state.isClosed else {
-                state.count -= 1
-                return false
-            }
-            state.idle.append(conversation)
-            return true
         }
-        if !isKept { conversation?.close() }
+        let id = state.withLock { state in
+            state.lastID += 1
+            if state.isClosed { opening.cancel() } else { state.opening[state.lastID] = opening }
+            return state.lastID
+        }
+        let result = await withTaskCancellationHandler {
+            await opening.value
+        } onCancel: {
+            opening.cancel()
+        }
+        let isClosed = state.withLock { state in
+            state.opening[id] = nil
+            return state.isClosed
+        }
+        guard isClosed else { return result }
+        if case .success(let conversation) = result { conversation.close() }
+        return .failure(.closed)
     }
 
-    /// One for all that wait, as long as there are some.
+    /// - Parameter conversation: nil where it is of no more use.
+    func giveBack(_ conversation: Conversation?) {
+        while true {
+            let (waiter, isKept): (Waiter?, Bool) = state.withLock { state in
+                guard !state.isClosed else {
+                    state.count -= 1
+                    return (nil, false)
+                }
+                if let waiter = state.waiting.popFirst() { return (waiter, true) }
+                guard let conversation else {
+                    state.count -= 1
+                    return (nil, false)
+                }
+                state.idle.append(conversation)
+                return (nil, true)
+            }
+            // To the first that still waits, outside the lock: it may go on here. One that was cancelled passes it on.
+            if let waiter {
+                if waiter.turn.set(.success(conversation)) { return }
+            } else {
+                if !isKept { conversation?.close() }
+                return
+            }
+        }
+    }
+
+    /// One for all that wait, as long as there are some. Who comes later may have the earlier deadline.
     private func setTimer() {
         let next: ContinuousClock.Instant? = state.withLock { state in
-            guard !state.isTimed, let next = state.waiting.lazy.map(\.deadline).min() else { return nil }
-            state.isTimed = true
+            guard let next = state.waiting.lazy.map(\.deadline).min() else { return nil }
+            guard state.alarm.map({ next < $0 }) ?? true else { return nil }
+            state.alarm = next
             return next
         }
         guard let next else { return }
         let pause = max(.zero, next - .now).milliseconds / 1000
-        DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in self?.expire() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in self?.ring(next) }
     }
 
-    private func expire() {
-        let overdue: [Waiter] = state.withLock { state in
-            state.isTimed = false
+    private func ring(_ alarm: ContinuousClock.Instant) {
+        let overdue: [Waiter]? = state.withLock { state in
+            // An earlier one took its place, and another was set then.
+            guard state.alarm == alarm else { return nil }
+            state.alarm = nil
             let now = ContinuousClock.now
             defer { state.waiting.removeAll { $0.deadline <= now } }
             return state.waiting.filter { $0.deadline <= now }
         }
+        guard let overdue else { return }
         let error = JournalError(
             .unreachable,
             outcome: .notWritten,
@@ -119,17 +158,19 @@ final class TransactionPool: Sendable {
         setTimer()
     }
 
-    /// Lends none any more. Those lent out are closed when they come back.
+    /// Lends none any more, and makes none. Those lent out are closed when they come back.
     func close() {
-        let (idle, waiting) = state.withLock { state in
+        let (idle, waiting, opening) = state.withLock { state in
             state.isClosed = true
             defer {
                 state.idle = []
                 state.waiting = []
+                state.opening = [:]
             }
-            return (state.idle, state.waiting)
+            return (state.idle, state.waiting, Array(state.opening.values))
         }
         for conversation in idle { conversation.close() }
+        for task in opening { task.cancel() }
         for waiter in waiting { waiter.turn.set(.failure(.closed)) }
     }
 }
