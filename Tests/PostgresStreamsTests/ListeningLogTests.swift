@@ -47,4 +47,13 @@ struct ListeningLogTests {
             ) == [.warning, .debug, .warning, .info, .info, .info]
         )
     }
+
+    @Test("naps are no news, and do not make old trouble new")
+    mutating func naps() {
+        #expect(levels(.listening, .polling(.quiet), .listening) == [.debug, .debug, .debug])
+        #expect(
+            levels(.polling(.pooler), .polling(.quiet), .polling(.pooler), .polling(.quiet), .listening)
+                == [.info, .debug, .debug, .debug, .info]
+        )
+    }
 }

@@ -1,6 +1,7 @@
 import Logging
 
-/// At which level a change of `ListeningState` is logged: trouble and its end are news, that tails begin and end is not.
+/// At which level a change of `ListeningState` is logged: trouble and its end are news, that tails begin, nap and end
+/// is not.
 /// No IO.
 struct ListeningLog {
     /// What the library logs a change under.
@@ -13,7 +14,7 @@ struct ListeningLog {
 
     mutating func level(of state: ListeningState) -> Logger.Level {
         switch state {
-        case .idle, .reconnecting(_, .starting): return .debug
+        case .idle, .reconnecting(_, .starting), .polling(.quiet): return .debug
         case .listening:
             defer { trouble = nil }
             return trouble == nil ? .debug : .info
