@@ -43,6 +43,14 @@ struct AnnouncementTroubleTests {
         #expect(trouble.succeeded() == .worksAgain)
     }
 
+    @Test("what failed unsaid is counted in that reason's next line, whatever was said meanwhile")
+    mutating func keptCount() {
+        #expect(fails("42501", at: 0) == .fails(count: 1))
+        #expect(fails("42501", at: 10) == nil)
+        #expect(fails(nil, at: 100) == .fails(count: 1))
+        #expect(fails("42501", at: 200) == .fails(count: 2))
+    }
+
     @Test("a failure long after the last is a new one")
     mutating func later() {
         #expect(fails("54000", at: 0) == .fails(count: 1))

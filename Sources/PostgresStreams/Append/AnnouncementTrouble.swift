@@ -13,7 +13,8 @@ struct AnnouncementTrouble {
         var count = 0
     }
 
-    /// By SQLSTATE; nil: the connection. Those whose last line is younger than the interval, and that of now.
+    /// By SQLSTATE; nil: the connection. Those whose last line is younger than the interval, those that have failures to be
+    /// told in their next, and that of now.
     private var reasons: [String?: Reason] = [:]
     /// It was said that it fails, and not that it works again.
     private var isSaid = false
@@ -28,7 +29,7 @@ struct AnnouncementTrouble {
             return nil
         }
         let count = (reasons[sqlState]?.count ?? 0) + 1
-        reasons = reasons.filter { now - $0.value.saidAt < Self.interval }
+        reasons = reasons.filter { $0.value.count > 0 || now - $0.value.saidAt < Self.interval }
         reasons[sqlState] = Reason(saidAt: now)
         isSaid = true
         return .fails(count: count)
