@@ -88,7 +88,10 @@ struct Greeting: Sendable {
                     return Migrator.missing(schema: schema)
                 }
                 var error = JournalError(ofOurs: message, outcome: nil)
-                error.code = .unfit
+                // A role's time-out may have met a lock or a busy moment; the next attempt may pass.
+                let passes =
+                    SQLState.isWorthRetrying(message.sqlState) || SQLState.leavesOutcomeOpen(message.sqlState)
+                error.code = passes ? .unreachable : .unfit
                 return error
             }
         }
