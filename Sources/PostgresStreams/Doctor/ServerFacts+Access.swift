@@ -93,7 +93,8 @@ extension ServerFacts {
     }
 
     var connectionsFinding: Finding? {
-        // One that appends, reads, claims, waits for locks, notifies, listens.
+        // One that appends, reads, claims, waits for locks, notifies, listens. Not counted: those of the caller's own
+        // transactions, and the one that asks about another that is silent, which is made for that and then closed.
         let needed = 6
         let limits = [("role \(role)", roleConnectionLimit), ("the database", databaseConnectionLimit)]
         if !isSuperuser, let (what, limit) = limits.first(where: { (0..<needed).contains($0.1) }) {

@@ -17,7 +17,7 @@ extension ServerFacts {
         return findings.isEmpty ? [.ok("timeouts", "none that would bite")] : findings
     }
 
-    /// The append's own statement takes milliseconds, waits of up to 5 s for a stream's lock included.
+    /// The append's own statement takes milliseconds, waits of up to 1 s for a stream's lock included.
     private func statementTimeoutFinding(_ name: String) -> Finding? {
         let time = milliseconds(name)
         guard time > 0, time < 10_000 else { return nil }

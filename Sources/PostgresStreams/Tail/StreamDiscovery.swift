@@ -22,7 +22,7 @@ final class StreamDiscovery: Sendable {
         self.found = found
     }
 
-    /// A notification named streams of which the registry does not know one: perhaps it is new.
+    /// A notification named streams: perhaps one of them is new.
     func look(for digests: HintPayload) {
         if scan.withLock({ $0.isNews(digests) }) { look() }
     }
