@@ -1,8 +1,7 @@
 import Logging
 
-/// At which level a change of `ListeningState` is logged: trouble and its end are news, that tails begin, nap and end
-/// is not.
-/// No IO.
+/// At which level a change of `ListeningState` is logged: trouble and its end are news, that tails begin, nap and end is
+/// not. No IO.
 struct ListeningLog {
     /// What the library logs a change under.
     static let message = "how tails learn of events has changed"

@@ -19,8 +19,8 @@ final class TransactionPool: Sendable {
         var waiting: Deque<Waiter> = []
         /// When it will be looked whose deadline has passed.
         var alarm: ContinuousClock.Instant?
-        /// Connections that are being made.
-        var opening: [Int: Task<Result<Conversation, JournalError>, Never>] = [:]
+        /// Connections that are being made: what ends the attempts.
+        var opening: [Int: Once<Void>] = [:]
         var lastID = 0
         var isClosed = false
     }
@@ -73,22 +73,32 @@ final class TransactionPool: Sendable {
 
     /// Also ended by `close`, as closed: where there is no server it would go on until the deadline.
     private func open(within timeout: Duration) async -> Result<Conversation, JournalError> {
-        let opening = Task { [options] () async -> Result<Conversation, JournalError> in
-            do throws(JournalError) {
-                return .success(try await Conversation.open(options, within: max(.zero, timeout)))
-            } catch {
-                return .failure(error)
-            }
-        }
-        let id = state.withLock { state in
+        let isOver = Once<Void>()
+        let id: Int? = state.withLock { state in
             state.lastID += 1
-            if state.isClosed { opening.cancel() } else { state.opening[state.lastID] = opening }
+            guard !state.isClosed else { return nil }
+            state.opening[state.lastID] = isOver
             return state.lastID
         }
-        let result = await withTaskCancellationHandler {
-            await opening.value
-        } onCancel: {
-            opening.cancel()
+        guard let id else { return .failure(.closed) }
+        let result = await withTaskGroup(of: Result<Conversation, JournalError>?.self) { group in
+            group.addTask { [options] in
+                defer { isOver.set(()) }
+                do throws(JournalError) {
+                    return .success(try await Conversation.open(options, within: max(.zero, timeout)))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            group.addTask {
+                await isOver.value
+                return nil
+            }
+            var result = Result<Conversation, JournalError>.failure(.closed)
+            for await outcome in group {
+                if let outcome { result = outcome } else { group.cancelAll() }
+            }
+            return result
         }
         let isClosed = state.withLock { state in
             state.opening[id] = nil
@@ -170,7 +180,7 @@ final class TransactionPool: Sendable {
             return (state.idle, state.waiting, Array(state.opening.values))
         }
         for conversation in idle { conversation.close() }
-        for task in opening { task.cancel() }
+        for isOver in opening { isOver.set(()) }
         for waiter in waiting { waiter.turn.set(.failure(.closed)) }
     }
 }
