@@ -10,7 +10,7 @@ struct AnnouncementQueueTests {
     /// Whether an append takes its announcement along.
     private static func isBehindAppends(_ queue: AnnouncementQueue, at time: ContinuousClock.Instant) -> Bool {
         var queue = queue
-        return !queue.takeBehindAppend(to: [1], at: time).isEmpty
+        return !queue.takeBehind(1, to: [1], at: time).isEmpty
     }
 
     /// One announcement behind an append, answered so long after it.
@@ -19,9 +19,10 @@ struct AnnouncementQueueTests {
         at now: inout ContinuousClock.Instant,
         answeredAfter duration: Duration
     ) {
-        let digests = queue.takeBehindAppend(to: [1], at: now)
+        let digests = queue.takeBehind(1, to: [1], at: now)
         #expect(digests == [1])
-        queue.appendIsAnswered(at: now)
+        #expect(queue.appended(1, to: [1], at: now) == false)
+        #expect(!queue.hasWaiting)
         now += duration
         let isDue = queue.sent(at: now)
         #expect(!isDue)
@@ -31,21 +32,44 @@ struct AnnouncementQueueTests {
     func fewGoBehind() {
         var queue = AnnouncementQueue()
         let now = Self.start
-        #expect(queue.add([1, 2, 3, 2] as [UInt64], at: now) == false)
-        #expect(queue.takeBehindAppend(to: [2, 9], at: now) == [2, 9, 1, 3])
+        #expect(queue.appended(2, to: [1, 2, 3, 2] as [UInt64], at: now) == false)
+        #expect(queue.takeBehind(1, to: [2, 9], at: now) == [2, 9, 1, 3])
         #expect(!queue.hasWaiting)
         #expect(!queue.isIdle)
         #expect(queue.sent(at: now) == false)
         #expect(queue.isIdle)
     }
 
+    @Test("one that the append's answer has overtaken still goes behind it, with what it moved")
+    func overtaken() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(queue.appended(1, to: [1] as [UInt64], at: now) == false)
+        #expect(queue.takeBehind(1, to: [1], at: now) == [1])
+        #expect(!queue.hasWaiting)
+        #expect(queue.sent(at: now + .seconds(1)) == false)
+        // How long it took is not known.
+        #expect(Self.isBehindAppends(queue, at: now + .seconds(1)))
+    }
+
+    @Test("an append that departs again is not told of by what is behind its first departure")
+    func departedAgain() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(queue.takeBehind(1, to: [1], at: now) == [1])
+        #expect(queue.takeBehind(2, to: [1], at: now) == [])
+        #expect(queue.appended(2, to: [1] as [UInt64], at: now) == false)
+        #expect(queue.sent(at: now) == false)
+        #expect(queue.takeWhileIdle(at: now + .milliseconds(2)) == [1])
+    }
+
     @Test("one is under way at a time; what moves meanwhile is in the next")
     func oneAtATime() {
         var queue = AnnouncementQueue()
         let now = Self.start
-        #expect(queue.takeBehindAppend(to: [1], at: now) == [1])
-        #expect(queue.takeBehindAppend(to: [2], at: now) == [])
-        #expect(queue.add([2] as [UInt64], at: now) == false)
+        #expect(queue.takeBehind(1, to: [1], at: now) == [1])
+        #expect(queue.takeBehind(1, to: [2], at: now) == [])
+        #expect(queue.appended(2, to: [2] as [UInt64], at: now) == false)
         #expect(queue.takeWhileIdle(at: now) == [])
         #expect(queue.takeApart(at: now) == [])
         // Somebody has asked for it.
@@ -59,13 +83,13 @@ struct AnnouncementQueueTests {
         var queue = AnnouncementQueue()
         let now = Self.start
         let many = (0..<UInt64(AnnouncementQueue.many)).map { $0 }
-        #expect(queue.takeBehindAppend(to: many, at: now) == [])
-        #expect(queue.add(many, at: now) == true)
+        #expect(queue.takeBehind(1, to: many, at: now) == [])
+        #expect(queue.appended(2, to: many, at: now) == true)
         #expect(queue.takeApart(at: now) == many)
         #expect(queue.sent(at: now) == false)
         let pause = Duration.microseconds(30 * (many.count - 1))
-        #expect(queue.add(many, at: now + pause - .nanoseconds(1)) == false)
-        #expect(queue.add([], at: now + pause) == true)
+        #expect(queue.appended(2, to: many, at: now + pause - .nanoseconds(1)) == false)
+        #expect(queue.appended(2, to: [], at: now + pause) == true)
         _ = queue.takeApart(at: now)
         _ = queue.sent(at: now)
         queue.add(100..<400)
@@ -80,7 +104,7 @@ struct AnnouncementQueueTests {
         var queue = AnnouncementQueue()
         var now = Self.start
         queue.add(0..<1000)
-        #expect(queue.takeBehindAppend(to: [5000], at: now).count == HintPayload.capacity)
+        #expect(queue.takeBehind(1, to: [5000], at: now).count == HintPayload.capacity)
         #expect(queue.sent(at: now) == false)
         now += .milliseconds(2)
         #expect(queue.takeApart(at: now).count == HintPayload.capacity)
@@ -102,7 +126,7 @@ struct AnnouncementQueueTests {
         #expect(!Self.isBehindAppends(queue, at: now + .milliseconds(24)))
         #expect(Self.isBehindAppends(queue, at: now + .milliseconds(50)))
         // What an append moves meanwhile goes at once.
-        #expect(queue.add([1] as [UInt64], at: now) == true)
+        #expect(queue.appended(2, to: [1] as [UInt64], at: now) == true)
         _ = queue.takeApart(at: now)
         #expect(queue.sent(at: now) == false)
         for _ in 0..<10 {
@@ -158,13 +182,13 @@ struct AnnouncementQueueTests {
             switch Int.random(in: 0..<8, using: &random) {
             case 0:
                 moved.formUnion(digests)
-                isToGo = queue.add(digests, at: now) || isToGo
+                isToGo = queue.appended(2, to: digests, at: now) || isToGo
             case 1:
                 moved.formUnion(digests)
-                let taken = queue.takeBehindAppend(to: Array(digests), at: now)
-                if taken.isEmpty { isToGo = queue.add(digests, at: now) || isToGo }
+                let taken = queue.takeBehind(1, to: Array(digests), at: now)
+                if taken.isEmpty { isToGo = queue.appended(2, to: digests, at: now) || isToGo }
                 depart(taken)
-            case 2: queue.appendIsAnswered(at: now)
+            case 2: isToGo = queue.appended(1, to: [], at: now) || isToGo
             case 3: depart(queue.takeWhileIdle(at: now))
             case 4: depart(queue.takeApart(at: now))
             default:

@@ -16,8 +16,9 @@ struct AnnouncementQueue {
     private var isUnderWay = false
     /// What waits is to go apart as soon as what is under way is answered: no append will take it along.
     private var isDue = false
-    /// When the append was answered that the announcement under way is behind.
-    private var behind: Instant?
+    /// The departure that the announcement under way is behind, and when that was answered.
+    private var behind: Int?
+    private var behindSince: Instant?
     private var notBefore: Instant?
     private var apartUntil: Instant?
     /// How long it stays apart: each time longer, until one behind an append is quick again.
@@ -37,21 +38,27 @@ struct AnnouncementQueue {
         for digest in digests where isWaiting.insert(digest).inserted { waiting.append(digest) }
     }
 
-    /// Adds what an append has moved that no announcement is behind. Few wait for the next append, which soon comes.
+    /// A departure to these is committed. Where no announcement is behind it they wait: few of them for the next append, which
+    /// soon comes.
     ///
-    /// - Returns: whether they are to go apart now.
-    mutating func add(_ digests: some Sequence<UInt64>, at now: Instant) -> Bool {
+    /// - Returns: whether what waits is to go apart now.
+    mutating func appended(_ departure: Int, to digests: some Sequence<UInt64>, at now: Instant) -> Bool {
+        guard behind != departure else {
+            behindSince = now
+            return false
+        }
         add(digests)
         return isApart(at: now) || (waiting.count >= Self.many && !isUnderWay && isTime(at: now))
     }
 
-    /// What goes behind an append to these streams: they and what waits. Empty where it is not the time, or they are many.
-    mutating func takeBehindAppend(to digests: [UInt64], at now: Instant) -> [UInt64] {
+    /// What goes behind a departure to these: they and what waits. Empty where it is not the time, or they are many.
+    mutating func takeBehind(_ departure: Int, to digests: [UInt64], at now: Instant) -> [UInt64] {
         guard digests.count < Self.many, !isUnderWay, isTime(at: now), !isApart(at: now) else { return [] }
         if !waiting.isEmpty {
             isWaiting.subtract(digests)
             waiting.removeAll { !isWaiting.contains($0) }
         }
+        behind = departure
         return depart(digests + take(atMost: HintPayload.capacity - digests.count), at: now)
     }
 
@@ -71,18 +78,13 @@ struct AnnouncementQueue {
         return depart(digests, at: now)
     }
 
-    /// The append is answered that what is under way is behind.
-    mutating func appendIsAnswered(at now: Instant) {
-        if isUnderWay { behind = now }
-    }
-
     /// What was under way is answered.
     ///
     /// - Returns: whether what waits is to go apart now.
     mutating func sent(at now: Instant) -> Bool {
         isUnderWay = false
-        if let begin = behind {
-            behind = nil
+        defer { (behind, behindSince) = (nil, nil) }
+        if let begin = behindSince {
             if now - begin > Self.slow {
                 apart.failed()
                 apartUntil = now + apart.delay

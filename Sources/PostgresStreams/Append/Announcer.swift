@@ -38,33 +38,34 @@ final class Announcer: Sendable {
         send()
     }
 
-    /// The same, but nothing is sent yet: few go with the next batch that an appender asks for, which it soon does.
-    ///
-    /// - Returns: whether they are to be sent now.
-    func note(_ streams: some Sequence<StreamName>) -> Bool {
-        state.withLock { $0.queue.add(streams.lazy.map(\.digest), at: .now) }
-    }
-
     var hasWaiting: Bool { state.withLock { $0.queue.hasWaiting } }
 
     // MARK: Over a connection that appends
 
-    /// What is to be sent right behind an append to these streams, as a `batch`; empty where it is not the time for one, or
-    /// they are many.
-    func take(behindAppendTo streams: some Collection<StreamName>) -> [UInt64] {
-        guard streams.count < AnnouncementQueue.many else { return [] }
-        return state.withLock { $0.queue.takeBehindAppend(to: streams.map(\.digest), at: .now) }
+    /// To be sent right behind a departure to these streams; nil where it is not the time for it, or they are many.
+    func batch(behind departure: Int, to streams: some Collection<StreamName>) -> Batch? {
+        guard streams.count < AnnouncementQueue.many else { return nil }
+        return batch(
+            of: state.withLock { $0.queue.takeBehind(departure, to: streams.map(\.digest), at: .now) }
+        )
+    }
+
+    /// The departure is committed. Where no announcement is behind it, its streams are told of by the next one that an appender
+    /// asks for, which it soon does, unless they are many.
+    ///
+    /// - Returns: whether what waits is to be sent now.
+    func appended(
+        _ departure: Int,
+        to streams: some Sequence<StreamName>,
+        at time: ContinuousClock.Instant
+    ) -> Bool {
+        state.withLock { $0.queue.appended(departure, to: streams.lazy.map(\.digest), at: time) }
     }
 
     /// To be sent where there is nothing else to do; nil where there is nothing to tell.
     func batch() -> Batch? { batch(of: state.withLock { $0.queue.takeWhileIdle(at: .now) }) }
 
-    /// The append is answered that the notification under way is behind.
-    func appendIsAnswered(at time: ContinuousClock.Instant) {
-        state.withLock { $0.queue.appendIsAnswered(at: time) }
-    }
-
-    func batch(of digests: [UInt64]) -> Batch? {
+    private func batch(of digests: [UInt64]) -> Batch? {
         guard !digests.isEmpty else { return nil }
         return Batch([(statements.notify, parameters(HintPayload(digests: digests)))]) { [weak self] outcome in
             guard let self else { return }

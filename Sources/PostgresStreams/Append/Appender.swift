@@ -164,37 +164,29 @@ final class Appender: Sendable {
     private func send(_ departure: AppenderState.Departure) {
         let segment = departure.segment
         let session = departure.session
-        metrics.sent(segment.appendCount)
-        let announced = announcer.take(behindAppendTo: segment.runs.lazy.map(\.stream))
         var commands = [segment.command(statements, durability)]
         if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
         // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
         if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
-        let append = Batch(commands, expectsAnother: segment.appendCount <= Self.fewCallers) { [self] outcome in
-            answered(segment, on: departure.wire, over: session, isAnnounced: !announced.isEmpty, outcome)
+        let areFew = segment.appendCount <= Self.fewCallers
+        let append = Batch(commands, awake: areFew ? .forNextAnswer : nil) { [self] outcome in
+            answered(departure, outcome)
         }
-        // The append first: the server is at work while the rest is made.
+        // The append first: the server is at work while the rest is done.
         session.submit([append])
-        if let announcement = announcer.batch(of: announced) { session.submit([announcement]) }
+        let streams = segment.runs.lazy.map(\.stream)
+        if let announcement = announcer.batch(behind: departure.number, to: streams) { session.submit([announcement]) }
+        metrics.sent(segment.appendCount)
     }
 
-    private func answered(
-        _ segment: Segment,
-        on wire: Int,
-        over session: Session,
-        isAnnounced: Bool,
-        _ outcome: Result<[QueryResult], BatchFailure>
-    ) {
+    private func answered(_ departure: AppenderState.Departure, _ outcome: Result<[QueryResult], BatchFailure>) {
+        let (segment, wire, session) = (departure.segment, departure.wire, departure.session)
         let now = ContinuousClock.now
         var needsReconnect = false
         var isIdle = false
         var isAnnouncingDue = false
         if case .success = outcome {
-            if isAnnounced {
-                announcer.appendIsAnswered(at: now)
-            } else {
-                isAnnouncingDue = announcer.note(segment.runs.lazy.map(\.stream))
-            }
+            isAnnouncingDue = announcer.appended(departure.number, to: segment.runs.lazy.map(\.stream), at: now)
         }
         perform { state in
             let place = state.takeOffTheWire(segment.id, of: wire)

@@ -56,6 +56,8 @@ struct AppenderState {
 
     /// A segment that a connection has been given, to be put on its wire outside the lock.
     struct Departure {
+        /// Another for each, of the same segment too.
+        var number: Int
         var wire: Int
         var session: Session
         var segment: Segment
@@ -80,6 +82,7 @@ struct AppenderState {
     private var spread = Spread()
     var gathering = Gathering()
     var lastID = 0
+    private var departureCount = 0
     var wires: [Wire]
     var isClosed = false
     var lastError: JournalError?
@@ -174,8 +177,10 @@ struct AppenderState {
             doubtTimer = now + trust
             effects.timers += wires.indices
         }
+        departureCount += 1
         effects.departures.append(
             Departure(
+                number: departureCount,
                 wire: wire,
                 session: session,
                 segment: segment,
