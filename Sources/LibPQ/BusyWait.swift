@@ -2,10 +2,11 @@
 ///
 /// To wake a sleeping thread takes 20 to 50 µs where the processor is idle, a fifth of what a commit takes on a server that is
 /// near. Who sends one batch after the other waits that long for each answer; so after an answer the thread looks for the
-/// next one without sleeping. Only for a moment, and only as long as that pays: where the next answers come later, or
-/// somebody else wants the processor, the thread sleeps through more and more of them before it tries again.
+/// next one without sleeping, and so it does after a question of its own. Only for a moment, and only as long as that pays:
+/// where answers come later, or somebody else wants the processor, the thread sleeps through more and more of them before it
+/// tries again.
 struct BusyWait {
-    /// The longest from one answer to the next.
+    /// The longest for one answer.
     let limit: Duration
     /// Until when the thread stays awake.
     private var until: ContinuousClock.Instant?
@@ -30,16 +31,22 @@ struct BusyWait {
 
     init(limit: Duration) { self.limit = limit }
 
-    /// A batch was answered that expects another.
-    mutating func expectAnother(at now: ContinuousClock.Instant) {
+    /// An answer may be about to come. Where one was expected until now, that is it.
+    mutating func expect(at now: ContinuousClock.Instant) {
         if end(at: now) != nil {
-            misses = max(0, misses - 1)
-            hitsSinceLongRest += 1
+            hit()
         } else if resting > 0 {
             resting -= 1
             return
         }
         until = limit > .zero ? now + limit : nil
+    }
+
+    /// What was expected has come, and nothing else is.
+    mutating func met() {
+        guard until != nil else { return }
+        hit()
+        until = nil
     }
 
     /// Until when the thread stays awake; nil where it sleeps.
@@ -57,6 +64,11 @@ struct BusyWait {
         resting = longRest
         longRest = isSoon ? min(longRest * 2, Self.mostLongRest) : Self.leastLongRest
         hitsSinceLongRest = 0
+    }
+
+    private mutating func hit() {
+        misses = max(0, misses - 1)
+        hitsSinceLongRest += 1
     }
 
     private mutating func miss() {

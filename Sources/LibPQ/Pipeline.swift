@@ -8,7 +8,7 @@ struct Pipeline {
     struct Finished {
         var completion: Batch.Completion
         var outcome: Result<[QueryResult], BatchFailure>
-        var expectsAnother = false
+        var awake: Batch.Awake?
         /// Statements that were to be prepared on the way and were not.
         var unprepared: [String] = []
     }
@@ -26,7 +26,7 @@ struct Pipeline {
         /// Statements prepared on the way, before all others: their results come first and are not the caller's.
         var preparing: ArraySlice<String>
         var completion: Batch.Completion
-        var expectsAnother: Bool
+        var awake: Batch.Awake?
         var results: [QueryResult] = []
         var failure: ServerMessage?
 
@@ -34,7 +34,7 @@ struct Pipeline {
             Finished(
                 completion: completion,
                 outcome: outcome,
-                expectsAnother: expectsAnother,
+                awake: awake,
                 unprepared: Array(preparing)
             )
         }
@@ -47,11 +47,9 @@ struct Pipeline {
     mutating func sent(
         _ completion: @escaping Batch.Completion,
         preparing: [String] = [],
-        expectsAnother: Bool = false
+        awake: Batch.Awake? = nil
     ) {
-        waiting.append(
-            Waiting(preparing: preparing[...], completion: completion, expectsAnother: expectsAnother)
-        )
+        waiting.append(Waiting(preparing: preparing[...], completion: completion, awake: awake))
     }
 
     /// Takes one item; returns the batch that it completes.

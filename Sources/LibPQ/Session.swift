@@ -10,7 +10,7 @@ import Synchronization
 ///     thread ── poll ────► lock { PQconsumeInput, PQgetResult } ◄────── server
 ///                 └──────► completion, event (outside the lock)
 ///
-/// After the answer to a batch that expects another, the thread stays awake for a moment (`BusyWait`).
+/// Where an answer is about to come, as batches say, the thread stays awake for it for a moment (`BusyWait`).
 ///
 /// Everything that touches the `PGconn` is done under one lock, since libpq wants one thread at a time; nothing done
 /// under it waits.
@@ -34,6 +34,8 @@ package final class Session: Sendable {
         var prepared: Set<String> = []
         /// libpq holds bytes that the socket did not take yet.
         var isFlushing = false
+        /// The session's own thread has sent a batch whose answer it stays awake for.
+        var awaitsAnswer = false
         /// What came in may not all have been taken, and the socket does not show it.
         var holdsInput = false
         var isEncrypted = false
@@ -94,11 +96,8 @@ package final class Session: Sendable {
             for batch in batches {
                 // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
                 let preparing = Self.send(batch, state: &state)
-                state.pipeline.sent(
-                    batch.completion,
-                    preparing: preparing,
-                    expectsAnother: batch.expectsAnother
-                )
+                state.pipeline.sent(batch.completion, preparing: preparing, awake: batch.awake)
+                if batch.awake == .forAnswer, state.thread == currentThread() { state.awaitsAnswer = true }
             }
             Self.flush(state: &state)
             if state.isFlushing { wakePipe.wake() }
@@ -145,9 +144,12 @@ package final class Session: Sendable {
         if failure == nil { failure = connect() }
         var busyWait = BusyWait(limit: options.busyWait)
         while failure == nil {
-            let (socket, isFlushing, holdsInput, timer) = state.withLock { state in
-                (state.connection?.socket ?? -1, state.isFlushing, state.holdsInput, state.timer)
+            let (socket, isFlushing, holdsInput, timer, awaitsAnswer) = state.withLock { state in
+                defer { state.awaitsAnswer = false }
+                let socket = state.connection?.socket ?? -1
+                return (socket, state.isFlushing, state.holdsInput, state.timer, state.awaitsAnswer)
             }
+            if awaitsAnswer { busyWait.expect(at: .now) }
             if !holdsInput, let end = busyWait.end(at: .now),
                 let interruption = stayAwake(on: socket, forWriting: isFlushing, until: min(end, timer ?? end))
             {
@@ -269,7 +271,11 @@ package final class Session: Sendable {
         }
         for batch in finished { batch.completion(batch.outcome) }
         for event in events { handler(self, event) }
-        if finished.contains(where: \.expectsAnother) { busyWait.expectAnother(at: .now) }
+        if finished.contains(where: { $0.awake == .forNextAnswer }) {
+            busyWait.expect(at: .now)
+        } else if finished.contains(where: { $0.awake == .forAnswer }) {
+            busyWait.met()
+        }
         return failure
     }
 

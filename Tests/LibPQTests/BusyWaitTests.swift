@@ -12,7 +12,7 @@ struct BusyWaitTests {
     private func awake(_ wait: inout BusyWait, answers: Int, every interval: Int, from begin: Int = 0) -> Int {
         (0..<answers).count { answer in
             let now = time(begin + answer * interval)
-            wait.expectAnother(at: now)
+            wait.expect(at: now)
             return wait.end(at: now) != nil
         }
     }
@@ -27,7 +27,7 @@ struct BusyWaitTests {
     func always() {
         var wait = BusyWait(limit: .microseconds(500))
         for answer in 0..<100 {
-            wait.expectAnother(at: time(answer * 300))
+            wait.expect(at: time(answer * 300))
             #expect(wait.end(at: time(answer * 300 + 299)) == time(answer * 300 + 500))
         }
     }
@@ -35,10 +35,29 @@ struct BusyWaitTests {
     @Test("only for a moment")
     func moment() {
         var wait = BusyWait(limit: .microseconds(500))
-        wait.expectAnother(at: time(0))
+        wait.expect(at: time(0))
         #expect(wait.end(at: time(499)) == time(500))
         #expect(wait.end(at: time(500)) == nil)
         #expect(wait.end(at: time(501)) == nil)
+    }
+
+    @Test("not once it has come, where nothing else is expected; and that pays")
+    func met() {
+        var wait = BusyWait(limit: .microseconds(500))
+        for question in 0..<100 {
+            wait.expect(at: time(question * 5000))
+            #expect(wait.end(at: time(question * 5000 + 80)) != nil)
+            wait.met()
+            #expect(wait.end(at: time(question * 5000 + 81)) == nil)
+        }
+        // What comes too late does not pay: 4 are slept through, then 16.
+        for question in 0..<(1 + 4 + 16) {
+            let now = 1_000_000 + question * 5000
+            wait.expect(at: time(now))
+            #expect((wait.end(at: time(now)) != nil) == [0, 5].contains(question))
+            #expect(wait.end(at: time(now + 501)) == nil)
+            wait.met()
+        }
     }
 
     @Test("seldom where it is in vain, whether or not it is asked between the answers")
@@ -48,7 +67,7 @@ struct BusyWaitTests {
         #expect(awake(&wait, answers: 1 + 4 + 16, every: 1000) == 2)
         #expect(awake(&wait, answers: 64 * 10, every: 1000, from: 21_000) == 10)
         for answer in 0..<640 {
-            wait.expectAnother(at: time(661_000 + answer * 1000))
+            wait.expect(at: time(661_000 + answer * 1000))
             _ = wait.end(at: time(661_000 + answer * 1000 + 999))
         }
         #expect(awake(&wait, answers: 64 * 10, every: 1000, from: 1_301_000) == 10)
@@ -60,7 +79,7 @@ struct BusyWaitTests {
         var now = 0
         return (0..<10_000).count { answer in
             now += answer.isMultiple(of: count) ? 1000 : 400
-            wait.expectAnother(at: time(now))
+            wait.expect(at: time(now))
             return wait.end(at: time(now)) != nil
         }
     }
@@ -81,7 +100,7 @@ struct BusyWaitTests {
     @Test("not while somebody else wants the processor, and not for long after it was taken away")
     func interrupted() {
         var wait = BusyWait(limit: .microseconds(500))
-        wait.expectAnother(at: time(0))
+        wait.expect(at: time(0))
         wait.interrupted(for: .microseconds(200))
         #expect(wait.end(at: time(1)) == nil)
         #expect(awake(&wait, answers: 5, every: 300, from: 300) == 1)
@@ -95,7 +114,7 @@ struct BusyWaitTests {
         var wait = BusyWait(limit: .microseconds(500))
         var count = 0
         for answer in 0..<100_000 {
-            wait.expectAnother(at: time(answer * 300))
+            wait.expect(at: time(answer * 300))
             guard wait.end(at: time(answer * 300)) != nil else { continue }
             count += 1
             if count.isMultiple(of: interval) { wait.interrupted(for: .milliseconds(60)) }
@@ -113,7 +132,7 @@ struct BusyWaitTests {
     func off() {
         for limit in [Duration.zero, .milliseconds(-1)] {
             var wait = BusyWait(limit: limit)
-            wait.expectAnother(at: time(0))
+            wait.expect(at: time(0))
             #expect(wait.end(at: time(0)) == nil)
         }
     }

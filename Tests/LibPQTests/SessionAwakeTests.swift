@@ -18,7 +18,7 @@ struct SessionAwakeTests {
         await withCheckedContinuation { continuation in
             let command = LiveSession.Command("select 1")
             live.session.submit([
-                Batch([command.sent], expectsAnother: true) { continuation.resume(returning: $0) }
+                Batch([command.sent], awake: .forNextAnswer) { continuation.resume(returning: $0) }
             ])
         }
     }
@@ -27,6 +27,35 @@ struct SessionAwakeTests {
     func answers() async throws {
         var live = try await awake()
         for _ in 0..<100 { #expect(await ask(live).integer == 1) }
+        try await live.close()
+    }
+
+    @Test("for the answer to a question of its own thread, and not for longer")
+    func ownQuestion() async throws {
+        let url = try await SessionServer.shared.server().url
+        var live = try LiveSession(SessionOptions(connectionString: url, busyWait: .seconds(3600)))
+        _ = try await live.connected()
+        let session = live.session
+        let answers: [Int?] = await withCheckedContinuation { continuation in
+            let first = LiveSession.Command("select 1")
+            let second = LiveSession.Command("select pg_sleep(0.1), 2 as two")
+            session.submit([
+                Batch([first.sent]) { one in
+                    // On the session's thread.
+                    session.submit([
+                        Batch([second.sent], awake: .forAnswer) { two in
+                            let row = try? two.get().last
+                            continuation.resume(returning: [one.integer, row?.integer(row: 0, column: 1)])
+                        }
+                    ])
+                }
+            ])
+        }
+        #expect(answers == [1, 2])
+        // Asleep, it is woken.
+        live.session.setTimer(at: .now + .milliseconds(20))
+        #expect(await live.next()?.isTimer == true)
+        #expect(await live.run("select 3").integer == 3)
         try await live.close()
     }
 

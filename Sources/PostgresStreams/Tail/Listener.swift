@@ -167,7 +167,7 @@ final class Listener: Sendable {
         }
         if isSooner { setTimer() }
         session.submit([
-            Batch([(statement, parameters)]) { [weak self] outcome in
+            Batch([(statement, parameters)], awake: .forAnswer) { [weak self] outcome in
                 self?.state.withLock { $0.machine.answered() }
                 completion(outcome)
             }
