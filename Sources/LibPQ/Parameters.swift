@@ -6,14 +6,21 @@
 package struct Parameters: Sendable {
     /// The first byte is none of theirs: with it even an empty value has an address, where libpq takes none for a null.
     private var bytes: [UInt8] = [0]
-    /// Where each parameter lies in `bytes`; nil for a null.
-    private var ranges: [Range<Int>?] = []
-    /// libpq's format codes: 1 binary, 0 text.
-    private var formats: [Int32] = []
+    private var places: [Place] = []
 
-    package init() {}
+    /// Where a parameter lies in `bytes`.
+    private struct Place {
+        /// Nil for a null.
+        var range: Range<Int>?
+        /// libpq's code: 1 binary, 0 text.
+        var format: Int32 = 1
+    }
 
-    package init(reservingCapacity capacity: Int) { bytes.reserveCapacity(capacity) }
+    package init(reservingCapacity capacity: Int = 0) {
+        // As many as most statements take.
+        places.reserveCapacity(8)
+        bytes.reserveCapacity(max(128, capacity))
+    }
 
     /// The size of what will be sent.
     package var byteCount: Int { bytes.count - 1 }
@@ -44,8 +51,7 @@ package struct Parameters: Sendable {
         let start = bytes.count
         bytes.append(contentsOf: value.utf8)
         bytes.append(0)
-        ranges.append(start..<(bytes.count - 1))
-        formats.append(0)
+        places.append(Place(range: start..<(bytes.count - 1), format: 0))
     }
 
     /// Text, json or anything else that is sent as it is.
@@ -79,8 +85,7 @@ package struct Parameters: Sendable {
         body(&elements)
         swap(&bytes, &elements.bytes)
         assert(elements.count == count, "an array of \(count) got \(elements.count) elements")
-        ranges.append(start..<bytes.count)
-        formats.append(1)
+        places.append(Place(range: start..<bytes.count))
     }
 
     package mutating func append(array values: [String]) {
@@ -100,24 +105,36 @@ package struct Parameters: Sendable {
             _ formats: UnsafePointer<Int32>?
         ) -> R
     ) -> R {
-        let lengths = ranges.map { Int32($0?.count ?? 0) }
-        return bytes.withUnsafeBytes { buffer in
+        // On the stack: this is done for every append, and every page of a tail.
+        bytes.withUnsafeBytes { buffer in
             let base = buffer.bindMemory(to: CChar.self).baseAddress
-            let values = ranges.map { range in range.flatMap { base?.advanced(by: $0.lowerBound) } }
-            return body(Int32(ranges.count), values, lengths, formats)
+            return withArray({ $0.range.flatMap { base?.advanced(by: $0.lowerBound) } }) { values in
+                withArray({ Int32($0.range?.count ?? 0) }) { lengths in
+                    withArray(\.format) { formats in body(Int32(places.count), values, lengths, formats) }
+                }
+            }
+        }
+    }
+
+    private func withArray<Element, R>(
+        _ element: (Place) -> Element,
+        _ body: (UnsafePointer<Element>?) -> R
+    ) -> R {
+        withUnsafeTemporaryAllocation(of: Element.self, capacity: places.count) { array in
+            for (index, place) in places.enumerated() { array.initializeElement(at: index, to: element(place)) }
+            defer { array.deinitialize() }
+            return body(UnsafePointer(array.baseAddress))
         }
     }
 
     private mutating func add(_ body: (inout [UInt8]) -> Void) {
         let start = bytes.count
         body(&bytes)
-        ranges.append(start..<bytes.count)
-        formats.append(1)
+        places.append(Place(range: start..<bytes.count))
     }
 
     private mutating func addNull() {
-        ranges.append(nil)
-        formats.append(1)
+        places.append(Place(range: nil))
     }
 }
 
@@ -165,7 +182,9 @@ package struct ArrayElements {
         bytes.appendBigEndian(value.low)
     }
 
-    package mutating func add(_ value: String) {
+    /// Text, or a null.
+    package mutating func add(_ value: String?) {
+        guard let value else { return begin(-1) }
         begin(value.utf8.count)
         bytes.append(contentsOf: value.utf8)
     }

@@ -31,9 +31,10 @@ struct PlanTests {
     private static let statements: [Named] = [
         ("page", { $0.page.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
         ("tail_next", { $0.tailNext.sql }, "text, bigint, bigint", "'s17', 4, 2"),
+        ("tail_next_by_id", { $0.tailNextByID.sql }, "bigint, bigint, bigint", "17, 4, 2"),
         (
-            "tail_pages", { $0.tailPages.sql }, "text[], bigint[], bigint[]",
-            "array['s3', 's4', 'nowhere'], array[19, 5, 0], array[100, 2, 100]"
+            "tail_pages", { $0.tailPages.sql }, "text[], bigint[], bigint[], bigint[]",
+            "array['s3', null, 'nowhere'], array[null, 4, null], array[19, 5, 0], array[100, 2, 100]"
         ),
         ("tail_look", { $0.tailLook.sql }, "text[], bigint[]", "array['s3', 's4', 'nowhere'], array[19, 20, 0]"),
         ("discover", { $0.discover.sql }, "bigint, bigint, boolean", "1990, 1000, true"),

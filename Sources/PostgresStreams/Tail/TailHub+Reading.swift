@@ -77,20 +77,7 @@ extension TailHub {
     }
 
     private func send(_ read: Read) {
-        let queries = read.queries
-        var parameters = Parameters()
-        let statement: Statement
-        if queries.count == 1 {
-            statement = queries[0].expectsOne ? statements.tailNext : statements.page
-            parameters.append(queries[0].stream.text)
-            parameters.append(queries[0].position)
-            parameters.append(read.limits[0])
-        } else {
-            statement = statements.tailPages
-            parameters.append(array: queries.lazy.map(\.stream.text))
-            parameters.append(array: queries.lazy.map(\.position))
-            parameters.append(array: read.limits)
-        }
+        let (statement, parameters) = command(read)
         switch read.route {
         case .listener(let listening):
             listener.ask(statement, parameters, over: listening.session) { [weak self] outcome in
@@ -99,6 +86,30 @@ extension TailHub {
         case .reader:
             reader.send(statement, parameters, deadline: .now + patience) { [weak self] in self?.answered(read, $0) }
         }
+    }
+
+    private func command(_ read: Read) -> (Statement, Parameters) {
+        let queries = read.queries
+        var parameters = Parameters()
+        guard queries.count == 1 else {
+            let count = queries.count
+            parameters.appendArray(.text, count: count, hasNull: true) { names in
+                for query in queries { names.add(query.streamID == nil ? query.stream.text : nil) }
+            }
+            parameters.appendArray(.int8, count: count, hasNull: true) { ids in
+                for query in queries { ids.add(query.streamID) }
+            }
+            parameters.appendArray(.int8, count: count) { for query in queries { $0.add(query.position) } }
+            parameters.appendArray(.int8, count: count) { for limit in read.limits { $0.add(limit) } }
+            return (statements.tailPages, parameters)
+        }
+        let query = queries[0]
+        let isByID = query.expectsOne && query.streamID != nil
+        if isByID { parameters.append(query.streamID) } else { parameters.append(query.stream.text) }
+        parameters.append(query.position)
+        parameters.append(read.limits[0])
+        guard query.expectsOne else { return (statements.page, parameters) }
+        return (isByID ? statements.tailNextByID : statements.tailNext, parameters)
     }
 
     /// What the listener's connection answered; nil: ask again, the reader, which knows what to do about a refusal.
@@ -123,8 +134,8 @@ extension TailHub {
         var wasLate = false
         if case .failure(let error) = answer, !error.endsTail { (result, wasLate) = (nil, reader.isConnected) }
         let mayLag = if case .reader = read.route { reader.isOnStandby } else { false }
-        let pages: [[EventRow]] =
-            if case .success(let result) = result { Self.rows(result, count: read.queries.count) } else { [] }
+        let pages: [Page] =
+            if case .success(let result) = result { Self.pages(result, count: read.queries.count) } else { [] }
         let duration = read.begin.duration(to: .now)
         let pause = Self.pause(after: pages, of: read, taking: duration)
         state.withLock { state in
@@ -137,13 +148,15 @@ extension TailHub {
                 state.registry.readAgain(read.queries)
             case .failure(let error): consumers = read.queries.compactMap { state.registry.failed($0, error) }
             case .success:
-                let byteCount = pages.joined().reduce(0) { $0 + $1.event.json.utf8Count }
+                let byteCount = pages.lazy.flatMap(\.rows).reduce(0) { $0 + $1.event.json.utf8Count }
                 state.readSize.answered(byteCount, in: read.lane, after: duration, within: patience)
-                for (index, rows) in pages.enumerated() {
+                for (index, page) in pages.enumerated() {
+                    let rows = page.rows
                     let endsLarge = rows.last.map { $0.event.json.utf8Count > PageReader.largeEventByteCount } ?? false
                     let consumer = state.registry.read(
                         read.queries[index],
                         rows,
+                        streamID: page.streamID,
                         isFull: rows.count >= read.limits[index] || endsLarge,
                         connection: read.route.connection,
                         mayLag: mayLag
@@ -171,24 +184,35 @@ extension TailHub {
     /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of nine times what
     /// it took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for
     /// who has fallen behind, and for few.
-    private static func pause(after pages: [[EventRow]], of read: Read, taking duration: Duration) -> Duration? {
+    private static func pause(after pages: [Page], of read: Read, taking duration: Duration) -> Duration? {
         guard read.lane == .following, read.isAll, pages.count >= crowd,
-            !zip(pages, read.limits).contains(where: { $0.count >= $1 }),
-            pages.count(where: { !$0.isEmpty }) * 2 > pages.count
+            !zip(pages, read.limits).contains(where: { $0.rows.count >= $1 }),
+            pages.count(where: { !$0.rows.isEmpty }) * 2 > pages.count
         else { return nil }
         return min(longestPause, duration * 9)
     }
 
-    /// The rows of each tail of a query, in order.
-    private static func rows(_ result: QueryResult, count: Int) -> [[EventRow]] {
-        if count == 1 { return [(0..<result.rowCount).compactMap { EventRow(result, row: $0) }] }
-        var rows = [[EventRow]](repeating: [], count: count)
+    /// What a read brought for one tail.
+    private struct Page {
+        var rows: [EventRow] = []
+        /// Nil where the statement does not tell it, and where there are no rows.
+        var streamID: Int?
+    }
+
+    /// What there is for each tail of a query, in order.
+    private static func pages(_ result: QueryResult, count: Int) -> [Page] {
+        if count == 1 {
+            let rows = (0..<result.rowCount).compactMap { EventRow(result, row: $0) }
+            return [Page(rows: rows, streamID: result.integer(row: 0, column: EventRow.columnCount))]
+        }
+        var pages = [Page](repeating: Page(), count: count)
         for row in 0..<result.rowCount {
-            guard let ordinal = result.integer(row: row, column: 0), rows.indices.contains(ordinal - 1),
+            guard let ordinal = result.integer(row: row, column: 0), pages.indices.contains(ordinal - 1),
                 let event = EventRow(result, row: row, firstColumn: 1)
             else { continue }
-            rows[ordinal - 1].append(event)
+            pages[ordinal - 1].rows.append(event)
+            pages[ordinal - 1].streamID = result.integer(row: row, column: 1 + EventRow.columnCount)
         }
-        return rows
+        return pages
     }
 }

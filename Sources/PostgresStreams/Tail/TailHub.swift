@@ -163,12 +163,11 @@ final class TailHub: Sendable {
         switch hint {
         case .streams(let payload):
             let digests = HintPayload(payload)
-            let discoveries = state.withLock { state in
-                state.registry.hint(digests)
+            let (concernsUs, discoveries) = state.withLock { state in
                 // All of them: what one tail follows may be news to another.
-                return Array(state.discoveries.values)
+                (state.registry.hint(digests), Array(state.discoveries.values))
             }
-            read()
+            if concernsUs { read() }
             for discovery in discoveries { discovery.look(for: digests) }
         case .everything:
             look()

@@ -16,6 +16,8 @@ struct TailRegistry {
         /// From where; the event before the cursor is asked for too, where it must be compared.
         var position: Int
         var isCompared: Bool
+        /// The stream's id, where the connection has told it: then the server need not look for the name.
+        var streamID: Int?
         /// Its events come one by one.
         var expectsOne = false
         /// What one weighs, in bytes of JSON, as far as is known.
@@ -39,6 +41,8 @@ struct TailRegistry {
         var lastToken: Token?
         /// The reader's connection it was last compared on. Another one may be another server.
         var comparedOn = -1
+        /// As that connection told it. On another server, which has lost the end of the log, it may be another stream's.
+        var streamID: Int?
         /// The last read was for comparing, and brought nothing else: what is behind it is read without.
         var isJustCompared = false
         var mayHaveMore = true
@@ -166,10 +170,17 @@ struct TailRegistry {
     // MARK: Hints
 
     /// A notification named these.
-    mutating func hint(_ digests: some Sequence<UInt64>) {
+    ///
+    /// - Returns: whether any of them is followed here.
+    @discardableResult
+    mutating func hint(_ digests: some Sequence<UInt64>) -> Bool {
+        var isFollowed = false
         for digest in digests {
-            for id in sourcesByDigest[digest] ?? [] { mark(id) }
+            guard let ids = sourcesByDigest[digest] else { continue }
+            isFollowed = true
+            for id in ids { mark(id) }
         }
+        return isFollowed
     }
 
     /// Anything may have happened, and what was delivered may no longer be there.
@@ -211,9 +222,11 @@ struct TailRegistry {
         return queries
     }
 
-    /// A look found something there.
+    /// A look found something there, by the stream's name.
     mutating func found(_ query: Query) {
-        if sources[query.id]?.cursor == query.position { mark(query.id) }
+        guard sources[query.id]?.cursor == query.position else { return }
+        sources[query.id]?.streamID = nil
+        mark(query.id)
     }
 
     // MARK: Reading
@@ -261,6 +274,7 @@ struct TailRegistry {
                     stream: source.stream,
                     position: isCompared ? source.cursor - 1 : source.cursor,
                     isCompared: isCompared,
+                    streamID: isKnown && !isBehindPooler ? source.streamID : nil,
                     expectsOne: source.expectsOne && !isCompared,
                     eventByteCount: source.eventByteCount
                 )
@@ -287,12 +301,18 @@ struct TailRegistry {
     /// The consumer ends with this, behind what it has not taken yet.
     mutating func fail(_ consumer: Int, _ error: JournalError) { consumers[consumer]?.failure = error }
 
-    /// Takes the rows read for one source. `isFull`: there may be more behind them. `mayLag`: they are a standby's, where
-    /// what was delivered may yet come.
+    /// Takes the rows read for one source. `streamID`: as it came with them. `isFull`: there may be more behind them.
+    /// `mayLag`: they are a standby's, where what was delivered may yet come.
     ///
     /// - Returns: the consumer that has something to take now.
-    mutating func read(_ query: Query, _ rows: [EventRow], isFull: Bool, connection: Int, mayLag: Bool = false) -> Int?
-    {
+    mutating func read(
+        _ query: Query,
+        _ rows: [EventRow],
+        streamID: Int? = nil,
+        isFull: Bool,
+        connection: Int,
+        mayLag: Bool = false
+    ) -> Int? {
         guard var source = sources[query.id] else { return nil }
         var rows = rows[...]
         if query.isCompared, mayLag, rows.isEmpty {
@@ -306,6 +326,7 @@ struct TailRegistry {
                 return failed(query, Self.replacement(source, found: found))
             }
         }
+        source.streamID = streamID ?? (source.comparedOn == connection ? source.streamID : nil)
         source.comparedOn = connection
         source.isJustCompared = query.isCompared && rows.isEmpty && isFull
         source.place = .nowhere
