@@ -24,12 +24,16 @@ extension TailBenchmark {
         return try await withListeners(count) { try await notify("floor: NOTIFY, \(count) bare processes listen") }
     }
 
-    /// Runs `body` while so many bare processes listen.
-    func withListeners<R>(_ count: Int, _ body: () async throws -> R) async throws -> R {
+    /// Runs `body` while so many bare processes listen: on the journals' channel, or on this one.
+    func withListeners<R>(
+        _ count: Int,
+        on channel: String? = nil,
+        _ body: () async throws -> R
+    ) async throws -> R {
         var listeners: [ChildProcess] = []
         defer { for listener in listeners { listener.kill() } }
         for _ in 0..<count {
-            let arguments = ["bench", "listener-floor", "--schema", configuration.schema]
+            let arguments = ["bench", "listener-floor", "--schema", channel ?? configuration.schema]
             listeners.append(try ChildProcess(arguments, databaseURL: databaseURL, input: .lines))
         }
         for listener in listeners {

@@ -11,6 +11,8 @@ struct TailBenchmark: Sendable {
     var rounds = 5
 
     private static let floorStreams = Atomic<Int>(-1_000_000_000)
+    /// Where the floor notifies.
+    private static let floorChannel = "durable_streams_floor"
 
     var databaseURL: String { configuration.databaseURL }
 
@@ -33,8 +35,11 @@ struct TailBenchmark: Sendable {
             // Forward and backward by turns.
             let isForward = round.isMultiple(of: 2)
             if isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
-            // A NOTIFY wakes all that listen in a database: our reader while the floor is measured, as many here.
-            slices.append(try await withListeners(1) { try await append(to: streams, rate: rate) })
+            // A NOTIFY wakes the server's processes of all that listen in a database: our reader's while the floor is measured,
+            // as many here. Neither side's client hears of the other's.
+            slices.append(
+                try await withListeners(1, on: Self.floorChannel) { try await append(to: streams, rate: rate) }
+            )
             if !isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
         }
         let report = try await finish(streams, reader)
