@@ -24,16 +24,12 @@ extension TailBenchmark {
         return try await withListeners(count) { try await notify("floor: NOTIFY, \(count) bare processes listen") }
     }
 
-    /// Runs `body` while so many bare processes listen: on the journals' channel, or on this one.
-    func withListeners<R>(
-        _ count: Int,
-        on channel: String? = nil,
-        _ body: () async throws -> R
-    ) async throws -> R {
+    /// Runs `body` while so many bare processes listen.
+    private func withListeners<R>(_ count: Int, _ body: () async throws -> R) async throws -> R {
         var listeners: [ChildProcess] = []
         defer { for listener in listeners { listener.kill() } }
         for _ in 0..<count {
-            let arguments = ["bench", "listener-floor", "--schema", channel ?? configuration.schema]
+            let arguments = ["bench", "listener-floor", "--schema", configuration.schema]
             listeners.append(try ChildProcess(arguments, databaseURL: databaseURL, input: .lines))
         }
         for listener in listeners {
@@ -54,8 +50,8 @@ extension TailBenchmark {
         return try await notify("NOTIFY, \(count) processes tail")
     }
 
-    /// Sessions of processes that were killed go when the server notices; all of ours bear the schema's name.
-    private func untilGone() async throws {
+    /// Sessions of processes that have ended, or were killed, go when the server notices; all of ours bear the schema's name.
+    func untilGone() async throws {
         let query = """
             select count(*) from pg_stat_activity
             where datname = current_database() and application_name = '\(configuration.schema)'
@@ -63,7 +59,7 @@ extension TailBenchmark {
         let end = ContinuousClock.now + .seconds(10)
         while case let count = try await Floor.integer(query, on: databaseURL), count > 0 {
             guard ContinuousClock.now < end else {
-                throw BenchmarkError(description: "\(count) sessions of processes that were killed do not go")
+                throw BenchmarkError(description: "\(count) sessions of processes that have ended do not go")
             }
             try await Task.sleep(for: .milliseconds(50))
         }

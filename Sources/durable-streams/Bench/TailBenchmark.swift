@@ -11,8 +11,6 @@ struct TailBenchmark: Sendable {
     var rounds = 5
 
     private static let floorStreams = Atomic<Int>(-1_000_000_000)
-    /// Where the floor notifies.
-    private static let floorChannel = "durable_streams_floor"
 
     var databaseURL: String { configuration.databaseURL }
 
@@ -23,37 +21,32 @@ struct TailBenchmark: Sendable {
     // MARK: Appends at a rate
 
     /// `rate` appends a second in turn over `tails` streams: from the append's start, and from its answer, to delivery.
+    ///
+    /// A NOTIFY wakes the server's processes of all that listen in a database, so that while one side is measured there is
+    /// nothing of the other's. Each slice has a reader of its own, as each of the floor's has connections of its own.
     func paced(_ journal: Journal, tails: Int, rate: Double) async throws -> [TailBenchmarkRow] {
+        try await TailBenchmarkRow.inTurn(
+            rounds,
+            ratiosOf: ["startP50", "startP99", "acknowledgedP50", "acknowledgedP99"]
+        ) {
+            try await pacedFloor(tails: tails, rate: rate)
+        } ours: {
+            try await pacedOurs(journal, tails: tails, rate: rate)
+        }
+    }
+
+    private func pacedOurs(_ journal: Journal, tails: Int, rate: Double) async throws -> TailBenchmarkRow {
         let prefix = prefix()
-        // One for all rounds: what a process does when it has just begun is not measured.
         let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
         defer { reader.kill() }
         let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
-        var floors: [TailBenchmarkRow] = []
-        var slices: [Slice] = []
-        for round in 0..<rounds {
-            // Forward and backward by turns.
-            let isForward = round.isMultiple(of: 2)
-            if isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
-            // A NOTIFY wakes the server's processes of all that listen in a database: our reader's while the floor is measured,
-            // as many here. Neither side's client hears of the other's.
-            slices.append(
-                try await withListeners(1, on: Self.floorChannel) { try await append(to: streams, rate: rate) }
-            )
-            if !isForward { floors.append(try await pacedFloor(tails: tails, rate: rate)) }
-        }
+        let slice = try await append(to: streams, rate: rate)
         let report = try await finish(streams, reader)
-        let ours = try slices.map { slice in
-            let written = slice.written
-            var row = try row("\(tails) tails, \(Int(rate)) appends/s", written.dropFirst(written.count / 5), report)
-            row.figures.append(("perSecond", Double(written.count) / slice.elapsed))
-            return row
-        }
-        return TailBenchmarkRow.medians(
-            floors,
-            ours,
-            ratiosOf: ["startP50", "startP99", "acknowledgedP50", "acknowledgedP99"]
-        )
+        // What the reader and the server do when they have just begun is not measured.
+        let written = slice.written.dropFirst(slice.written.count / 5)
+        var row = try row("\(tails) tails, \(Int(rate)) appends/s", written, report)
+        row.figures.append(("perSecond", Double(slice.written.count) / slice.elapsed))
+        return row
     }
 
     private func latencies(_ name: String, _ start: [Double], _ acknowledged: [Double]) -> TailBenchmarkRow {
@@ -72,6 +65,7 @@ struct TailBenchmark: Sendable {
     }
 
     private func pacedFloor(tails: Int, rate: Double) async throws -> TailBenchmarkRow {
+        try await untilGone()
         let first = Self.floorStreams.subtract(tails, ordering: .relaxed).newValue
         let figures = try await Floor.run {
             floor_tail(databaseURL, quotedSchema, first, Int32(tails), rate, seconds, AppendBenchmark.eventText)
