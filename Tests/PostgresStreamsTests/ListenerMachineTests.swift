@@ -338,7 +338,9 @@ private struct ListenerTranscript {
 
     mutating func probeFailed(_ state: String?) -> String { text(machine.probeFailed(token, sqlState: state, at: now)) }
 
-    mutating func ask(within seconds: Int) { machine.asked(until: now + .seconds(seconds)) }
+    /// - Returns: whether it is to be looked after sooner than anything else.
+    @discardableResult
+    mutating func ask(within seconds: Int) -> Bool { machine.asked(until: now + .seconds(seconds)) }
 
     mutating func answer() { machine.answered() }
 

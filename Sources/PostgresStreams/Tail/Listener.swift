@@ -160,12 +160,7 @@ final class Listener: Sendable {
         over session: Session,
         completion: @escaping Batch.Completion
     ) {
-        let isSooner = state.withLock { state in
-            let before = state.machine.deadline
-            state.machine.asked(until: .now + readDeadline)
-            return state.machine.deadline != before
-        }
-        if isSooner { setTimer() }
+        if state.withLock({ $0.machine.asked(until: .now + readDeadline) }) { setTimer() }
         session.submit([
             Batch([(statement, parameters)], awake: .forAnswer) { [weak self] outcome in
                 self?.state.withLock { $0.machine.answered() }
@@ -282,7 +277,7 @@ final class Listener: Sendable {
 
     private func heard(_ notification: Notification) {
         guard notification.channel == schema.text else { return }
-        guard notification.payload.hasPrefix(ListenerMachine.probePrefix) else {
+        guard notification.payload.utf8.starts(with: ListenerMachine.probePrefix.utf8) else {
             state.withLock { $0.hint }?(.streams(notification.payload))
             // What is notified may not have come to the standby yet: look again soon.
             if reader.isOnStandby { noteActivity() }

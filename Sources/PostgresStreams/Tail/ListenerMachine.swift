@@ -223,7 +223,12 @@ struct ListenerMachine {
 
     /// Something was asked on the connection itself. A connection may carry what the server says and not what we say: all
     /// probes are heard on it, and what is asked is never answered.
-    mutating func asked(until time: Instant) { questions.append(time) }
+    ///
+    /// - Returns: whether `tick` is to be called sooner for it.
+    mutating func asked(until time: Instant) -> Bool {
+        defer { questions.append(time) }
+        return questions.isEmpty && deadline.map { time < $0 } ?? true
+    }
 
     /// The first that was asked is answered.
     mutating func answered() { if !questions.isEmpty { questions.removeFirst() } }

@@ -47,7 +47,7 @@ extension TailHub {
 
     private func read(_ lane: TailRegistry.Lane) {
         let read: Read? = state.withLock { state in
-            guard state.registry.hasReady(lane), !state.lanesRead.contains(lane), !state.isClosed,
+            guard state.registry.hasReady(lane), !state.isReading[lane], !state.isClosed,
                 lane != .following || !state.isPausing
             else { return nil }
             let route = route(lane, unless: state.givenUpRoute)
@@ -59,7 +59,7 @@ extension TailHub {
                 isBehindPooler: route.isBehindPooler
             )
             guard !queries.isEmpty else { return nil }
-            state.lanesRead.insert(lane)
+            state.isReading[lane] = true
             let limits = state.readSize.limits(for: queries, in: lane)
             let isAll = !state.registry.hasReady(lane)
             return Read(lane: lane, queries: queries, limits: limits, route: route, isAll: isAll)
@@ -139,7 +139,7 @@ extension TailHub {
         let duration = read.begin.duration(to: .now)
         let pause = Self.pause(after: pages, of: read, taking: duration)
         state.withLock { state in
-            state.lanesRead.remove(read.lane)
+            state.isReading[read.lane] = false
             if read.lane == .following { state.isPausing = pause != nil }
             var consumers: [Int] = []
             switch result {

@@ -19,8 +19,8 @@ final class TailHub: Sendable {
         var registry = TailRegistry()
         var deliveries: [Int: Delivery] = [:]
         var discoveries: [Int: StreamDiscovery] = [:]
-        /// Where a read is under way.
-        var lanesRead: Set<TailRegistry.Lane> = []
+        /// Whether a read is under way.
+        var isReading = TailRegistry.PerLane(false)
         var readSize: TailReadSize
         /// The next read of those that follow waits for the alarm, so that it brings more at once.
         var isPausing = false

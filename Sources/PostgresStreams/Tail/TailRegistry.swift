@@ -32,6 +32,19 @@ struct TailRegistry {
         case catchingUp
     }
 
+    /// Something for each lane.
+    struct PerLane<Value> {
+        private var following: Value
+        private var catchingUp: Value
+
+        init(_ value: Value) { (following, catchingUp) = (value, value) }
+
+        subscript(lane: Lane) -> Value {
+            get { lane == .following ? following : catchingUp }
+            _modify { if lane == .following { yield &following } else { yield &catchingUp } }
+        }
+    }
+
     private struct Source {
         let consumer: Int
         let stream: StreamName
@@ -102,7 +115,7 @@ struct TailRegistry {
     private var consumers: [Int: Consumer] = [:]
     private var sourcesByDigest: [UInt64: [Int]] = [:]
     /// Sources to be read, in the order they came to be so. Some may be gone, or their consumer have enough.
-    private var ready: [Lane: Deque<Int>] = [:]
+    private var ready = PerLane(Deque<Int>())
     private var nextSource = 0
     private var nextConsumer = 0
 
@@ -197,7 +210,7 @@ struct TailRegistry {
         guard let source = sources[id], source.mayHaveMore, source.place == .nowhere else { return }
         if consumers[source.consumer]?.isReadFor == true {
             sources[id]?.place = .ready
-            ready[source.lane, default: []].append(id)
+            ready[source.lane].append(id)
         } else {
             sources[id]?.place = .marked
             consumers[source.consumer]?.marked.append(id)
@@ -232,7 +245,7 @@ struct TailRegistry {
     // MARK: Reading
 
     /// Whether there may be something to read for somebody who waits.
-    func hasReady(_ lane: Lane) -> Bool { ready[lane]?.isEmpty == false }
+    func hasReady(_ lane: Lane) -> Bool { !ready[lane].isEmpty }
 
     /// What to read now in one lane.
     ///
@@ -249,14 +262,14 @@ struct TailRegistry {
     ) -> [Query] {
         var queries: [Query] = []
         var rest = byteCount
-        while queries.count < limit, let id = ready[lane]?.first {
+        while queries.count < limit, let id = ready[lane].first {
             guard let source = sources[id], source.place == .ready else {
-                ready[lane]?.removeFirst()
+                ready[lane].removeFirst()
                 continue
             }
             let expected = source.expectedByteCount
             guard queries.isEmpty || expected <= rest else { break }
-            ready[lane]?.removeFirst()
+            ready[lane].removeFirst()
             guard consumers[source.consumer]?.isReadFor == true else {
                 sources[id]?.place = .nowhere
                 place(id)
