@@ -26,6 +26,7 @@ struct AnnouncementQueue {
 
     /// Of so many streams an announcement is worth a connection's while.
     static let many = 8
+    static let longestPause = Duration.milliseconds(8)
     /// Behind an append's answer it takes a fraction of a millisecond.
     static let slow = Duration.milliseconds(5)
 
@@ -116,7 +117,7 @@ struct AnnouncementQueue {
     private mutating func depart(_ digests: [UInt64], at now: Instant) -> [UInt64] {
         guard !digests.isEmpty else { return [] }
         isUnderWay = true
-        notBefore = now + min(.milliseconds(2), .microseconds(30 * (digests.count - 1)))
+        notBefore = now + min(Self.longestPause, .microseconds(120) * (digests.count - 1))
         return digests
     }
 }

@@ -6,7 +6,7 @@ extension TailHub {
     private static let sourcesPerQuery = 256
     /// So many streams in one query, and it is worth waiting for more of each.
     private static let crowd = 16
-    private static let longestPause = Duration.milliseconds(10)
+    private static let longestPause = Duration.milliseconds(20)
 
     /// A connection that reads.
     private enum Route {
@@ -181,15 +181,15 @@ extension TailHub {
     }
 
     /// Where many streams move at once, each read brings one or two events of each and costs the server, where their
-    /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of nine times what
-    /// it took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for
+    /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of 19 times what it
+    /// took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for
     /// who has fallen behind, and for few.
     private static func pause(after pages: [Page], of read: Read, taking duration: Duration) -> Duration? {
         guard read.lane == .following, read.isAll, pages.count >= crowd,
             !zip(pages, read.limits).contains(where: { $0.rows.count >= $1 }),
             pages.count(where: { !$0.rows.isEmpty }) * 2 > pages.count
         else { return nil }
-        return min(longestPause, duration * 9)
+        return min(longestPause, duration * 19)
     }
 
     /// What a read brought for one tail.

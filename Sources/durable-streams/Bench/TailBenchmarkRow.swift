@@ -16,8 +16,7 @@ struct TailBenchmarkRow: Sendable, BenchmarkOutput {
         return row
     }
 
-    /// Measures `rounds` slices of a floor and of ours, forward and backward by turns: a row of each, of medians; ours with
-    /// the medians of the ratios within a round.
+    /// Measures `rounds` slices of a floor and of ours, forward and backward by turns; see `medians`.
     static func inTurn(
         _ rounds: Int,
         ratiosOf names: [String],
@@ -34,7 +33,8 @@ struct TailBenchmarkRow: Sendable, BenchmarkOutput {
         return medians(floors, our, ratiosOf: names)
     }
 
-    private static func medians(
+    /// A floor's row and ours, each of medians; ours with the medians of the ratios within a round.
+    static func medians(
         _ floors: [TailBenchmarkRow],
         _ ours: [TailBenchmarkRow],
         ratiosOf names: [String]
