@@ -158,7 +158,8 @@ struct AppenderState {
         guard isFree(wire), isWorthIt(wire), let session = wires[wire].session else { return false }
         let now = ContinuousClock.now
         guard isNeeded(wire, at: now) else { return false }
-        let places = wires.indices.reduce(0) { $0 + (wires[$1].isOpen && isNeeded($1, at: now) ? depth(of: $1) : 0) }
+        var places = 0
+        for wire in wires.indices where wires[wire].isOpen && isNeeded(wire, at: now) { places += depth(of: wire) }
         let count = queue.count
         let shares = min(places, max(1, count / Self.leastShare))
         guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares), let sent = queue.onTheWire.last
@@ -209,8 +210,10 @@ struct AppenderState {
     /// for when those before it do not answer: they may wait for a lock that somebody holds.
     private func isNeeded(_ wire: Int, at now: ContinuousClock.Instant) -> Bool {
         if spread.isWide || queue.hasMoreThanASegment { return true }
-        // By index, here and below: a wire is too large to be copied for every append.
-        return (0..<wire).allSatisfy { wires[$0].isStuck(at: now) }
+        // By index, here and below: a wire is too large to be copied for every append. And in a loop: a closure takes a copy of
+        // the whole state along.
+        for other in 0..<wire where !wires[other].isStuck(at: now) { return false }
+        return true
     }
 
     /// The first connection that is free and needed takes its share, then the next, while there is something that is worth
@@ -218,13 +221,12 @@ struct AppenderState {
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
         let now = ContinuousClock.now
-        while let wire = wires.indices.first(where: { isFree($0) && isWorthIt($0) && isNeeded($0, at: now) }) {
-            guard depart(wire), queue.hasReady else { return }
+        for wire in wires.indices {
+            while isFree(wire), isWorthIt(wire), isNeeded(wire, at: now) {
+                guard depart(wire), queue.hasReady else { return }
+            }
         }
-        let isConnecting = wires.indices.contains { wires[$0].isStarted && wires[$0].session == nil }
-        guard let wire = wires.indices.first(where: { isFree($0) || (!isConnecting && !wires[$0].isStarted) }) else {
-            return
-        }
+        guard let wire = nextWire() else { return }
         if !wires[wire].isStarted, isNeeded(wire, at: now) {
             wires[wire].isStarted = true
             effects.starting.append(wire)
@@ -232,6 +234,14 @@ struct AppenderState {
             lookAgainAt = now + Self.patience
             effects.timers.append(0)
         }
+    }
+
+    /// The first that is free, or could be made; none is made while another is.
+    private func nextWire() -> Int? {
+        var isConnecting = false
+        for wire in wires.indices where wires[wire].isStarted && wires[wire].session == nil { isConnecting = true }
+        for wire in wires.indices where isFree(wire) || (!isConnecting && !wires[wire].isStarted) { return wire }
+        return nil
     }
 
     /// When connections may have turned out to be stuck.
