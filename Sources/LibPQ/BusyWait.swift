@@ -31,21 +31,27 @@ struct BusyWait {
 
     init(limit: Duration) { self.limit = limit }
 
-    /// An answer may be about to come. Where one was expected until now, that is it.
+    /// An answer has come, and another may be about to.
     mutating func expect(at now: ContinuousClock.Instant) {
-        if end(at: now) != nil {
-            hit()
-        } else if resting > 0 {
+        met(at: now)
+        asked(at: now)
+    }
+
+    /// Something was asked whose answer may come soon.
+    mutating func asked(at now: ContinuousClock.Instant) {
+        guard end(at: now) == nil else { return }
+        guard resting == 0 else {
             resting -= 1
             return
         }
         until = limit > .zero ? now + limit : nil
     }
 
-    /// What was expected has come, and nothing else is.
-    mutating func met() {
-        guard until != nil else { return }
-        hit()
+    /// An answer has come; it paid where the thread was awake for it.
+    mutating func met(at now: ContinuousClock.Instant) {
+        guard end(at: now) != nil else { return }
+        misses = max(0, misses - 1)
+        hitsSinceLongRest += 1
         until = nil
     }
 
@@ -64,11 +70,6 @@ struct BusyWait {
         resting = longRest
         longRest = isSoon ? min(longRest * 2, Self.mostLongRest) : Self.leastLongRest
         hitsSinceLongRest = 0
-    }
-
-    private mutating func hit() {
-        misses = max(0, misses - 1)
-        hitsSinceLongRest += 1
     }
 
     private mutating func miss() {

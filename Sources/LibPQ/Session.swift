@@ -149,7 +149,7 @@ package final class Session: Sendable {
                 let socket = state.connection?.socket ?? -1
                 return (socket, state.isFlushing, state.holdsInput, state.timer, state.awaitsAnswer)
             }
-            if awaitsAnswer { busyWait.expect(at: .now) }
+            if awaitsAnswer { busyWait.asked(at: .now) }
             if !holdsInput, let end = busyWait.end(at: .now),
                 let interruption = stayAwake(on: socket, forWriting: isFlushing, until: min(end, timer ?? end))
             {
@@ -274,7 +274,7 @@ package final class Session: Sendable {
         if finished.contains(where: { $0.awake == .forNextAnswer }) {
             busyWait.expect(at: .now)
         } else if finished.contains(where: { $0.awake == .forAnswer }) {
-            busyWait.met()
+            busyWait.met(at: .now)
         }
         return failure
     }

@@ -38,15 +38,16 @@ public struct JournalConfiguration: Sendable {
     /// How long an append is tried, over lost connections and all, before it fails with the outcome it then has.
     public var appendDeadline: Duration = .seconds(30)
 
-    /// How long an appending connection's thread stays awake for its callers' next append; zero, where it always sleeps,
-    /// to a second.
+    /// How long a connection's thread stays awake for an answer that is about to come; zero, where it always sleeps, to a
+    /// second.
     ///
-    /// A thread that sleeps is woken late. So after an answer to at most four callers it stays awake instead, until their
-    /// next append is answered or this time is over. What that wins: a writer near its server that awaits each append waits
-    /// up to a quarter less. What it costs: a processor, for as long as such a writer goes on.
+    /// A thread that sleeps is woken late. So after an answer to at most four callers of `append` it stays awake instead,
+    /// until their next append is answered or this time is over; and so does the one that listens, when it has asked for what
+    /// it has heard of. What that wins: a writer near its server that awaits each append waits up to a quarter less, a tail
+    /// some 20 µs. What it costs: a processor, for as long as such a writer goes on, or until the tail has its events.
     ///
     /// It stops by itself for some time where other work wants the processor, or a limit on the process's use of it bites.
-    /// Where the next answer mostly comes later than this, it is tried after one answer in 64 only.
+    /// Where the answers mostly come later than this, it is tried for one in 64 only.
     public var busyWait: Duration = .microseconds(500)
 
     /// How long a read or a claim is tried before it fails. Tails do not give up.

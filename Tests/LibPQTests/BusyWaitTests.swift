@@ -45,19 +45,27 @@ struct BusyWaitTests {
     func met() {
         var wait = BusyWait(limit: .microseconds(500))
         for question in 0..<100 {
-            wait.expect(at: time(question * 5000))
+            wait.asked(at: time(question * 5000))
             #expect(wait.end(at: time(question * 5000 + 80)) != nil)
-            wait.met()
+            wait.met(at: time(question * 5000 + 81))
             #expect(wait.end(at: time(question * 5000 + 81)) == nil)
         }
         // What comes too late does not pay: 4 are slept through, then 16.
         for question in 0..<(1 + 4 + 16) {
             let now = 1_000_000 + question * 5000
-            wait.expect(at: time(now))
+            wait.asked(at: time(now))
             #expect((wait.end(at: time(now)) != nil) == [0, 5].contains(question))
-            #expect(wait.end(at: time(now + 501)) == nil)
-            wait.met()
+            wait.met(at: time(now + 501))
         }
+    }
+
+    @Test("from the first of two questions, and the answer to the second is no answer to the first")
+    func twoQuestions() {
+        var wait = BusyWait(limit: .microseconds(500))
+        wait.asked(at: time(0))
+        wait.asked(at: time(300))
+        #expect(wait.end(at: time(300)) == time(500))
+        #expect(wait.end(at: time(500)) == nil)
     }
 
     @Test("seldom where it is in vain, whether or not it is asked between the answers")

@@ -30,7 +30,7 @@ struct SessionAwakeTests {
         try await live.close()
     }
 
-    @Test("for the answer to a question of its own thread, and not for longer")
+    @Test("gets the answer to a question of its own thread, and is woken after that")
     func ownQuestion() async throws {
         let url = try await SessionServer.shared.server().url
         var live = try LiveSession(SessionOptions(connectionString: url, busyWait: .seconds(3600)))
@@ -52,7 +52,6 @@ struct SessionAwakeTests {
             ])
         }
         #expect(answers == [1, 2])
-        // Asleep, it is woken.
         live.session.setTimer(at: .now + .milliseconds(20))
         #expect(await live.next()?.isTimer == true)
         #expect(await live.run("select 3").integer == 3)

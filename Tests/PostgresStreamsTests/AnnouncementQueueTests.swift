@@ -164,6 +164,23 @@ struct AnnouncementQueueTests {
         var moved: Set<UInt64> = []
         var isUnderWay = false
         var isToGo = false
+        /// Departures that are not answered, and the one that the announcement under way is behind.
+        var departures: [Int: Set<UInt64>] = [:]
+        var lastDeparture = 0
+        var behind: Int?
+        func appended(_ departure: Int, to digests: Set<UInt64>) {
+            if behind != departure { moved.formUnion(digests) }
+            isToGo = queue.appended(departure, to: digests, at: now) || isToGo
+        }
+        func takeBehind(_ departure: Int, to digests: Set<UInt64>) {
+            let taken = queue.takeBehind(departure, to: Array(digests), at: now)
+            depart(taken)
+            if !taken.isEmpty { behind = departure }
+        }
+        func sent() {
+            (isUnderWay, behind) = (false, nil)
+            isToGo = queue.sent(at: now) || isToGo
+        }
         func depart(_ digests: [UInt64]) {
             #expect(Set(digests).count == digests.count)
             #expect(digests.count <= HintPayload.capacity)
@@ -181,20 +198,23 @@ struct AnnouncementQueueTests {
             )
             switch Int.random(in: 0..<8, using: &random) {
             case 0:
-                moved.formUnion(digests)
-                isToGo = queue.appended(2, to: digests, at: now) || isToGo
+                // Answered before it is worked out what goes behind it.
+                lastDeparture += 1
+                appended(lastDeparture, to: digests)
+                takeBehind(lastDeparture, to: digests)
             case 1:
-                moved.formUnion(digests)
-                let taken = queue.takeBehind(1, to: Array(digests), at: now)
-                if taken.isEmpty { isToGo = queue.appended(2, to: digests, at: now) || isToGo }
-                depart(taken)
-            case 2: isToGo = queue.appended(1, to: [], at: now) || isToGo
+                lastDeparture += 1
+                departures[lastDeparture] = digests
+                takeBehind(lastDeparture, to: digests)
+            case 2:
+                guard let departure = departures.keys.sorted().randomElement(using: &random),
+                    let digests = departures.removeValue(forKey: departure), !random.once(in: 10)
+                else { break }
+                appended(departure, to: digests)
             case 3: depart(queue.takeWhileIdle(at: now))
             case 4: depart(queue.takeApart(at: now))
             default:
-                guard isUnderWay else { break }
-                isUnderWay = false
-                isToGo = queue.sent(at: now) || isToGo
+                if isUnderWay { sent() }
             }
             if isToGo { depart(queue.takeApart(at: now)) }
             isToGo = false
@@ -204,8 +224,9 @@ struct AnnouncementQueueTests {
         // What was asked for comes by itself, answer by answer.
         depart(queue.takeApart(at: now))
         while isUnderWay {
-            isUnderWay = false
-            if queue.sent(at: now) { depart(queue.takeApart(at: now)) }
+            sent()
+            if isToGo { depart(queue.takeApart(at: now)) }
+            isToGo = false
         }
         #expect(moved.isEmpty)
         #expect(queue.isIdle)

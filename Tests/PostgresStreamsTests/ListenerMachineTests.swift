@@ -43,6 +43,12 @@ struct ListenerMachineTests {
     )
     func unheard() {
         var log = ListenerTranscript.listening()
+        #expect(log.ask(within: 12) == false, "the next probe comes sooner")
+        log.answer()
+        #expect(log.ask(within: 1) == true)
+        #expect(log.ask(within: 0) == false, "the first is looked after first")
+        log.answer()
+        log.answer()
         log.ask(within: 12)
         log.ask(within: 13)
         log.answer()

@@ -17,17 +17,37 @@ struct TailRegistryIDTests {
         return log
     }
 
-    @Test("what has come with an id is read on by it, also where the next read brings nothing and no id")
+    @Test("what has come with an id is read on by it, as long as that brings something")
     func known() {
         var log = following()
-        #expect(log.take() == "1:a#17@1")
-        #expect(log.answer(1, 1..<2) == "1")
-        log.wait(1)
-        log.hint("a")
-        #expect(log.take() == "1:a#17@2")
+        for position in 1..<4 {
+            #expect(log.take() == "1:a#17@\(position)")
+            #expect(log.answer(1, position..<(position + 1)) == "\(position)")
+            log.wait(1)
+            log.hint("a")
+        }
+        #expect(log.take() == "1:a#17@4")
         #expect(log.answer(1) == "nothing")
         log.hint("a")
-        #expect(log.take() == "1:a#17@2")
+        #expect(log.take() == "1:a@4")
+    }
+
+    @Test("a page of one stream is read by the name; of several, by what is known of each")
+    func pages() {
+        var log = following()
+        #expect(log.take() == "1:a#17@1")
+        #expect(log.answer(1, 1..<4) == "1 2 3")
+        log.wait(1)
+        log.hint("a")
+        // More than one came.
+        #expect(log.take() == "1:a@4")
+        #expect(log.answer(1, 4..<6) == "4 5")
+        // It brought no id, which may be another by now.
+        log.add("b")
+        log.wait(1)
+        log.wait(2)
+        log.hint("a")
+        #expect(log.take() == "2:b@0, 1:a@6")
     }
 
     @Test("by the name as long as no id has come")
@@ -77,12 +97,13 @@ struct TailRegistryIDTests {
     func found() {
         var log = following()
         #expect(log.take() == "1:a#17@1")
-        #expect(log.answer(1) == "nothing")
+        #expect(log.answer(1, 1..<2) == "1")
+        log.wait(1)
         for query in log.registry.takeLook() { log.registry.found(query) }
-        #expect(log.take() == "1:a@1")
-        #expect(log.answer(1, 1..<2, streamID: 99) == "1")
+        #expect(log.take() == "1:a@2")
+        #expect(log.answer(1, 2..<3, streamID: 99) == "2")
         log.wait(1)
         log.hint("a")
-        #expect(log.take() == "1:a#99@2")
+        #expect(log.take() == "1:a#99@3")
     }
 }

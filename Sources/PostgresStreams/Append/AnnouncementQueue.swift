@@ -117,7 +117,8 @@ struct AnnouncementQueue {
     private mutating func depart(_ digests: [UInt64], at now: Instant) -> [UInt64] {
         guard !digests.isEmpty else { return [] }
         isUnderWay = true
-        notBefore = now + min(Self.longestPause, .microseconds(120) * (digests.count - 1))
+        let share = Duration.microseconds(digests.count < Self.many ? 30 : 120)
+        notBefore = now + min(Self.longestPause, share * (digests.count - 1))
         return digests
     }
 }

@@ -104,12 +104,11 @@ extension TailHub {
             return (statements.tailPages, parameters)
         }
         let query = queries[0]
-        let isByID = query.expectsOne && query.streamID != nil
-        if isByID { parameters.append(query.streamID) } else { parameters.append(query.stream.text) }
+        if let id = query.streamID { parameters.append(id) } else { parameters.append(query.stream.text) }
         parameters.append(query.position)
         parameters.append(read.limits[0])
-        guard query.expectsOne else { return (statements.page, parameters) }
-        return (isByID ? statements.tailNextByID : statements.tailNext, parameters)
+        guard query.streamID == nil else { return (statements.tailNextByID, parameters) }
+        return (query.expectsOne ? statements.tailNext : statements.page, parameters)
     }
 
     /// What the listener's connection answered; nil: ask again, the reader, which knows what to do about a refusal.

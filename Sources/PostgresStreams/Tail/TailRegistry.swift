@@ -16,7 +16,7 @@ struct TailRegistry {
         /// From where; the event before the cursor is asked for too, where it must be compared.
         var position: Int
         var isCompared: Bool
-        /// The stream's id, where the connection has told it: then the server need not look for the name.
+        /// The stream's id, where it is to be read by that: then the server need not look for the name.
         var streamID: Int?
         /// Its events come one by one.
         var expectsOne = false
@@ -54,7 +54,8 @@ struct TailRegistry {
         var lastToken: Token?
         /// The reader's connection it was last compared on. Another one may be another server.
         var comparedOn = -1
-        /// As that connection told it. On another server, which has lost the end of the log, it may be another stream's.
+        /// As that connection told it. On another server, which has lost the end of the log, it may be another stream's. (On
+        /// the same one too, where an operator makes the schema anew: what is tailed is then another log under any name.)
         var streamID: Int?
         /// The last read was for comparing, and brought nothing else: what is behind it is read without.
         var isJustCompared = false
@@ -293,6 +294,8 @@ struct TailRegistry {
                 )
             )
         }
+        // A page of one stream, which costs more than the look-up.
+        if queries.count == 1, !queries[0].expectsOne { queries[0].streamID = nil }
         return queries
     }
 
@@ -339,7 +342,8 @@ struct TailRegistry {
                 return failed(query, Self.replacement(source, found: found))
             }
         }
-        source.streamID = streamID ?? (source.comparedOn == connection ? source.streamID : nil)
+        // An id that brings nothing is given up: where an operator has put the stream under another, the name finds it.
+        source.streamID = streamID ?? (rows.isEmpty ? nil : query.streamID)
         source.comparedOn = connection
         source.isJustCompared = query.isCompared && rows.isEmpty && isFull
         source.place = .nowhere

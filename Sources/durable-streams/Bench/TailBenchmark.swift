@@ -40,9 +40,11 @@ struct TailBenchmark: Sendable {
         let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
         defer { reader.kill() }
         let streams = try (0..<tails).map { try journal.stream("\(prefix)\($0)") }
+        // From here on each tail follows. What the reader and the server do when they have just begun is not measured.
+        let event = try DurableEvent(AppendBenchmark.eventText)
+        try await each(tails) { try await streams[$0].append(event) }
         let slice = try await append(to: streams, rate: rate)
         let report = try await finish(streams, reader)
-        // What the reader and the server do when they have just begun is not measured.
         let written = slice.written.dropFirst(slice.written.count / 5)
         var row = try row("\(tails) tails, \(Int(rate)) appends/s", written, report)
         row.figures.append(("perSecond", Double(slice.written.count) / slice.elapsed))
