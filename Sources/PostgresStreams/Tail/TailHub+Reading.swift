@@ -147,7 +147,7 @@ extension TailHub {
                 state.registry.readAgain(read.queries)
             case .failure(let error): consumers = read.queries.compactMap { state.registry.failed($0, error) }
             case .success:
-                let byteCount = pages.lazy.flatMap(\.rows).reduce(0) { $0 + $1.event.json.utf8Count }
+                let byteCount = pages.reduce(0) { $0 + $1.byteCount }
                 state.readSize.answered(byteCount, in: read.lane, after: duration, within: patience)
                 for (index, page) in pages.enumerated() {
                     let rows = page.rows
@@ -196,6 +196,8 @@ extension TailHub {
         var rows: [EventRow] = []
         /// Nil where the statement does not tell it, and where there are no rows.
         var streamID: Int?
+
+        var byteCount: Int { rows.reduce(0) { $0 + $1.event.json.utf8Count } }
     }
 
     /// What there is for each tail of a query, in order.
