@@ -294,7 +294,7 @@ struct TailRegistry {
                 )
             )
         }
-        // A page of one stream, which costs more than the look-up.
+        // The look-up of its name is little beside a page of one stream.
         if queries.count == 1, !queries[0].expectsOne { queries[0].streamID = nil }
         return queries
     }
