@@ -10,7 +10,8 @@ import Synchronization
 ///     thread ── poll ────► lock { PQconsumeInput, PQgetResult } ◄────── server
 ///                 └──────► completion, event (outside the lock)
 ///
-/// Where an answer is about to come, as batches say, the thread stays awake for it for a moment (`BusyWait`).
+/// Where an answer is about to come, as batches say, the thread stays awake for it for a moment (`BusyWait`). And it runs
+/// jobs of Swift tasks (`enqueue`): a task that runs there has its answers without any hand-off.
 ///
 /// Everything that touches the `PGconn` is done under one lock, since libpq wants one thread at a time; nothing done
 /// under it waits.
@@ -56,6 +57,7 @@ package final class Session: Sendable {
     private enum Phase { case starting, open, closing, ended }
 
     private let state: Mutex<State>
+    private let jobs = JobQueue()
     private let wakePipe: WakePipe
     private let options: SessionOptions
     private let handler: EventHandler
@@ -125,6 +127,22 @@ package final class Session: Sendable {
         state.withLock { $0.usesPreparedStatements = true }
     }
 
+    /// Has the session's thread run a job. Jobs are run in the order they came, and what comes in is served in between,
+    /// however many there are; one that is never done keeps the session from everything else.
+    ///
+    /// - Returns: false where the session has ended, and will not run it. What it could not run before it ended it gives to
+    ///   the global executor.
+    package func enqueue(_ job: UnownedJob, on executor: UnownedTaskExecutor) -> Bool {
+        switch jobs.add(.init(job: job, executor: executor)) {
+        case .first:
+            // The thread itself looks for jobs before it waits.
+            if state.withLock({ $0.thread }) != currentThread() { wakePipe.wake() }
+            return true
+        case .behindOthers: return true
+        case .refused: return false
+        }
+    }
+
     /// Whether it takes batches.
     package var isOpen: Bool { state.withLock { $0.phase == .open } }
 
@@ -144,22 +162,26 @@ package final class Session: Sendable {
         if failure == nil { failure = connect() }
         var busyWait = BusyWait(limit: options.busyWait)
         while failure == nil {
+            for job in jobs.take() { job.run() }
+            let hasJobs = !jobs.isEmpty
             let (socket, isFlushing, holdsInput, timer, awaitsAnswer) = state.withLock { state in
                 defer { state.awaitsAnswer = false }
                 let socket = state.connection?.socket ?? -1
                 return (socket, state.isFlushing, state.holdsInput, state.timer, state.awaitsAnswer)
             }
             if awaitsAnswer { busyWait.asked(at: .now) }
-            if !holdsInput, let end = busyWait.end(at: .now),
+            if !holdsInput, !hasJobs, let end = busyWait.end(at: .now),
                 let interruption = stayAwake(on: socket, forWriting: isFlushing, until: min(end, timer ?? end))
             {
                 busyWait.interrupted(for: interruption)
             }
-            let woken = wait(on: socket, forWriting: isFlushing, until: timer, for: holdsInput ? .zero : nil)
+            let patience: Duration? = holdsInput || hasJobs ? .zero : nil
+            let woken = wait(on: socket, forWriting: isFlushing, until: timer, for: patience)
             failure = serve(&busyWait)
             // Behind what came in: where this process, or its machine, stood still, answers are there that came in time.
             if failure == nil, woken.mayRing { ring() }
         }
+        for job in jobs.end() { globalConcurrentExecutor.enqueue(ExecutorJob(job.job)) }
         end(failure ?? ConnectionFailure(.closed, "the session was closed"))
     }
 

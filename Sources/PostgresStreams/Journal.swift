@@ -168,6 +168,27 @@ public final class Journal: Sendable {
         return parameters
     }
 
+    // MARK: Where tasks run
+
+    /// Runs tasks on the thread that takes the answers to appends: for what appends one event after the other and does little
+    /// in between, such as the loop of a workflow.
+    ///
+    /// ```swift
+    /// try await withTaskExecutorPreference(journal.taskExecutor) {
+    ///     for event in events { try await stream.append(event) }
+    /// }
+    /// ```
+    ///
+    /// Elsewhere each answer is handed from that thread to the task's, which takes 20 to 50 µs where processors are few or
+    /// asleep. The tasks there share one thread. While one of them computes, no other append of this journal is answered, so
+    /// what computes for longer than a millisecond, or blocks its thread, belongs elsewhere:
+    /// `withTaskExecutorPreference(globalConcurrentExecutor)` takes it there. Nothing is lost where one does so all the same:
+    /// the answers wait.
+    ///
+    /// Before the journal's first append, without a connection and after `close` the tasks run on the global executor. It
+    /// changes nothing but where tasks run: child tasks and actors without an executor of their own follow, as SE-0417 says.
+    public var taskExecutor: any TaskExecutor { appender.taskExecutor }
+
     // MARK: The end
 
     /// Waits until every transaction begun so far has ended, every append accepted so far has been answered, and the tails

@@ -20,6 +20,8 @@ final class Appender: Sendable {
     /// By the connection of ours that is silent: each asks the server about one. Nil once they are closed.
     private let inquiries = Mutex<[Int: Requester]?>([:])
     private let announcer: Announcer
+    /// Runs tasks on the first connection's thread.
+    let taskExecutor = AppendExecutor()
     private let durability: JournalConfiguration.Durability
     private let deadline: Duration
     /// So many are answered together at most where the connection's thread stays awake for their next appends. With 8 it wins
@@ -240,6 +242,7 @@ final class Appender: Sendable {
     private func handle(_ event: Link.Event, on wire: Int) -> Bool {
         switch event {
         case .ready(let session, let greeting):
+            if wire == 0 { taskExecutor.use(session) }
             if !greeting.isBehindPooler { prepare(session, of: wire) }
             perform { state in
                 if let way = greeting.way { state.pace.way = way }
@@ -255,6 +258,7 @@ final class Appender: Sendable {
             }
             return true
         case .lost(let error), .left(let error):
+            if wire == 0 { taskExecutor.use(nil) }
             perform { state in
                 state.wires[wire].session = nil
                 state.lastError = error

@@ -10,6 +10,9 @@ extension AppendBenchmark {
                 BenchmarkTurn("1 writer", against: 0) {
                     try await append(journal, writers: 1, to: Self.newStreams(1))
                 },
+                BenchmarkTurn("1 writer on the journal's thread", against: 0) {
+                    try await appendOnThread(of: journal, writers: 1, to: Self.newStreams(1))
+                },
             ])
         }
     }
@@ -22,6 +25,9 @@ extension AppendBenchmark {
                 BenchmarkTurn("floor (b): INSERT of 64") { try await insertBatches() },
                 BenchmarkTurn(writersName, against: 1) {
                     try await append(journal, writers: writers, to: Self.newStreams(streams))
+                },
+                BenchmarkTurn(writersName + ", on the journal's thread", against: 1) {
+                    try await appendOnThread(of: journal, writers: writers, to: Self.newStreams(streams))
                 },
             ])
         }

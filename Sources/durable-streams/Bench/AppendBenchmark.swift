@@ -91,6 +91,17 @@ struct AppendBenchmark: Sendable {
         try await figures { try await samples(journal, writers: writers, to: streams) }
     }
 
+    /// The same with the tasks on the thread that takes the answers.
+    func appendOnThread(
+        of journal: Journal,
+        writers: Int,
+        to streams: [StreamName]
+    ) async throws -> BenchmarkFigures {
+        try await withTaskExecutorPreference(journal.taskExecutor) {
+            try await append(journal, writers: writers, to: streams)
+        }
+    }
+
     /// One task that appends batches, each awaited.
     func appendBatches(_ journal: Journal, of size: Int) async throws -> BenchmarkFigures {
         let events = [DurableEvent](repeating: try DurableEvent(Self.eventText), count: size)
