@@ -15,11 +15,11 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
               durable-streams bench append --rows single writers --rounds 9 --json
               durable-streams bench append --rows big --table-events 1000000
 
-            Rows: single (1 writer, against a), writers (against b), tailed (the same with a tail open on every stream, \
-            against without), batches (1 writer, 1,000 events each, against b), big (1 writer on a long stream of a big \
-            table, against an empty one), processes (two with half of the writers each, against one with all), slow (the \
-            writers where a commit takes 2 ms, against b there; needs a superuser), tool (append STREAM < file as a \
-            process, against b).
+            Rows: single (1 writer, against a), writers (against b), these two also with their tasks on the journal's thread; \
+            tailed (the writers with a tail open on every stream, against without), batches (1 writer, 1,000 events each, \
+            against b), big (1 writer on a long stream of a big table, against an empty one), processes (two with half of \
+            the writers each, against one with all), slow (the writers where a commit takes 2 ms, against b there; needs a \
+            superuser), tool (append STREAM < file as a process, against b).
 
             Without a database URL it starts a private PostgreSQL server and removes it. With one each row has a schema of \
             its own there, created and dropped: the role needs CREATE on the database.
