@@ -62,6 +62,12 @@ struct BusyWait {
         return nil
     }
 
+    /// The thread did something else in between, and did not wait.
+    mutating func resumed(from begin: ContinuousClock.Instant, at now: ContinuousClock.Instant) {
+        guard let end = end(at: begin) else { return }
+        until = end + (now - begin)
+    }
+
     /// While it stayed awake, the processor was somebody else's for so long: it does not stay awake any longer.
     mutating func interrupted(for duration: Duration) {
         miss()

@@ -127,8 +127,8 @@ package final class Session: Sendable {
         state.withLock { $0.usesPreparedStatements = true }
     }
 
-    /// Has the session's thread run a job. Jobs are run in the order they came, and what comes in is served in between,
-    /// however many there are; one that is never done keeps the session from everything else.
+    /// Has the session's thread run a job. Jobs are run in the order they came; after those that were there, what came in is
+    /// served before those they added. One that is never done keeps the session from everything else.
     ///
     /// - Returns: false where the session has ended, and will not run it. What it could not run before it ended it gives to
     ///   the global executor.
@@ -162,8 +162,7 @@ package final class Session: Sendable {
         if failure == nil { failure = connect() }
         var busyWait = BusyWait(limit: options.busyWait)
         while failure == nil {
-            for job in jobs.take() { job.run() }
-            let hasJobs = !jobs.isEmpty
+            let hasJobs = runJobs(&busyWait)
             let (socket, isFlushing, holdsInput, timer, awaitsAnswer) = state.withLock { state in
                 defer { state.awaitsAnswer = false }
                 let socket = state.connection?.socket ?? -1
@@ -183,6 +182,16 @@ package final class Session: Sendable {
         }
         for job in jobs.end() { globalConcurrentExecutor.enqueue(ExecutorJob(job.job)) }
         end(failure ?? ConnectionFailure(.closed, "the session was closed"))
+    }
+
+    /// Runs the jobs there are. Whether there are more now.
+    private func runJobs(_ busyWait: inout BusyWait) -> Bool {
+        let round = jobs.take()
+        guard !round.isEmpty else { return false }
+        let begin = ContinuousClock.now
+        for job in round { job.run() }
+        busyWait.resumed(from: begin, at: .now)
+        return !jobs.isEmpty
     }
 
     private func waitToStart(until start: ContinuousClock.Instant) -> ConnectionFailure? {

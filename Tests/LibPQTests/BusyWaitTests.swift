@@ -41,6 +41,22 @@ struct BusyWaitTests {
         #expect(wait.end(at: time(501)) == nil)
     }
 
+    @Test("as long as that, and what the thread did in between does not count")
+    func resumed() {
+        var wait = BusyWait(limit: .microseconds(500))
+        for answer in 0..<100 {
+            let now = answer * 5000
+            wait.expect(at: time(now))
+            wait.resumed(from: time(now + 100), at: time(now + 2100))
+            #expect(wait.end(at: time(now + 2499)) == time(now + 2500))
+            wait.met(at: time(now + 2499))
+        }
+        wait.expect(at: time(1_000_000))
+        // Its moment was over before.
+        wait.resumed(from: time(1_000_600), at: time(1_000_700))
+        #expect(wait.end(at: time(1_000_700)) == nil)
+    }
+
     @Test("not once it has come, where nothing else is expected; and that pays")
     func met() {
         var wait = BusyWait(limit: .microseconds(500))

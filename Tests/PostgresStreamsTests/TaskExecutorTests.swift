@@ -7,6 +7,10 @@ import TisynStreams
 /// Tasks on the thread that takes the answers to appends.
 @Suite("A journal's task executor", .timeLimit(.minutes(10)))
 struct TaskExecutorTests {
+    private final class Flag: Sendable {
+        let isSet = Atomic<Bool>(false)
+    }
+
     private static func event(_ number: Int) -> DurableEvent { .close(CoroutineID("\(number)"), .ok(nil)) }
 
     /// Of a synchronous call: what an asynchronous function asks could be out of date.
@@ -72,33 +76,36 @@ struct TaskExecutorTests {
         try await withTestDatabase { url in
             try await withJournal(.quiet(url)) { journal in
                 let stream = try journal.stream("s")
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    group.addTask {
-                        try await withSQL(url) { sql in
-                            while !Task.isCancelled {
-                                _ = try await sql.integer(
-                                    """
-                                    select count(pg_terminate_backend(pid)) from pg_stat_activity
-                                    where datname = current_database() and pid <> pg_backend_pid()
-                                    """
-                                )
-                                try? await Task.sleep(for: .milliseconds(100))
-                            }
-                        }
-                    }
+                let isOver = Flag()
+                let count = try await withThrowingTaskGroup(of: Int.self) { group in
                     group.addTask(executorPreference: journal.taskExecutor) {
-                        for number in 0..<150 {
-                            let position = try await stream.append(Self.event(number))
-                            #expect(position == number)
+                        var count = 0
+                        while !isOver.isSet.load(ordering: .relaxed) {
+                            let position = try await stream.append(Self.event(count))
+                            #expect(position == count)
+                            count += 1
+                        }
+                        return count
+                    }
+                    // A connection each time on which an append was the last thing that was done.
+                    try await withSQL(url) { sql in
+                        var cuts = 0
+                        while cuts < 8 {
+                            cuts += try await sql.integer(
+                                """
+                                select count(pg_terminate_backend(pid)) from pg_stat_activity
+                                where datname = current_database() and pid <> pg_backend_pid()
+                                    and query ~ 'append|appends|pg_notify'
+                                """
+                            )
+                            try await Task.sleep(for: .milliseconds(50))
                         }
                     }
-                    // One of them has no end of its own.
-                    try await group.next()
-                    group.cancelAll()
-                    try await group.waitForAll()
+                    isOver.isSet.store(true, ordering: .relaxed)
+                    return try await group.reduce(0, +)
                 }
                 let events = try await stream.readAll()
-                #expect(events == (0..<150).map(Self.event))
+                #expect(events == (0..<count).map(Self.event))
             }
         }
     }

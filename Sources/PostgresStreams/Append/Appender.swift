@@ -56,6 +56,7 @@ final class Appender: Sendable {
     deinit { closeConnections() }
 
     private func closeConnections() {
+        taskExecutor.close()
         for link in allLinks { link.close() }
         let requesters = inquiries.withLock { inquiries in
             defer { inquiries = nil }

@@ -111,12 +111,13 @@ struct Statements: Sendable {
             parameterTypes: [.int8, .int8, .uuid, .uuid, .char, .text, .json]
         )
 
-        // In the select list, where the arrays give their elements row by row; in FROM each would be stored whole first.
+        // In the select list, where the arrays give their elements row by row; in FROM each would be stored whole first. And
+        // by the function's full name: behind a pooler the search path is whatever it is.
         appendAllChained = Statement(
             name: "append_all_chained",
             sql: """
                 insert into \(quoted).appends \(columns) \
-                select unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7)
+                select \((1...7).map { "pg_catalog.unnest($\($0))" }.joined(separator: ", "))
                 """,
             parameterTypes: [
                 .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
