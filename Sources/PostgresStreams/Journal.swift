@@ -179,12 +179,12 @@ public final class Journal: Sendable {
     /// }
     /// ```
     ///
-    /// Elsewhere each answer is handed from that thread to the task's, which takes 20 to 50 µs where processors are few or
-    /// asleep. The tasks there share one thread. While one of them computes, other appends of this journal wait for their
-    /// answers, so what computes for longer than a millisecond, or blocks its thread, belongs elsewhere:
+    /// Elsewhere each answer is handed from that thread to the task's, which with two processors took 20 to 80 µs of an append.
+    /// The tasks there share one thread. While one of them computes, other appends of this journal wait for their answers, so
+    /// what computes for longer than a millisecond, or blocks its thread, belongs elsewhere:
     /// `withTaskExecutorPreference(globalConcurrentExecutor)` takes it there. Where one blocks it all the same, no append is
-    /// written twice and none that was acknowledged is lost; but deadlines are not kept meanwhile, after 10 s the connection is
-    /// taken for lost, and past `appendDeadline` appends may fail as `unknown` though they were written.
+    /// written twice and none that was acknowledged is lost; but what is under way on that connection is answered when it goes
+    /// on, or past `appendDeadline` fails as `unknown` though it was written.
     ///
     /// Before the journal's first append, without a connection and after `close` the tasks run on the global executor. It
     /// changes nothing but where tasks run: child tasks and actors without an executor of their own follow, as SE-0417 says.

@@ -129,6 +129,50 @@ struct TaskExecutorTests {
         }
     }
 
+    /// Its answers are not taken meanwhile: what was under way ends as unknown, the rest goes over another connection.
+    @Test("a task that blocks the thread for longer than the deadline: what was acknowledged is there, and each once")
+    func blocked() async throws {
+        try await withTestDatabase { url in
+            var configuration = JournalConfiguration.quiet(url)
+            // It is over before the thread is free again.
+            configuration.appendDeadline = .seconds(2)
+            try await withJournal(configuration) { journal in
+                let isOver = Flag()
+                let streams = try (0..<4).map { try journal.stream("s\($0)") }
+                for stream in streams { try await stream.append(Self.event(0)) }
+                let writers = streams.enumerated().map { index, stream in
+                    Task {
+                        var count = 1
+                        // One comes when the others are held up already: it makes another connection needed.
+                        if index == 0 { try? await Task.sleep(for: .milliseconds(500)) }
+                        let error: JournalError?
+                        do throws(JournalError) {
+                            while !isOver.isSet.load(ordering: .relaxed) {
+                                try await stream.append(Self.event(count))
+                                count += 1
+                            }
+                            error = nil
+                        } catch let failure {
+                            error = failure
+                        }
+                        return (count, error)
+                    }
+                }
+                await Task(executorPreference: journal.taskExecutor) { Self.block(for: 4) }.value
+                isOver.isSet.store(true, ordering: .relaxed)
+                for (stream, writer) in zip(streams, writers) {
+                    let (count, error) = await writer.value
+                    #expect(error == nil || error?.outcome == .unknown)
+                    let events = try await stream.readAll()
+                    #expect(events.prefix(count).elementsEqual((0..<count).map(Self.event)))
+                    #expect(events.count == count || error != nil && events.count == count + 1)
+                }
+            }
+        }
+    }
+
+    private static func block(for seconds: TimeInterval) { Thread.sleep(forTimeInterval: seconds) }
+
     @Test("tasks that append there while the journal is closed end, none with an append that is lost")
     func closing() async throws {
         try await withTestDatabase { url in
