@@ -19,7 +19,8 @@ public struct JournalConfiguration: Sendable {
     /// How many connections append, at most; 1 to 1,024.
     ///
     /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
-    /// busy. Another is made when more streams wait than one transaction takes, or when the first does not answer. Where
+    /// busy; where the way there takes longer than a commit, up to eight, so that nobody waits for a server that has nothing
+    /// to do. Another connection is made when more streams wait than one transaction takes, or when the first does not answer. Where
     /// commits are slow, one at a time is under way on a connection, and it is tried whether more get through over several.
     public var writerConnections = 2
 

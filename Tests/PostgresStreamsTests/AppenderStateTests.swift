@@ -144,17 +144,17 @@ struct AppenderStateTests {
         }
     }
 
-    /// A state with open connections that two segments fit on each.
+    /// A state with open connections.
     private func open(_ wireCount: Int = 1, _ body: (inout AppenderState) throws -> Void) throws {
         var state = AppenderState(
-            queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: 2 * wireCount)),
+            queue: AppendQueue(limits: .init(bytes: 1 << 20, segmentsUnderWay: Pace.mostUnderWay * wireCount)),
             wireCount: wireCount
         )
         // Nothing is sent over this one: it stands for those that are open.
         state.wires[0].session = .start(.init(connectionString: "host=/nowhere")) { _, _ in }
         let session = try #require(state.wires[0].session)
         defer { session.close() }
-        for wire in 0..<wireCount { (state.wires[wire].session, state.wires[wire].depth) = (session, 2) }
+        for wire in 0..<wireCount { state.wires[wire].session = session }
         try body(&state)
     }
 
@@ -173,7 +173,8 @@ struct AppenderStateTests {
     ) -> AppenderState.Effects {
         let place = state.takeOffTheWire(segment.id, of: 0)
         state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
-        // By the segment's own clock: a slow machine would add to ours.
+        // By the segment's own clock: a slow machine would add to ours. What was answered before had another.
+        state.wires[0].answeredAt = nil
         state.goOn(0, after: place, at: (place?.sentAt ?? .now) + duration)
         return state.takeEffects()
     }
@@ -214,14 +215,40 @@ struct AppenderStateTests {
         }
     }
 
+    /// Appends one that shows how far the server is.
+    private func show(_ way: Duration, serving service: Duration, to state: inout AppenderState) throws {
+        state.pace.connected(way: way)
+        let first = try #require(add(1, from: 1000, to: &state).first)
+        #expect(answer(first, &state, after: way + service).isEmpty)
+    }
+
     @Test("where the way is most of what a segment takes, a few go at once: the server has nothing else to do")
     func far() throws {
         try open { state in
-            state.pace.way = .milliseconds(2)
+            try show(.milliseconds(2), serving: .milliseconds(0.7), to: &state)
+            #expect(state.pace.window == 3)
             let first = try #require(add(1, from: 0, to: &state).first)
             #expect(add(1, from: 1, to: &state).count == 1)
-            #expect(add(1, from: 2, to: &state).isEmpty)
-            #expect(answer(first, &state, after: .milliseconds(2.1)).count == 1)
+            #expect(add(1, from: 2, to: &state).count == 1)
+            // So many keep it at work.
+            #expect(add(1, from: 3, to: &state).isEmpty)
+            #expect(add(1, from: 4, to: &state).isEmpty)
+            // Those who were answered are not waited for.
+            let next = answer(first, &state, after: .milliseconds(2.7))
+            #expect(next.map(\.runs.count) == [2])
+        }
+    }
+
+    @Test("where it is far, many are cut into segments that are worth it, and those who are answered are waited for")
+    func farAndMany() throws {
+        try open { state in
+            #expect(state.isGathering)
+            try show(.milliseconds(2), serving: .milliseconds(0.7), to: &state)
+            #expect(!state.isGathering)
+            #expect(add(47, from: 0, to: &state).map(\.runs.count) == [47])
+            #expect(!state.isGathering)
+            #expect(add(49, from: 47, to: &state).map(\.runs.count) == [32, 17])
+            #expect(state.isGathering)
         }
     }
 
@@ -272,9 +299,8 @@ struct AppenderStateTests {
     func connectingMeanwhile() throws {
         try open(3) { state in
             (state.wires[1].session, state.wires[1].isStarted) = (nil, true)
-            state.wires[0].depth = 1
-            #expect(add(1, from: 0, to: &state).count == 1)
-            #expect(add(1, from: 1, to: &state).isEmpty)
+            #expect(add(48, from: 0, to: &state).count == 2)
+            #expect(add(1, from: 48, to: &state).isEmpty)
             let time = try #require(state.nextTime(of: 0))
             #expect(time < .now + .seconds(1))
             state.wires[0].underWay[0].sentAt -= .seconds(1)

@@ -5,15 +5,22 @@ import Testing
 /// What segments take, and what follows from it.
 @Suite("Pace")
 struct PaceTests {
-    @Test("two that share the wire take half of what each is on it")
-    func shared() {
+    private let start = ContinuousClock.now
+
+    /// One that was sent when nothing was under way.
+    private func answered(_ pace: inout Pace, after duration: Duration) {
+        pace.answered(sentAt: start, after: nil, at: start + duration)
+    }
+
+    @Test("what one that is behind another waits for it is not what the server takes for it")
+    func behindAnother() {
         var pace = Pace()
-        pace.answered(after: .milliseconds(2), sharedBy: 2)
+        pace.answered(sentAt: start, after: start + .milliseconds(3), at: start + .milliseconds(4))
         #expect(!pace.isSlow)
         // What one is on the wire is the whole time all the same.
-        #expect(pace.roundTrip == .milliseconds(2))
+        #expect(pace.roundTrip == .milliseconds(4))
         pace = Pace()
-        pace.answered(after: .milliseconds(4), sharedBy: 2)
+        pace.answered(sentAt: start, after: start + .milliseconds(1), at: start + .milliseconds(4))
         #expect(pace.isSlow)
     }
 
@@ -21,31 +28,55 @@ struct PaceTests {
     func slow() {
         var pace = Pace()
         #expect(!pace.isSlow)
-        pace.answered(after: .milliseconds(1), sharedBy: 1)
-        pace.answered(after: .milliseconds(5), sharedBy: 1)
+        answered(&pace, after: .milliseconds(1))
+        answered(&pace, after: .milliseconds(5))
         #expect(!pace.isSlow)
-        for _ in 0..<10 { pace.answered(after: .milliseconds(5), sharedBy: 1) }
+        for _ in 0..<10 { answered(&pace, after: .milliseconds(5)) }
         #expect(pace.isSlow)
     }
 
-    @Test("a long way is not a slow server: it has time for another segment meanwhile")
+    @Test("a long way is not a slow server: it has time for other segments meanwhile")
     func far() {
         var pace = Pace()
-        pace.way = .milliseconds(3)
-        pace.answered(after: .milliseconds(3.5), sharedBy: 1)
+        pace.connected(way: .milliseconds(3))
+        #expect(pace.window == 1)
+        answered(&pace, after: .milliseconds(3.5))
         #expect(!pace.isSlow)
         #expect(pace.isFar)
-        for _ in 0..<20 { pace.answered(after: .milliseconds(8), sharedBy: 1) }
+        #expect(pace.window == 7)
+        // Of five that are under way together, the server is at work all the time: it is no slower for that.
+        for number in 1...5 {
+            let before = number == 1 ? nil : start + .milliseconds(3 + 0.5 * Double(number - 1))
+            pace.answered(sentAt: start, after: before, at: start + .milliseconds(3 + 0.5 * Double(number)))
+            #expect(pace.window == 7)
+        }
+        for _ in 0..<20 { answered(&pace, after: .milliseconds(8)) }
         #expect(pace.isSlow)
+        #expect(pace.window == 2)
+    }
+
+    @Test("there is an end to how many are under way, and a near server has one at work")
+    func window() {
+        var pace = Pace()
+        pace.connected(way: .milliseconds(3))
+        answered(&pace, after: .milliseconds(3.001))
+        #expect(pace.window == Pace.mostUnderWay)
+        pace = Pace()
+        pace.connected(way: .microseconds(50))
+        answered(&pace, after: .microseconds(200))
+        #expect(pace.window == 1)
         #expect(!pace.isFar)
     }
 
-    @Test("an answer quicker than the way was when it was measured is no less than at once")
+    @Test("an answer quicker than the way was when it was measured is no less than at once, and puts the way right")
     func quicker() {
         var pace = Pace()
-        pace.way = .milliseconds(9)
-        pace.answered(after: .milliseconds(1), sharedBy: 1)
+        pace.connected(way: .milliseconds(9))
+        answered(&pace, after: .milliseconds(1))
         #expect(pace.roundTrip == .milliseconds(1))
         #expect(!pace.isSlow)
+        #expect(pace.way == .milliseconds(1))
+        for _ in 0..<30 { answered(&pace, after: .milliseconds(1.5)) }
+        #expect(pace.isFar)
     }
 }

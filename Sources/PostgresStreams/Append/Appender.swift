@@ -43,7 +43,7 @@ final class Appender: Sendable {
         let count = configuration.writerConnections
         let limits = AppendQueue.Limits(
             bytes: configuration.maximumSegmentBytes,
-            segmentsUnderWay: count * AppenderState.depth,
+            segmentsUnderWay: count * Pace.mostUnderWay,
             alone: max(1, count - 1)
         )
         state = Mutex(AppenderState(queue: AppendQueue(limits: limits), wireCount: count, deadline: deadline))
@@ -246,13 +246,13 @@ final class Appender: Sendable {
             if wire == 0 { taskExecutor.use(session) }
             if !greeting.isBehindPooler { prepare(session, of: wire) }
             perform { state in
-                if let way = greeting.way { state.pace.way = way }
+                if let way = greeting.way { state.pace.connected(way: way) }
                 state.wires[wire].session = session
                 state.wires[wire].backendPID = greeting.isBehindPooler ? nil : greeting.info.backendPID
                 (state.wires[wire].isLookedAfter, state.wires[wire].doubtedFrom) = (false, nil)
                 state.wires[wire].isPrepared = false
                 state.wires[wire].underWay = []
-                state.wires[wire].depth = greeting.isBehindPooler ? 1 : AppenderState.depth
+                state.wires[wire].answeredAt = nil
                 state.lastError = nil
                 state.departOrLet(wire)
                 state.setTimer(of: wire)

@@ -17,9 +17,8 @@ struct AppenderState {
         var isStarted = false
         /// The segments on it, in the order they were sent. The server works on the first.
         var underWay: [UnderWay] = []
-        /// How many there may be. With a second one, if it is worth it, the server has something to do while the answer to
-        /// the first is on its way and those who were answered append again.
-        var depth = 1
+        /// When the last of them was answered.
+        var answeredAt: ContinuousClock.Instant?
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
@@ -41,14 +40,13 @@ struct AppenderState {
         /// It may wait for a lock: nothing goes behind it.
         var isLone: Bool
         var sentAt: ContinuousClock.Instant
-        /// How many segments were on the wire then, itself included.
-        var sharedBy: Int
         /// It was sent before. A way that is only slow must not lose it again and again.
         var isRepeated = false
     }
 
-    /// Segments on the wire of a connection that is ours alone.
-    static let depth = 2
+    /// Segments on the wire of a connection to a server that is near. With a second one, if it is worth it, the server has
+    /// something to do while the answer to the first is on its way and those who were answered append again.
+    private static let depth = 2
     /// Longer than a commit takes, of a standby's too, unless something is in its way.
     fileprivate static let patience = Duration.milliseconds(20)
     /// So long without an answer to what is overdue: the connection is not what it seems, and another may settle it.
@@ -159,7 +157,7 @@ struct AppenderState {
         let now = ContinuousClock.now
         guard isNeeded(wire, at: now) else { return false }
         var places = 0
-        for wire in wires.indices where wires[wire].isOpen && isNeeded(wire, at: now) { places += depth(of: wire) }
+        for wire in wires.indices where wires[wire].isOpen && isNeeded(wire, at: now) { places += depth }
         let count = queue.count
         let shares = min(places, max(1, count / Self.leastShare))
         guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares), let sent = queue.onTheWire.last
@@ -170,7 +168,6 @@ struct AppenderState {
                 runCount: segment.runs.count,
                 isLone: sent.isLone,
                 sentAt: now,
-                sharedBy: wires[wire].underWay.count + 1,
                 isRepeated: sent.isRepeated
             )
         )
@@ -192,13 +189,17 @@ struct AppenderState {
         return true
     }
 
-    private func depth(of wire: Int) -> Int { pace.isSlow ? 1 : wires[wire].depth }
+    /// How many segments there may be on a connection's wire.
+    private var depth: Int {
+        if pace.isFar { return pace.window }
+        return pace.isSlow ? 1 : Self.depth
+    }
 
-    private func isFree(_ wire: Int) -> Bool { wires[wire].underWay.count < depth(of: wire) && wires[wire].isOpen }
+    private func isFree(_ wire: Int) -> Bool { wires[wire].underWay.count < depth && wires[wire].isOpen }
 
     /// Whether what there is should go behind what is on this connection's wire. A small one would keep a commit to itself,
     /// and its writers, answered apart from the others, would come back apart; it waits for the answer, as do the writers
-    /// who come back then.
+    /// who come back then. Not where the way is far: it would wait for a server that has nothing to do.
     private func isWorthIt(_ wire: Int) -> Bool {
         guard wires[wire].underWay.last?.isLone != true else { return false }
         guard let ahead = wires[wire].underWay.last, !queue.hasUnsettled, !pace.isFar else { return true }
@@ -266,22 +267,29 @@ struct AppenderState {
 
     /// After the answer to `segment`: the next one leaves, or waits a moment for those who are about to be told.
     mutating func goOn(_ wire: Int, after segment: UnderWay?, at now: ContinuousClock.Instant) {
+        defer { wires[wire].answeredAt = now }
         if gathering.end(of: wire) != nil {
             // Those who were answered before have had their moment.
             gathering.stop(wire)
             departOrLet(wire)
         }
-        if isFree(wire), let segment, !segment.isLone {
-            pace.answered(after: now - segment.sentAt, sharedBy: segment.sharedBy)
+        if wires[wire].isOpen, let segment, !segment.isLone {
+            pace.answered(sentAt: segment.sentAt, after: wires[wire].answeredAt, at: now)
             observeSpread(segment, at: now)
-            // Where the way is far they need not go together.
+            let count = effects.told.count
             let others = pace.isFar ? 0 : queue.ready.count
-            if gathering.answered(effects.told.count, before: others, on: wire, roundTrip: pace.roundTrip, at: now) {
+            if isFree(wire), isGathering,
+                gathering.answered(count, before: others, on: wire, roundTrip: pace.roundTrip, at: now)
+            {
                 return setTimer(of: wire)
             }
         }
         departOrLet(wire)
     }
+
+    /// Whether those who are answered are waited for. Where the way is far, not while they are few: the server has nothing
+    /// else to do than a commit for each of them.
+    var isGathering: Bool { !pace.isFar || queue.count + effects.told.count >= Self.leastShare * 2 }
 
     private mutating func observeSpread(_ segment: UnderWay, at now: ContinuousClock.Instant) {
         guard pace.isSlow, wires.count > 1 else {

@@ -2,17 +2,27 @@
 struct Pace {
     /// Of one segment, from sending to answer, averaged over the last few.
     private(set) var roundTrip: Duration = .zero
-    /// What the server took for each: without the way, and divided among those that shared the wire.
+    /// What the server took for each: without the way, and without what it did for those before; averaged too.
     private var served: Duration = .zero
-    /// The way there and back, as measured when the connection was new.
-    var way: Duration = .zero
+    /// The way there and back; zero where it was not measured.
+    private(set) var way: Duration = .zero
 
-    /// - Parameters:
-    ///   - duration: from sending to answer.
-    ///   - shared: how many segments were on the wire when it was sent, itself included.
-    mutating func answered(after duration: Duration, sharedBy shared: Int) {
+    /// What the way took while the connection was new.
+    mutating func connected(way: Duration) { self.way = way }
+
+    /// - Parameter before: when the one before it on this connection was answered; nil where none was.
+    mutating func answered(
+        sentAt: ContinuousClock.Instant,
+        after before: ContinuousClock.Instant?,
+        at now: ContinuousClock.Instant
+    ) {
+        let duration = now - sentAt
+        // Measured at a bad moment it would hide what the server takes.
+        way = min(way, duration)
+        // The server began when it was there, and the one before it was done.
+        let begin = max(sentAt + way, before ?? sentAt)
         // Capped: one that had to wait for a lock for long does not make a server slow.
-        let service = min(Self.slow * 2, max(.zero, duration - way) / shared)
+        let service = min(Self.slow * 2, max(.zero, now - begin))
         served = roundTrip == .zero ? service : Self.average(served, service)
         roundTrip = roundTrip == .zero ? duration : Self.average(roundTrip, duration)
     }
@@ -25,6 +35,15 @@ struct Pace {
 
     private static let slow = Duration.microseconds(1500)
 
-    /// Whether the server is idle for most of the time that a segment takes: it can have another meanwhile.
-    var isFar: Bool { way * 3 > roundTrip * 2 }
+    /// How many segments keep the server at work: the one it has, and as many as it could do while one is on its way. One
+    /// where it is not known what it takes.
+    var window: Int {
+        served == .zero ? 1 : 1 + Int(min(way / served, Double(Self.mostUnderWay - 1)))
+    }
+
+    /// What more of them would win is little: and a connection that is lost leaves all of them in doubt.
+    static let mostUnderWay = 8
+
+    /// Whether the server is idle for as long as it works where it has one segment at a time: it can have others meanwhile.
+    var isFar: Bool { window > 1 }
 }

@@ -266,8 +266,7 @@ final class Link: Sendable {
             }
             session.close()
         case .success(let greeting):
-            if greeting.isBehindPooler { return ready(session, greeting) }
-            session.usePreparedStatements()
+            if !greeting.isBehindPooler { session.usePreparedStatements() }
             if options.measuresWay { measureWay(of: session, greeting) } else { prepare(session, greeting) }
         }
     }
@@ -287,6 +286,7 @@ final class Link: Sendable {
 
     /// Before anything of the owner's. A pooler would hand the settings on to others.
     private func prepare(_ session: Session, _ greeting: Greeting) {
+        if greeting.isBehindPooler { return ready(session, greeting) }
         var settings = [options.statements.planning]
         if greeting.isolation != "read committed" { settings.append(options.statements.readCommitted) }
         session.submit(settings.map { Batch([($0, Parameters())]) { _ in } })
