@@ -50,6 +50,8 @@ final class WireProxy: Sendable {
         var connectionCount = 0
         /// Bytes a second to the client, on each connection.
         var rate: Int?
+        /// What everything takes longer, in milliseconds, in each direction.
+        var delay: Int?
     }
 
     let port: Int
@@ -143,6 +145,15 @@ final class WireProxy: Sendable {
     /// Lets only so many bytes a second through to the client, on each connection.
     func setRate(_ rate: Int?) { state.withLock { $0.rate = rate } }
 
+    /// Lets everything come so many milliseconds later, in each direction: as if the server were far away. What comes meanwhile
+    /// goes on together.
+    func setDelay(_ delay: Int?) { state.withLock { $0.delay = delay } }
+
+    /// Of the connections whose statements match, the most requests that were sent and not answered at the same time.
+    func mostUnanswered(where matches: (_ statements: String) -> Bool) -> Int {
+        state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.mostUnanswered).max() ?? 0
+    }
+
     /// How many bytes came to the client over the connections whose statements match, those that have ended left out.
     func answerByteCount(where matches: (_ statements: String) -> Bool) -> Int {
         state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.answerByteCount).reduce(0, +)
@@ -163,6 +174,8 @@ final class WireProxy: Sendable {
     // MARK: For connections
 
     fileprivate var rate: Int? { state.withLock { $0.rate } }
+
+    fileprivate var delay: Int? { state.withLock { $0.delay } }
 
     /// Whether the connection whose first statement this is becomes mute.
     fileprivate func mutes() -> Bool {
@@ -202,6 +215,7 @@ private final class WireConnection: Sendable {
         /// How many Syncs went to the server, and how many of them were answered.
         var syncs = 0
         var answered = 0
+        var mostUnanswered = 0
         /// How many had been sent before the append's Bind; nil before it.
         var syncsBefore: Int?
         var counts: [WireProxy.Direction: Int] = [:]
@@ -257,6 +271,8 @@ private final class WireConnection: Sendable {
 
     var answerByteCount: Int { state.withLock { $0.answerByteCount } }
 
+    var mostUnanswered: Int { state.withLock { $0.mostUnanswered } }
+
     func countAnew() {
         state.withLock { state in
             state.syncsBefore = nil
@@ -270,6 +286,7 @@ private final class WireConnection: Sendable {
         var framing = MessageFraming(hasStartup: direction == .toServer)
         var isGreeting = direction == .toServer
         while let bytes = source.receive() {
+            if let delay = proxy()?.delay { usleep(useconds_t(delay * 1000)) }
             for message in framing.take(bytes) {
                 if isGreeting, message.letter == "P" {
                     isGreeting = false
@@ -347,7 +364,10 @@ private final class WireConnection: Sendable {
                 if message.letter == "B" || isUnnamed, message.text.contains("append_"), state.syncsBefore == nil {
                     state.syncsBefore = state.syncs
                 }
-                if message.letter == "S" { state.syncs += 1 }
+                if message.letter == "S" {
+                    state.syncs += 1
+                    state.mostUnanswered = max(state.mostUnanswered, state.syncs - state.answered)
+                }
                 guard state.syncsBefore != nil else { return nil }
             case .toClient:
                 // The first is of no Sync: the server is ready after the log-in.
