@@ -1,6 +1,7 @@
 #include "LibPQFloor.h"
 #include "session.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@ typedef struct {
     const char *event;
     long stream;
     double seconds;
+    /// How long it is from one to the next on average; 0: nothing.
+    double pause;
     gate *gate;
     samples samples;
     double end;
@@ -75,7 +78,15 @@ static void *write_singly(void *context) {
         const char *values[] = {stream, position, token, self->event};
         const int lengths[] = {8, 8, 16, (int)strlen(self->event)};
         put64(stream, self->stream);
-        for (double start = now(); start < begin + self->seconds && !floor_is_stopped(); start = now()) {
+        unsigned short random[3] = {1, 2, (unsigned short)self->stream};
+        double due = begin, end = begin + self->seconds;
+        for (double start = now(); start < end && !floor_is_stopped(); start = now()) {
+            if (self->pause > 0) {
+                due -= log(1 - erand48(random)) * self->pause;
+                if (due >= end) break;
+                sleep_until(due);
+                start = due > start ? now() : due;
+            }
             put64(position, self->samples.count);
             if (!insert(connection, values, lengths, self->error, sizeof self->error)) break;
             if (!add_sample(&self->samples, now() - start)) {
@@ -126,7 +137,8 @@ static floor_figures join_samples(writer *all, int writers, double begin) {
 }
 
 floor_figures floor_insert(
-    const char *conninfo, const char *schema, long first_stream, int writers, double seconds, const char *event) {
+    const char *conninfo, const char *schema, long first_stream, int writers, double rate, double seconds,
+    const char *event) {
     floor_figures result = {0};
     writer *all = calloc((size_t)writers, sizeof *all);
     pthread_t *threads = calloc((size_t)writers, sizeof *threads);
@@ -136,7 +148,7 @@ floor_figures floor_insert(
     for (; !result.error[0] && count < writers; count++) {
         all[count] = (writer){
             .conninfo = conninfo, .schema = schema, .event = event, .stream = first_stream + count, .seconds = seconds,
-            .gate = &gate};
+            .pause = rate > 0 ? writers / rate : 0, .gate = &gate};
         int code = pthread_create(&threads[count], NULL, write_singly, &all[count]);
         if (code == 0) continue;
         snprintf(result.error, sizeof result.error, "thread %d of %d: %s", count + 1, writers, strerror(code));

@@ -142,16 +142,18 @@ package final class PrivatePostgres: Sendable {
     ///   - user: nil is the superuser `postgres`.
     ///   - password: nil is the superuser's own; the socket asks for none.
     ///   - tcp: by 127.0.0.1, which ``Options/tcp`` must have asked for.
+    ///   - port: of what stands before the server; nil: its own.
     package func databaseURL(
         database: String,
         user: String? = nil,
         password: String? = nil,
-        tcp: Bool = false
+        tcp: Bool = false,
+        port: Int? = nil
     ) -> String {
         let superuser = "postgres"
         return ConnectionURI(
             host: tcp ? .loopback : .socket(folder: folder),
-            port: port,
+            port: port ?? self.port,
             user: user ?? superuser,
             password: password ?? (tcp && (user ?? superuser) == superuser ? self.password : nil),
             database: database

@@ -42,6 +42,7 @@ struct BenchTests {
                 ours.map(\.name).filter { !$0.hasPrefix("2 ms") } == [
                     "1 writer", "1 writer on the journal's thread",
                     "4 writers on 4 streams", "4 writers on 4 streams, on the journal's thread",
+                    "4 writers on 4 streams, 2000/s at random",
                     "4 writers on 4 streams, all tailed", "1 writer, batches of 1000",
                     "1 writer, stream of 2000 in 20000", "2 processes with 2 each", "append STREAM < 1500 events",
                 ]
@@ -184,6 +185,19 @@ struct BenchTests {
 
     private static let here = " and datname = current_database() and backend_type = 'client backend'"
 
+    @Test("a round trip puts the server so far away that floor and ours take at least that long")
+    func roundTrip() async throws {
+        let outcome = try await Tool().run(
+            [
+                "bench", "append", "--rows", "single", "paced", "--writers", "4", "--rate", "100", "--round-trip", "40",
+                "--seconds", "0.5", "--rounds", "1", "--json",
+            ]
+        )
+        let rows: [AppendRow] = try rows(outcome)
+        #expect(rows.count == 5)
+        #expect(rows.allSatisfy { ($0.p50 ?? 0) >= 40_000 })
+    }
+
     @Test("what no number can be is null in JSON")
     func notFinite() async throws {
         try await ToolDatabase.with(migrated: false) { tool in
@@ -212,7 +226,8 @@ struct BenchTests {
     func usage() async throws {
         for arguments in [
             ["append", "--seconds", "0"], ["append", "--rounds", "0"], ["append", "--writers", "1"],
-            ["append", "--rows", "nothing"], ["append", "--table-events", "10"], ["tail", "--rate", "-1"],
+            ["append", "--rows", "nothing"], ["append", "--table-events", "10"], ["append", "--rate", "0"],
+            ["append", "--round-trip", "0"], ["append", "--round-trip", "2", "--database-url", "host=/none"], ["tail", "--rate", "-1"],
             ["tail", "--polling"], ["tail", "--writers", "2", "--processes", "2"],
             ["tail", "--catch-up", "10", "--writers", "2"], ["tail", "--rate", "0", "--polling", "--catch-up", "10"],
             ["tail-reader", "--prefix", "s", "--tails", "1", "--sample", "0"],

@@ -8,6 +8,7 @@
 #include "FloorStop.h"
 #include "TailFloor.h"
 #include "ReplayFloor.h"
+#include "Relay.h"
 
 typedef struct {
     double events_per_second;
@@ -17,10 +18,13 @@ typedef struct {
     char error[512];
 } floor_figures;
 
-/// `writers` threads, a connection each, one INSERT per commit; counted once all are connected. Stream ids are `first_stream`, `first_stream + 1`, …; they
+/// `writers` threads, a connection each, one INSERT per commit; counted once all are connected. `rate` inserts a second of
+/// all together, at random times; 0: each as soon as the writer's last is answered. One that has to wait for that starts when
+/// it was due. Stream ids are `first_stream`, `first_stream + 1`, …; they
 /// need no row in `streams`, and should be none of the journal's.
 floor_figures floor_insert(
-    const char *conninfo, const char *schema, long first_stream, int writers, double seconds, const char *event);
+    const char *conninfo, const char *schema, long first_stream, int writers, double rate, double seconds,
+    const char *event);
 
 /// One connection, one INSERT of `batch` events per commit, spread over `batch` streams or, where `one_stream`, in one.
 floor_figures floor_insert_batches(

@@ -33,6 +33,21 @@ extension AppendBenchmark {
         }
     }
 
+    /// Many writers that append at random times, so that what counts is how long each waits, against (a).
+    func paced(rate: Double) async throws -> [BenchmarkRow] {
+        try await withJournal(configuration) { journal in
+            let pace = ", \(Int(rate))/s at random"
+            return try await rows([
+                BenchmarkTurn("floor (a): \(writers) connections" + pace) {
+                    try await insert(writers: writers, rate: rate)
+                },
+                BenchmarkTurn(writersName + pace, against: 0) {
+                    try await append(journal, writers: writers, to: Self.newStreams(streams), rate: rate)
+                },
+            ])
+        }
+    }
+
     /// Many writers while every stream is tailed, against the same without.
     func tailed() async throws -> [BenchmarkRow] {
         try await withJournal(configuration) { journal in

@@ -1,3 +1,4 @@
+import Foundation
 import LibPQFloor
 import PostgresStreams
 import Synchronization
@@ -29,10 +30,12 @@ struct AppendBenchmark: Sendable {
     // MARK: Floors
 
     /// (a): one INSERT per commit, a connection per writer.
-    func insert(writers: Int) async throws -> BenchmarkFigures {
+    ///
+    /// - Parameter rate: how many a second, at random times; nil: one after the other.
+    func insert(writers: Int, rate: Double? = nil) async throws -> BenchmarkFigures {
         let first = nextFloorStreams(writers)
         return try await floor { url, schema in
-            floor_insert(url, schema, first, Int32(writers), seconds, Self.eventText)
+            floor_insert(url, schema, first, Int32(writers), rate ?? 0, seconds, Self.eventText)
         }
     }
 
@@ -76,9 +79,16 @@ struct AppendBenchmark: Sendable {
     }
 
     /// `writers` tasks, each awaiting its own appends, spread over these streams.
-    func samples(_ journal: Journal, writers: Int, to streams: [StreamName]) async throws -> Measured {
+    ///
+    /// - Parameter rate: how many a second, at random times; nil: one after the other.
+    func samples(
+        _ journal: Journal,
+        writers: Int,
+        to streams: [StreamName],
+        rate: Double? = nil
+    ) async throws -> Measured {
         let event = try DurableEvent(Self.eventText)
-        return try await measure(workers: writers) { worker in
+        return try await measure(workers: writers, pause: rate.map { Double(writers) / $0 }) { worker in
             let stream = journal.stream(streams[worker % streams.count])
             return {
                 try await stream.append(event)
@@ -87,8 +97,13 @@ struct AppendBenchmark: Sendable {
         }
     }
 
-    func append(_ journal: Journal, writers: Int, to streams: [StreamName]) async throws -> BenchmarkFigures {
-        try await figures { try await samples(journal, writers: writers, to: streams) }
+    func append(
+        _ journal: Journal,
+        writers: Int,
+        to streams: [StreamName],
+        rate: Double? = nil
+    ) async throws -> BenchmarkFigures {
+        try await figures { try await samples(journal, writers: writers, to: streams, rate: rate) }
     }
 
     /// The same with the tasks on the thread that takes the answers.
@@ -122,8 +137,10 @@ struct AppendBenchmark: Sendable {
         )
     }
 
+    /// - Parameter pause: how long it is from one step of a worker to its next on average, in seconds; nil: nothing.
     private func measure(
         workers: Int,
+        pause: Double? = nil,
         _ worker: @Sendable (Int) throws -> @Sendable () async throws -> Int
     ) async throws -> Measured {
         let steps = try (0..<workers).map(worker)
@@ -140,7 +157,16 @@ struct AppendBenchmark: Sendable {
                 group.addTask {
                     var mine = Measured()
                     var start = clock.now
+                    var due = begin
                     repeat {
+                        if let pause {
+                            due += .seconds(-log(Double.random(in: .leastNonzeroMagnitude...1)) * pause)
+                            guard due < end else { break }
+                            // One that has to wait for the last starts when it was due.
+                            let isInTime = due > start
+                            if isInTime { try await clock.sleep(until: due) }
+                            start = isInTime ? clock.now : due
+                        }
                         mine.events += try await step()
                         let now = clock.now
                         mine.samples.append((now - start) / .microseconds(1))

@@ -14,9 +14,11 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
               durable-streams bench append
               durable-streams bench append --rows single writers --rounds 9 --json
               durable-streams bench append --rows big --table-events 1000000
+              durable-streams bench append --rows single writers paced --round-trip 2
 
             Rows: single (1 writer, against a), writers (against b), these two also with their tasks on the journal's thread; \
-            tailed (the writers with a tail open on every stream, against without), batches (1 writer, 1,000 events each, \
+            tailed (the writers with a tail open on every stream, against without), paced (the writers at random times, --rate \
+            appends a second, against a at the same rate: p50 counts), batches (1 writer, 1,000 events each, \
             against b), big (1 writer on a long stream of a big table, against an empty one), processes (two with half of \
             the writers each, against one with all), slow (the writers where a commit takes 2 ms, against b there; needs a \
             superuser), tool (append STREAM < file as a process, against b).
@@ -38,6 +40,9 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Over how many streams.", valueName: "n"))
     var streams = 64
 
+    @Option(help: ArgumentHelp("How many appends a second row paced makes.", valueName: "n"))
+    var rate = 2000.0
+
     @Option(
         name: .customLong("table-events"),
         help: ArgumentHelp("How many events the table of row big has; its stream has a tenth.", valueName: "n")
@@ -57,13 +62,14 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
     var rows: [Row] = []
 
     enum Row: String, CaseIterable, ExpressibleByArgument {
-        case single, writers, tailed, batches, big, processes, slow, tool
+        case single, writers, paced, tailed, batches, big, processes, slow, tool
     }
 
     func validate() throws {
         guard (2...10_000).contains(writers), (1...100_000).contains(streams) else {
             throw ValidationError("--writers takes 2 to 10,000, --streams 1 to 100,000")
         }
+        guard (1...1_000_000).contains(rate) else { throw ValidationError("--rate takes 1 to 1,000,000") }
         guard (10_000...1_000_000_000).contains(tableEvents), (1...100_000_000).contains(fileEvents) else {
             throw ValidationError("--table-events takes 10,000 to 1,000,000,000, --file-events 1 to 100,000,000")
         }
@@ -99,6 +105,7 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
         return switch row {
         case .single: try await benchmark.single()
         case .writers: try await benchmark.manyWriters()
+        case .paced: try await benchmark.paced(rate: rate)
         case .tailed: try await benchmark.tailed()
         case .batches: try await benchmark.batches()
         case .big: try await benchmark.bigTable(events: tableEvents)

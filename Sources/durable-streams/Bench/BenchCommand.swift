@@ -12,7 +12,7 @@ struct BenchCommand: AsyncParsableCommand {
         subcommands: [
             AppendBenchmarkCommand.self, AppendBenchmarkWriterCommand.self, TailBenchmarkCommand.self,
             TailBenchmarkReaderCommand.self, ListenerFloorCommand.self, ReplayBenchmarkCommand.self,
-            MemoryBenchmarkCommand.self,
+            MemoryBenchmarkCommand.self, RelayCommand.self,
         ]
     )
 }
