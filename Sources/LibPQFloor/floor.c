@@ -78,7 +78,8 @@ static void *write_singly(void *context) {
         const char *values[] = {stream, position, token, self->event};
         const int lengths[] = {8, 8, 16, (int)strlen(self->event)};
         put64(stream, self->stream);
-        unsigned short random[3] = {1, 2, (unsigned short)self->stream};
+        unsigned short random[3] = {(unsigned short)(self->stream * 40503), (unsigned short)(self->stream * 30011), 1};
+        for (int i = 0; i < 8; i++) erand48(random);
         double due = begin, end = begin + self->seconds;
         for (double start = now(); start < end && !floor_is_stopped(); start = now()) {
             if (self->pause > 0) {

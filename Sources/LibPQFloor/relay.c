@@ -49,6 +49,8 @@ static struct sockaddr_in loopback(int port) {
 
 relay relay_open(void) {
     relay relay = {.listener = socket(AF_INET, SOCK_STREAM, 0)};
+    // One that comes and goes at once must not keep `accept` waiting.
+    fcntl(relay.listener, F_SETFL, O_NONBLOCK);
     struct sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
     if (relay.listener < 0 || bind(relay.listener, (struct sockaddr *)&address, size) != 0
@@ -67,17 +69,17 @@ static void prepare(int socket) {
 }
 
 /// 0: there is no connection, and nothing is left of it.
-static int open_both(int listener, int server_port, connection *made) {
-    int client = accept(listener, NULL, NULL), server = socket(AF_INET, SOCK_STREAM, 0);
+static int open_both(int client, int server_port, connection *made) {
+    int server = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = loopback(server_port);
-    if (client >= 0 && client < FD_SETSIZE && server >= 0 && server < FD_SETSIZE
+    if (client < FD_SETSIZE && server >= 0 && server < FD_SETSIZE
         && connect(server, (struct sockaddr *)&address, sizeof address) == 0) {
         prepare(client);
         prepare(server);
         *made = (connection){{{.socket = client}, {.socket = server}}};
         return 1;
     }
-    if (client >= 0) close(client);
+    close(client);
     if (server >= 0) close(server);
     return 0;
 }
@@ -145,7 +147,7 @@ const char *relay_run(int listener, int server_port, double delay) {
         FD_ZERO(&readable);
         FD_ZERO(&writable);
         FD_SET(STDIN_FILENO, &readable);
-        if (count < most_connections) FD_SET(listener, &readable);
+        FD_SET(listener, &readable);
         int highest = listener;
         double time = now(), next = -1;
         for (int i = 0; i < count; i++) {
@@ -183,7 +185,10 @@ const char *relay_run(int listener, int server_port, double delay) {
                 return error;
             }
         }
-        if (FD_ISSET(listener, &readable) && open_both(listener, server_port, &all[count])) count++;
+        int client = FD_ISSET(listener, &readable) ? accept(listener, NULL, NULL) : -1;
+        if (client < 0) continue;
+        if (count == most_connections) close(client);
+        else if (open_both(client, server_port, &all[count])) count++;
     }
     return error;
 }

@@ -227,7 +227,8 @@ struct BenchTests {
         for arguments in [
             ["append", "--seconds", "0"], ["append", "--rounds", "0"], ["append", "--writers", "1"],
             ["append", "--rows", "nothing"], ["append", "--table-events", "10"], ["append", "--rate", "0"],
-            ["append", "--round-trip", "0"], ["append", "--round-trip", "2", "--database-url", "host=/none"], ["tail", "--rate", "-1"],
+            ["append", "--round-trip", "0"], ["append", "--round-trip", "2", "--database-url", "host=/none"],
+            ["tail", "--rate", "-1"],
             ["tail", "--polling"], ["tail", "--writers", "2", "--processes", "2"],
             ["tail", "--catch-up", "10", "--writers", "2"], ["tail", "--rate", "0", "--polling", "--catch-up", "10"],
             ["tail-reader", "--prefix", "s", "--tails", "1", "--sample", "0"],

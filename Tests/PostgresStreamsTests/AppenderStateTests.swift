@@ -166,15 +166,18 @@ struct AppenderStateTests {
     }
 
     /// What is to be done after the answer to a segment of the first connection.
+    ///
+    /// - Parameter isAlone: it does not matter when another was answered.
     private func answered(
         _ segment: Segment,
         _ state: inout AppenderState,
-        after duration: Duration
+        after duration: Duration,
+        isAlone: Bool = true
     ) -> AppenderState.Effects {
         let place = state.takeOffTheWire(segment.id, of: 0)
         state.resolve(state.queue.answered(segment.id, segment.runs.map { _ in .written(0) }))
-        // By the segment's own clock: a slow machine would add to ours. What was answered before had another.
-        state.wires[0].answeredAt = nil
+        // By the segment's own clock: a slow machine would add to ours.
+        if isAlone { state.wires[0].answeredAt = nil }
         state.goOn(0, after: place, at: (place?.sentAt ?? .now) + duration)
         return state.takeEffects()
     }
@@ -236,6 +239,71 @@ struct AppenderStateTests {
             // Those who were answered are not waited for.
             let next = answer(first, &state, after: .milliseconds(2.7))
             #expect(next.map(\.runs.count) == [2])
+        }
+    }
+
+    @Test("what those under way together take is measured from answer to answer")
+    func farTogether() throws {
+        try open { state in
+            try show(.milliseconds(2), serving: .milliseconds(0.7), to: &state)
+            let segments = (0..<3).compactMap { add(1, from: $0, to: &state).first }
+            #expect(segments.count == 3)
+            let sentAt = try #require(state.wires[0].underWay.first?.sentAt)
+            for index in state.wires[0].underWay.indices { state.wires[0].underWay[index].sentAt = sentAt }
+            for (number, segment) in segments.enumerated() {
+                let duration = Duration.milliseconds(2.7 + 0.7 * Double(number))
+                _ = answered(segment, &state, after: duration, isAlone: number == 0)
+                #expect(state.wires[0].answeredAt == sentAt + duration)
+                #expect(state.pace.window == 3)
+            }
+        }
+    }
+
+    @Test("where it is far, nothing goes behind what does not come back, or behind as much as a segment may hold")
+    func farAndStuck() throws {
+        for isHeavy in [false, true] {
+            try open(2) { state in
+                try show(.milliseconds(2), serving: .milliseconds(0.7), to: &state)
+                #expect(add(1, from: 0, to: &state).count == 1)
+                if isHeavy {
+                    state.wires[0].underWay[0].byteCount = 1 << 20
+                    #expect(add(1, from: 1, to: &state).isEmpty)
+                } else {
+                    state.wires[0].underWay[0].sentAt -= .seconds(1)
+                    state.wires[0].answeredAt = nil
+                    let deadline = ContinuousClock.now + .seconds(30)
+                    state.add([append(1, to: "other", deadline: deadline)])
+                    #expect(state.takeEffects().departures.map(\.wire) == [1])
+                    // An answer to what was before it would tell that it is not stuck.
+                    state.wires[0].answeredAt = .now
+                    #expect(!state.isStuck(0, at: .now))
+                }
+            }
+        }
+    }
+
+    @Test("a connection that is needed since the first is stuck is made, though the first has room")
+    func stuckAndFree() throws {
+        try open(2) { state in
+            state.wires[0].isStarted = true
+            state.wires[1].session = nil
+            #expect(add(1, from: 0, to: &state).count == 1)
+            state.wires[0].underWay[0].sentAt -= .seconds(1)
+            let deadline = ContinuousClock.now + .seconds(30)
+            state.add([append(1, to: "other", deadline: deadline)])
+            #expect(state.takeEffects().starting == [1])
+        }
+    }
+
+    @Test("behind a pooler one segment is under way, however far it is and however many wait")
+    func pooler() throws {
+        try open { state in
+            state.wires[0].isBehindPooler = true
+            state.pace.connected(way: .milliseconds(2))
+            let first = try #require(add(1, from: 0, to: &state).first)
+            #expect(add(100, from: 1, to: &state).isEmpty)
+            #expect(answer(first, &state, after: .milliseconds(2.1)).count == 1)
+            #expect(add(100, from: 101, to: &state).isEmpty)
         }
     }
 

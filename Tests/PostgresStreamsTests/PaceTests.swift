@@ -50,20 +50,48 @@ struct PaceTests {
             pace.answered(sentAt: start, after: before, at: start + .milliseconds(3 + 0.5 * Double(number)))
             #expect(pace.window == 7)
         }
+        // However far it is, one that takes longer than the way has enough to do.
         for _ in 0..<20 { answered(&pace, after: .milliseconds(8)) }
         #expect(pace.isSlow)
-        #expect(pace.window == 2)
+        #expect(!pace.isFar)
     }
 
-    @Test("there is an end to how many are under way, and a near server has one at work")
+    @Test("what it takes is not less for being far away")
+    func farAndSlow() {
+        var pace = Pace()
+        pace.connected(way: .milliseconds(40))
+        for _ in 0..<60 { answered(&pace, after: .milliseconds(140)) }
+        #expect(pace.isSlow)
+        #expect(pace.window == 1)
+    }
+
+    @Test("one that had to wait for a lock for long does not make a server slow")
+    func waitingForALock() {
+        var pace = Pace()
+        for _ in 0..<10 { answered(&pace, after: .milliseconds(0.2)) }
+        answered(&pace, after: .seconds(1))
+        #expect(!pace.isSlow)
+    }
+
+    @Test("of several connections the shortest way counts, and of none that is left another one's")
+    func connections() {
+        var pace = Pace()
+        pace.connected(way: .milliseconds(2), isFirst: true)
+        pace.connected(way: .milliseconds(9), isFirst: false)
+        #expect(pace.way == .milliseconds(2))
+        pace.connected(way: .milliseconds(5), isFirst: true)
+        #expect(pace.way == .milliseconds(5))
+    }
+
+    @Test("there is an end to how many are under way, and what is near is near, however quick it is")
     func window() {
         var pace = Pace()
         pace.connected(way: .milliseconds(3))
         answered(&pace, after: .milliseconds(3.001))
         #expect(pace.window == Pace.mostUnderWay)
         pace = Pace()
-        pace.connected(way: .microseconds(50))
-        answered(&pace, after: .microseconds(200))
+        pace.connected(way: .microseconds(250))
+        answered(&pace, after: .microseconds(260))
         #expect(pace.window == 1)
         #expect(!pace.isFar)
     }

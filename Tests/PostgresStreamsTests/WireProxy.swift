@@ -145,8 +145,8 @@ final class WireProxy: Sendable {
     /// Lets only so many bytes a second through to the client, on each connection.
     func setRate(_ rate: Int?) { state.withLock { $0.rate = rate } }
 
-    /// Lets everything come so many milliseconds later, in each direction: as if the server were far away. What comes meanwhile
-    /// goes on together.
+    /// Lets everything come so many milliseconds later over the connections made from now on, in each direction: as if the
+    /// server were far away.
     func setDelay(_ delay: Int?) { state.withLock { $0.delay = delay } }
 
     /// Of the connections whose statements match, the most requests that were sent and not answered at the same time.
@@ -285,8 +285,8 @@ private final class WireConnection: Sendable {
     private func pump(_ direction: WireProxy.Direction, from source: LocalSocket, to target: LocalSocket) {
         var framing = MessageFraming(hasStartup: direction == .toServer)
         var isGreeting = direction == .toServer
-        while let bytes = source.receive() {
-            if let delay = proxy()?.delay { usleep(useconds_t(delay * 1000)) }
+        let line = proxy()?.delay.map { DelayLine(of: source, milliseconds: $0) }
+        while let bytes = line == nil ? source.receive() : line?.receive() {
             for message in framing.take(bytes) {
                 if isGreeting, message.letter == "P" {
                     isGreeting = false

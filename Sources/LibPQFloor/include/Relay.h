@@ -3,7 +3,7 @@
 #define RELAY_H
 
 typedef struct {
-    /// To be run; the caller closes it.
+    /// To be run; it is never closed.
     int listener;
     /// Of 127.0.0.1.
     int port;
@@ -13,8 +13,8 @@ typedef struct {
 
 relay relay_open(void);
 
-/// Connects each that comes to `server_port` of 127.0.0.1, and hands on what either side sends `delay` seconds later, in the
-/// order it came and without holding up what comes behind it. Until standard input ends. Returns an empty text, or the error.
+/// Connects each that comes to `server_port` of 127.0.0.1, 400 at most, and hands on what either side sends `delay` seconds
+/// later, however much it is, up to 4 MiB that nobody has taken. Until standard input ends. Returns an empty text, or the error.
 const char *relay_run(int listener, int server_port, double delay);
 
 #endif

@@ -88,6 +88,7 @@ struct AppendQueue {
     static let unchainedAfterCollision = 64
 
     private let limits: Limits
+    var segmentByteLimit: Int { limits.bytes }
     /// A lane keeps its number as long as there are appends of its stream.
     var lanes: [Lane] = []
     private var laneNumbers: [StreamName: Int] = [:]

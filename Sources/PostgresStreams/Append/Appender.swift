@@ -246,7 +246,11 @@ final class Appender: Sendable {
             if wire == 0 { taskExecutor.use(session) }
             if !greeting.isBehindPooler { prepare(session, of: wire) }
             perform { state in
-                if let way = greeting.way { state.pace.connected(way: way) }
+                if let way = greeting.way {
+                    let isFirst = state.wires.allSatisfy { $0.session == nil }
+                    state.pace.connected(way: way, isFirst: isFirst)
+                }
+                state.wires[wire].isBehindPooler = greeting.isBehindPooler
                 state.wires[wire].session = session
                 state.wires[wire].backendPID = greeting.isBehindPooler ? nil : greeting.info.backendPID
                 (state.wires[wire].isLookedAfter, state.wires[wire].doubtedFrom) = (false, nil)

@@ -20,9 +20,11 @@ extension AppenderState {
         var doubts: [Doubt] = []
         var next = Earliest()
         for wire in wires.indices {
-            guard let session = wires[wire].session, let first = wires[wire].underWay.first else { continue }
+            guard let session = wires[wire].session, let first = wires[wire].underWay.first,
+                let since = wires[wire].silentSince
+            else { continue }
             guard !wires[wire].isLookedAfter else { continue }
-            var time = first.sentAt + (first.isRepeated ? trust * 2 : trust)
+            var time = since + (first.isRepeated ? trust * 2 : trust)
             if let from = wires[wire].doubtedFrom { time = max(time, from) }
             guard time <= now else {
                 next.consider(time)
@@ -52,14 +54,14 @@ extension AppenderState {
         let wire = doubt.wire
         guard wires[wire].session === doubt.session else { return false }
         wires[wire].isLookedAfter = false
-        guard let first = wires[wire].underWay.first else { return false }
+        guard let first = wires[wire].underWay.first, let since = wires[wire].silentSince else { return false }
         // Answered meanwhile: it is not silent.
         if first.segmentID == doubt.segmentID, isAtWork == false {
             wires[wire].session = nil
             return true
         }
         if first.segmentID == doubt.segmentID { wires[wire].doubtedFrom = now + trust }
-        let time = max(first.sentAt + trust, wires[wire].doubtedFrom ?? now)
+        let time = max(since + trust, wires[wire].doubtedFrom ?? now)
         if doubtTimer.map({ time < $0 }) ?? true {
             doubtTimer = time
             effects.timers += wires.indices

@@ -17,8 +17,11 @@ struct AppenderState {
         var isStarted = false
         /// The segments on it, in the order they were sent. The server works on the first.
         var underWay: [UnderWay] = []
-        /// When the last of them was answered.
+        /// When something was last answered over it.
         var answeredAt: ContinuousClock.Instant?
+        /// Behind one, a single segment is under way: there are poolers that hand the server's connection to others after the
+        /// first answer, and lose those that come behind it.
+        var isBehindPooler = false
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
@@ -27,10 +30,12 @@ struct AppenderState {
 
         var isOpen: Bool { session != nil && pausedUntil == nil }
 
-        /// It takes nothing now, and nobody knows for how long.
-        func isStuck(at now: ContinuousClock.Instant) -> Bool {
-            session == nil || pausedUntil != nil
-                || underWay.first.map { $0.sentAt + AppenderState.patience < now } ?? false
+        /// What is on it, in bytes of events.
+        var byteCount: Int { underWay.reduce(0) { $0 + $1.byteCount } }
+
+        /// Since when an answer has been waited for.
+        var silentSince: ContinuousClock.Instant? {
+            underWay.first.map { max($0.sentAt, answeredAt ?? $0.sentAt) }
         }
     }
 
@@ -40,15 +45,13 @@ struct AppenderState {
         /// It may wait for a lock: nothing goes behind it.
         var isLone: Bool
         var sentAt: ContinuousClock.Instant
+        var byteCount: Int
         /// It was sent before. A way that is only slow must not lose it again and again.
         var isRepeated = false
     }
 
-    /// Segments on the wire of a connection to a server that is near. With a second one, if it is worth it, the server has
-    /// something to do while the answer to the first is on its way and those who were answered append again.
-    private static let depth = 2
     /// Longer than a commit takes, of a standby's too, unless something is in its way.
-    fileprivate static let patience = Duration.milliseconds(20)
+    static let patience = Duration.milliseconds(20)
     /// So long without an answer to what is overdue: the connection is not what it seems, and another may settle it.
     private static let silence = Link.longestSilence
 
@@ -77,7 +80,7 @@ struct AppenderState {
 
     var queue: AppendQueue
     var pace = Pace()
-    private var spread = Spread()
+    private(set) var spread = Spread()
     var gathering = Gathering()
     var lastID = 0
     private var departureCount = 0
@@ -97,7 +100,7 @@ struct AppenderState {
 
     /// Of so many streams a segment is worth a commit of its own behind another: a transaction and its flush cost the server
     /// about as much as 50 events in one do. With fewer, those who wait go with those who are being answered.
-    private static let leastShare = 24
+    static let leastShare = 24
 
     /// - Parameter deadline: how long callers wait: a third of it may go by in silence, at most.
     init(queue: AppendQueue, wireCount: Int, deadline: Duration = .seconds(30)) {
@@ -153,11 +156,11 @@ struct AppenderState {
     /// the others, and the segment behind this one, find something to do, where a share is worth it.
     @discardableResult
     private mutating func depart(_ wire: Int) -> Bool {
-        guard isFree(wire), isWorthIt(wire), let session = wires[wire].session else { return false }
+        guard isFree(wire), let session = wires[wire].session else { return false }
         let now = ContinuousClock.now
-        guard isNeeded(wire, at: now) else { return false }
+        guard isWorthIt(wire, at: now), isNeeded(wire, at: now) else { return false }
         var places = 0
-        for wire in wires.indices where wires[wire].isOpen && isNeeded(wire, at: now) { places += depth }
+        for wire in wires.indices where wires[wire].isOpen && isNeeded(wire, at: now) { places += depth(of: wire) }
         let count = queue.count
         let shares = min(places, max(1, count / Self.leastShare))
         guard let segment = queue.nextSegment(atMost: (count + shares - 1) / shares), let sent = queue.onTheWire.last
@@ -168,6 +171,7 @@ struct AppenderState {
                 runCount: segment.runs.count,
                 isLone: sent.isLone,
                 sentAt: now,
+                byteCount: segment.byteCount,
                 isRepeated: sent.isRepeated
             )
         )
@@ -189,45 +193,17 @@ struct AppenderState {
         return true
     }
 
-    /// How many segments there may be on a connection's wire.
-    private var depth: Int {
-        if pace.isFar { return pace.window }
-        return pace.isSlow ? 1 : Self.depth
-    }
-
-    private func isFree(_ wire: Int) -> Bool { wires[wire].underWay.count < depth && wires[wire].isOpen }
-
-    /// Whether what there is should go behind what is on this connection's wire. A small one would keep a commit to itself,
-    /// and its writers, answered apart from the others, would come back apart; it waits for the answer, as do the writers
-    /// who come back then. Not where the way is far: it would wait for a server that has nothing to do.
-    private func isWorthIt(_ wire: Int) -> Bool {
-        guard wires[wire].underWay.last?.isLone != true else { return false }
-        guard let ahead = wires[wire].underWay.last, !queue.hasUnsettled, !pace.isFar else { return true }
-        return queue.ready.count >= max(Self.leastShare, ahead.runCount * 3 / 4)
-    }
-
-    /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with
-    /// smaller ones, unless commits are slow and can wait side by side; another is for more than a segment can hold, too, or
-    /// for when those before it do not answer: they may wait for a lock that somebody holds.
-    private func isNeeded(_ wire: Int, at now: ContinuousClock.Instant) -> Bool {
-        if spread.isWide || queue.hasMoreThanASegment { return true }
-        // By index, here and below: a wire is too large to be copied for every append. And in a loop: a closure takes a copy of
-        // the whole state along.
-        for other in 0..<wire where !wires[other].isStuck(at: now) { return false }
-        return true
-    }
-
     /// The first connection that is free and needed takes its share, then the next, while there is something that is worth
     /// it. Where there is none, another one is made, now or when the others turn out to be stuck.
     private mutating func departWherePossible() {
         guard queue.hasReady else { return }
         let now = ContinuousClock.now
         for wire in wires.indices {
-            while isFree(wire), isWorthIt(wire), isNeeded(wire, at: now) {
+            while isFree(wire), isWorthIt(wire, at: now), isNeeded(wire, at: now) {
                 guard depart(wire), queue.hasReady else { return }
             }
         }
-        guard let wire = nextWire() else { return }
+        guard let wire = nextWire(at: now) else { return }
         if !wires[wire].isStarted, isNeeded(wire, at: now) {
             wires[wire].isStarted = true
             effects.starting.append(wire)
@@ -235,14 +211,6 @@ struct AppenderState {
             lookAgainAt = now + Self.patience
             effects.timers.append(0)
         }
-    }
-
-    /// The first that is free, or could be made; none is made while another is.
-    private func nextWire() -> Int? {
-        var isConnecting = false
-        for wire in wires.indices where wires[wire].isStarted && wires[wire].session == nil { isConnecting = true }
-        for wire in wires.indices where isFree(wire) || (!isConnecting && !wires[wire].isStarted) { return wire }
-        return nil
     }
 
     /// When connections may have turned out to be stuck.
@@ -371,11 +339,8 @@ struct AppenderState {
         var ended: [Int] = []
         for wire in wires.indices where wires[wire].session != nil {
             for segment in wires[wire].underWay where overdue.contains(segment.segmentID) {
-                if segment.sentAt + Self.silence <= now {
-                    ended.append(wire)
-                } else {
-                    next.consider(segment.sentAt + Self.silence)
-                }
+                let end = max(segment.sentAt, wires[wire].answeredAt ?? segment.sentAt) + Self.silence
+                if end <= now { ended.append(wire) } else { next.consider(end) }
             }
             if wires[wire].underWay.contains(where: { over.contains($0.segmentID) }) { ended.append(wire) }
         }

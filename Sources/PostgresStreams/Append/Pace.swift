@@ -7,8 +7,8 @@ struct Pace {
     /// The way there and back; zero where it was not measured.
     private(set) var way: Duration = .zero
 
-    /// What the way took while the connection was new.
-    mutating func connected(way: Duration) { self.way = way }
+    /// What the way took while the connection was new. `isFirst`: no other is open, which may be to another server.
+    mutating func connected(way: Duration, isFirst: Bool = true) { self.way = isFirst ? way : min(way, self.way) }
 
     /// - Parameter before: when the one before it on this connection was answered; nil where none was.
     mutating func answered(
@@ -22,8 +22,8 @@ struct Pace {
         // The server began when it was there, and the one before it was done.
         let begin = max(sentAt + way, before ?? sentAt)
         // Capped: one that had to wait for a lock for long does not make a server slow.
-        let service = min(Self.slow * 2, max(.zero, now - begin))
-        served = roundTrip == .zero ? service : Self.average(served, service)
+        let service = min(max(Self.slow * 2, served * 4), max(.zero, now - begin))
+        served = served == .zero ? service : Self.average(served, service)
         roundTrip = roundTrip == .zero ? duration : Self.average(roundTrip, duration)
     }
 
@@ -36,10 +36,14 @@ struct Pace {
     private static let slow = Duration.microseconds(1500)
 
     /// How many segments keep the server at work: the one it has, and as many as it could do while one is on its way. One
-    /// where it is not known what it takes.
+    /// where it is not known what it takes, and where the server is near.
     var window: Int {
-        served == .zero ? 1 : 1 + Int(min(way / served, Double(Self.mostUnderWay - 1)))
+        guard way >= Self.near, served > .zero else { return 1 }
+        return 1 + Int(min(way / served, Double(Self.mostUnderWay - 1)))
     }
+
+    /// A shorter way is little beside what it costs to be woken, so that it is not known how long it is.
+    private static let near = Duration.microseconds(300)
 
     /// What more of them would win is little: and a connection that is lost leaves all of them in doubt.
     static let mostUnderWay = 8

@@ -97,6 +97,8 @@ struct Segment: Sendable {
     var appendCount: Int { runs.reduce(0) { $0 + $1.appends.count } }
 
     var eventCount: Int { runs.reduce(0) { $0 + $1.eventCount } }
+
+    var byteCount: Int { runs.reduce(0) { $0 + $1.appends.reduce(0) { $0 + $1.byteCount } } }
 }
 
 extension Segment.Run {

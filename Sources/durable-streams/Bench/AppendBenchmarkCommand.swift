@@ -23,6 +23,9 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
             the writers each, against one with all), slow (the writers where a commit takes 2 ms, against b there; needs a \
             superuser), tool (append STREAM < file as a process, against b).
 
+            With --round-trip all goes through one process, which has enough to do with a connection for each of many \
+            writers: at thousands of appends a second (a) is slowed down by that.
+
             Without a database URL it starts a private PostgreSQL server and removes it. With one each row has a schema of \
             its own there, created and dropped: the role needs CREATE on the database.
 
