@@ -20,8 +20,8 @@ typedef struct {
 
 /// `writers` threads, a connection each, one INSERT per commit; counted once all are connected. `rate` inserts a second of
 /// all together, at random times; 0: each as soon as the writer's last is answered. One that has to wait for that starts when
-/// it was due. Stream ids are `first_stream`, `first_stream + 1`, …; they
-/// need no row in `streams`, and should be none of the journal's.
+/// it was due. Stream ids are `first_stream`, `first_stream + 1`, …; they need no row in `streams`, and should be none of the
+/// journal's.
 floor_figures floor_insert(
     const char *conninfo, const char *schema, long first_stream, int writers, double rate, double seconds,
     const char *event);
