@@ -250,7 +250,6 @@ final class Appender: Sendable {
                     let isFirst = state.wires.allSatisfy { $0.session == nil }
                     state.pace.connected(way: way, isFirst: isFirst)
                 }
-                state.wires[wire].isBehindPooler = greeting.isBehindPooler
                 state.wires[wire].session = session
                 state.wires[wire].backendPID = greeting.isBehindPooler ? nil : greeting.info.backendPID
                 (state.wires[wire].isLookedAfter, state.wires[wire].doubtedFrom) = (false, nil)

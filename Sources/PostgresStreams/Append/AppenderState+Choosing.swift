@@ -4,7 +4,8 @@ extension AppenderState {
     /// something to do while the answer to the first is on its way and those who were answered append again.
     private static let depth = 2
 
-    /// How many segments there may be on its wire.
+    /// How many segments there may be on its wire. Behind a pooler one: of one it is reported that it hands the server's
+    /// connection to others after the first answer, and loses those that come behind it (supabase/supavisor#1061).
     func depth(of wire: Int) -> Int {
         if wires[wire].isBehindPooler { return 1 }
         return pace.isFar ? pace.window : pace.isSlow ? 1 : Self.depth
@@ -22,10 +23,10 @@ extension AppenderState {
     /// who come back then. Where the way is far it would wait for a server that has nothing to do: there it goes, unless what
     /// is under way holds it up.
     func isWorthIt(_ wire: Int, at now: ContinuousClock.Instant) -> Bool {
-        guard wires[wire].underWay.last?.isLone != true else { return false }
-        if pace.isFar, isStuck(wire, at: now) || wires[wire].byteCount >= queue.segmentByteLimit { return false }
-        guard let ahead = wires[wire].underWay.last, !queue.hasUnsettled, !pace.isFar else { return true }
-        return queue.ready.count >= max(Self.leastShare, ahead.runCount * 3 / 4)
+        guard let ahead = wires[wire].underWay.last else { return true }
+        guard !ahead.isLone else { return false }
+        if pace.isFar { return !isStuck(wire, at: now) && wires[wire].byteCount < queue.segmentByteLimit }
+        return queue.hasUnsettled || queue.ready.count >= max(Self.leastShare, ahead.runCount * 3 / 4)
     }
 
     /// Whether a segment goes over this connection. One connection with segments of many streams is faster than two with

@@ -19,9 +19,6 @@ struct AppenderState {
         var underWay: [UnderWay] = []
         /// When something was last answered over it.
         var answeredAt: ContinuousClock.Instant?
-        /// Behind one, a single segment is under way: there are poolers that hand the server's connection to others after the
-        /// first answer, and lose those that come behind it.
-        var isBehindPooler = false
         /// The server is out of something, or somebody holds a lock: nothing is sent before.
         var pausedUntil: ContinuousClock.Instant?
         var pause = BackOff()
@@ -30,12 +27,17 @@ struct AppenderState {
 
         var isOpen: Bool { session != nil && pausedUntil == nil }
 
+        var isBehindPooler: Bool { backendPID == nil }
+
         /// What is on it, in bytes of events.
         var byteCount: Int { underWay.reduce(0) { $0 + $1.byteCount } }
 
         /// Since when an answer has been waited for.
-        var silentSince: ContinuousClock.Instant? {
-            underWay.first.map { max($0.sentAt, answeredAt ?? $0.sentAt) }
+        var silentSince: ContinuousClock.Instant? { underWay.first.map(silentSince) }
+
+        /// Since when nothing came that this one may wait for.
+        func silentSince(_ segment: UnderWay) -> ContinuousClock.Instant {
+            answeredAt.map { max($0, segment.sentAt) } ?? segment.sentAt
         }
     }
 
@@ -235,14 +237,15 @@ struct AppenderState {
 
     /// After the answer to `segment`: the next one leaves, or waits a moment for those who are about to be told.
     mutating func goOn(_ wire: Int, after segment: UnderWay?, at now: ContinuousClock.Instant) {
-        defer { wires[wire].answeredAt = now }
+        let before = wires[wire].answeredAt
+        wires[wire].answeredAt = now
         if gathering.end(of: wire) != nil {
             // Those who were answered before have had their moment.
             gathering.stop(wire)
             departOrLet(wire)
         }
         if wires[wire].isOpen, let segment, !segment.isLone {
-            pace.answered(sentAt: segment.sentAt, after: wires[wire].answeredAt, at: now)
+            pace.answered(sentAt: segment.sentAt, after: before, at: now)
             observeSpread(segment, at: now)
             let count = effects.told.count
             let others = pace.isFar ? 0 : queue.ready.count
@@ -339,7 +342,7 @@ struct AppenderState {
         var ended: [Int] = []
         for wire in wires.indices where wires[wire].session != nil {
             for segment in wires[wire].underWay where overdue.contains(segment.segmentID) {
-                let end = max(segment.sentAt, wires[wire].answeredAt ?? segment.sentAt) + Self.silence
+                let end = wires[wire].silentSince(segment) + Self.silence
                 if end <= now { ended.append(wire) } else { next.consider(end) }
             }
             if wires[wire].underWay.contains(where: { over.contains($0.segmentID) }) { ended.append(wire) }

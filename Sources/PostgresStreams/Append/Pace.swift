@@ -42,10 +42,10 @@ struct Pace {
         return 1 + Int(min(way / served, Double(Self.mostUnderWay - 1)))
     }
 
-    /// A shorter way is little beside what it costs to be woken, so that it is not known how long it is.
+    /// To a server on the same machine 25 to 60 µs were seen.
     private static let near = Duration.microseconds(300)
 
-    /// What more of them would win is little: and a connection that is lost leaves all of them in doubt.
+    /// All of them are in doubt where the connection is lost: so there is an end to it.
     static let mostUnderWay = 8
 
     /// Whether the server is idle for as long as it works where it has one segment at a time: it can have others meanwhile.
