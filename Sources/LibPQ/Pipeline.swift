@@ -1,6 +1,6 @@
 import DequeModule
 
-/// The batches that are on the wire, oldest first: which result belongs to whom. No IO.
+/// The batches that are on the wire, oldest first: which result belongs to whom; and those that wait for their turn. No IO.
 ///
 /// A session feeds it what libpq hands out; it answers with the batches that are done. libpq gives, for each batch, the
 /// results of its statements with a null after each, then a sync; after an error it marks the rest as skipped.
@@ -41,8 +41,20 @@ struct Pipeline {
     }
 
     private var waiting: Deque<Waiting> = []
+    private var held: Deque<Batch> = []
 
+    /// Whether a batch goes on the wire behind others that are not answered. Poolers have been seen to take the server's
+    /// connection away at the first answer, and to lose those that come after it.
+    var goesAhead = false
+
+    /// Whether no batch is on the wire.
     var isEmpty: Bool { waiting.isEmpty }
+
+    /// Has the batch wait for its turn, behind those that wait already.
+    mutating func hold(_ batch: Batch) { held.append(batch) }
+
+    /// Takes out the batch whose turn it is to be sent, if there is one. What is sent is to be told by `sent`.
+    mutating func next() -> Batch? { goesAhead || waiting.isEmpty ? held.popFirst() : nil }
 
     mutating func sent(
         _ completion: @escaping Batch.Completion,
@@ -81,9 +93,10 @@ struct Pipeline {
 
     /// The connection is gone: all that was sent has an unknown outcome.
     mutating func lost(_ failure: ConnectionFailure) -> [Finished] {
-        defer { waiting = [] }
-        return waiting.map {
-            Finished(completion: $0.completion, outcome: .failure(.connectionLost(failure, sent: true)))
+        defer { (waiting, held) = ([], []) }
+        func finished(_ completion: @escaping Batch.Completion, sent: Bool) -> Finished {
+            Finished(completion: completion, outcome: .failure(.connectionLost(failure, sent: sent)))
         }
+        return waiting.map { finished($0.completion, sent: true) } + held.map { finished($0.completion, sent: false) }
     }
 }

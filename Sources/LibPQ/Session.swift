@@ -90,18 +90,13 @@ package final class Session: Sendable {
 
     // MARK: From any thread
 
-    /// Sends the batches, in order, without waiting. Each completion is called once; where the session is not open,
-    /// before this returns.
+    /// Sends the batches, in order, without waiting for their answers; until `goAhead` each when the one before it
+    /// is answered. Each completion is called once; where the session is not open, before this returns.
     package func submit(_ batches: [Batch]) {
         let (unsent, reason): ([Batch], ConnectionFailure?) = state.withLock { state in
             guard state.phase == .open else { return (batches, state.end) }
-            for batch in batches {
-                // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
-                let preparing = Self.send(batch, state: &state)
-                state.pipeline.sent(batch.completion, preparing: preparing, awake: batch.awake)
-                if batch.awake == .forAnswer, state.thread == currentThread() { state.awaitsAnswer = true }
-            }
-            Self.flush(state: &state)
+            for batch in batches { state.pipeline.hold(batch) }
+            Self.sendNext(state: &state)
             if state.isFlushing { wakePipe.wake() }
             return ([], nil)
         }
@@ -121,8 +116,12 @@ package final class Session: Sendable {
         if mustWake { wakePipe.wake() }
     }
 
+    /// From here on batches go on the wire without waiting for the answers to those before them. Not behind a pooler, which
+    /// may lose the answers.
+    package func goAhead() { state.withLock { $0.pipeline.goesAhead = true } }
+
     /// From here on statements are prepared at their first use. Not behind a pooler, which loses them or mixes them up;
-    /// where the server says that it does not know one, or knows another, it ends.
+    /// where the server says that it does not know one, or knows another, it ends, and so does going ahead.
     package func usePreparedStatements() {
         state.withLock { $0.usesPreparedStatements = true }
     }
@@ -294,7 +293,7 @@ package final class Session: Sendable {
             let isAlive = state.connection?.consumeInput() ?? false
             Self.collect(state: &state, into: &finished)
             while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
-            if isAlive, state.isFlushing { Self.flush(state: &state) }
+            if isAlive, state.isFlushing || !finished.isEmpty { Self.sendNext(state: &state) }
             // Where nobody can say, it is looked once more.
             if state.isEncrypted { state.holdsInput = state.connection?.holdsInput ?? !state.holdsInput }
             if let breach = state.breach { return breach }
@@ -323,6 +322,18 @@ package final class Session: Sendable {
 
     // MARK: Under the lock
 
+    /// Puts the batches whose turn it is on the wire.
+    private static func sendNext(state: inout State) {
+        while let batch = state.pipeline.next() {
+            // A failure to send is a lost connection: the thread finds it so at the flush, and tells everybody.
+            let preparing = send(batch, state: &state)
+            state.pipeline.sent(batch.completion, preparing: preparing, awake: batch.awake)
+            if batch.awake == .forAnswer, state.thread == currentThread() { state.awaitsAnswer = true }
+        }
+        // A failed flush leaves the bytes; reading then finds the connection gone.
+        state.isFlushing = (state.connection?.flush() ?? 0) != 0
+    }
+
     /// Returns the statements that had to be prepared: before the others, so that their results come first.
     private static func send(_ batch: Batch, state: inout State) -> [String] {
         var preparing: [String] = []
@@ -340,11 +351,6 @@ package final class Session: Sendable {
         }
         _ = state.connection?.pipelineSync()
         return preparing
-    }
-
-    private static func flush(state: inout State) {
-        // A failed flush leaves the bytes; reading then finds the connection gone.
-        state.isFlushing = (state.connection?.flush() ?? 0) != 0
     }
 
     private static func lossReason(state: inout State) -> ConnectionFailure {
@@ -392,6 +398,7 @@ package final class Session: Sendable {
         // Not the server session that they were prepared on: a pooler is in between after all, or somebody deallocated them.
         if case .failure(let message) = item, mixUpStates.contains(message.sqlState) {
             state.usesPreparedStatements = false
+            state.pipeline.goesAhead = false
             state.prepared = []
         }
         // libpq's own words, which have no SQLSTATE, must not cover the server's.

@@ -36,11 +36,13 @@ struct LiveSession {
     /// The next event; nil after the last.
     mutating func next() async -> Session.Event? { await events.next() }
 
-    mutating func connected() async throws -> ConnectionInfo {
+    mutating func connected(goesAhead: Bool = true) async throws -> ConnectionInfo {
         let event = await next()
         guard case .connected(let info) = event else {
             throw Unexpected(description: "\(event.map { "\($0)" } ?? "nothing") came, not a connection")
         }
+        // There is no pooler.
+        if goesAhead { session.goAhead() }
         return info
     }
 

@@ -109,6 +109,43 @@ struct PipelineTests {
         #expect(pipeline.lost(failure).isEmpty)
     }
 
+    @Test("a batch's turn comes when nothing is on the wire, or at once where it may go ahead; in order")
+    func turns() {
+        var pipeline = Pipeline()
+        let told = Told()
+        func send() -> Bool {
+            guard let batch = pipeline.next() else { return false }
+            pipeline.sent(batch.completion)
+            return true
+        }
+        for batch in 1...4 { pipeline.hold(Batch([], completion: told.completion(of: batch))) }
+        #expect(pipeline.isEmpty)
+        #expect(send())
+        #expect(!send())
+        pipeline.received(.sync)?.tell()
+        #expect(send())
+        #expect(!send())
+        pipeline.goesAhead = true
+        #expect(send())
+        #expect(send())
+        #expect(!send())
+        for _ in 0..<3 { pipeline.received(.sync)?.tell() }
+        #expect(told.words == ["1 has 0", "2 has 0", "3 has 0", "4 has 0"])
+    }
+
+    @Test("when the connection is lost what waited for its turn was not sent")
+    func lostWaiting() throws {
+        var pipeline = Pipeline()
+        let told = Told()
+        for batch in 1...3 { pipeline.hold(Batch([], completion: told.completion(of: batch))) }
+        let first = pipeline.next()
+        pipeline.sent(try #require(first).completion)
+        for batch in pipeline.lost(ConnectionFailure(.network, "gone")) { batch.tell() }
+        #expect(told.words == ["1 lost, sent: true", "2 lost, sent: false", "3 lost, sent: false"])
+        #expect(pipeline.next() == nil)
+        #expect(pipeline.isEmpty)
+    }
+
     @Test("what comes when nothing was sent is dropped")
     func unexpected() {
         var pipeline = Pipeline()

@@ -69,6 +69,35 @@ struct SessionTests {
         try await live.close()
     }
 
+    @Test("sends a batch only once the one before it is answered, until it is told that it may go ahead")
+    func oneAtATime() async throws {
+        let server = try await SessionServer.shared.server()
+        var live = try LiveSession(SessionOptions(connectionString: server.url))
+        let pid = try await live.connected(goesAhead: false).backendPID
+        let outcomes = live.submit([.init("select 1"), .init("select pg_sleep(3600)"), .init("select 2")])
+        var told: [Bool?] = []
+        for await (index, outcome) in outcomes {
+            #expect(index == told.count)
+            told.append(outcome.lost)
+            if index == 0 { try await server.psql("select pg_terminate_backend(\(pid))") }
+        }
+        // Sent, and not sent.
+        #expect(told == [nil, true, false])
+        _ = try await live.ended()
+    }
+
+    @Test("a batch that is refused does not keep those that wait behind it")
+    func waitingBehindRefusal() async throws {
+        let server = try await SessionServer.shared.server()
+        var live = try LiveSession(SessionOptions(connectionString: server.url))
+        _ = try await live.connected(goesAhead: false)
+        let outcomes = live.submit([.init("select 1"), .init("no sql"), .init("select 3"), .init("select 4")])
+        var words: [String?] = []
+        for await (_, outcome) in outcomes { words.append(outcome.refusal ?? outcome.integer.map(String.init)) }
+        #expect(words == ["1", "42601", "3", "4"])
+        try await live.close()
+    }
+
     @Test("gives a batch's results statement by statement")
     func severalStatements() async throws {
         var live = try await open()

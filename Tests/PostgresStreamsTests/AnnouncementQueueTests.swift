@@ -99,6 +99,29 @@ struct AnnouncementQueueTests {
         #expect(Self.isBehindAppends(queue, at: now + AnnouncementQueue.longestPause))
     }
 
+    @Test(
+        "what no append takes along goes apart at once, or when the one under way is answered; many after their pause"
+    )
+    func apart() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(queue.appended(1, to: [1] as [UInt64], apart: true, at: now) == true)
+        #expect(queue.takeApart(at: now) == [1])
+        #expect(queue.appended(2, to: [2] as [UInt64], apart: true, at: now) == true)
+        #expect(queue.takeApart(at: now) == [])
+        #expect(queue.sent(at: now) == true)
+        #expect(queue.takeApart(at: now) == [2])
+        #expect(queue.sent(at: now) == false)
+        let many = (0..<UInt64(AnnouncementQueue.many)).map { $0 }
+        #expect(queue.appended(3, to: many, apart: true, at: now) == true)
+        #expect(queue.takeApart(at: now) == many)
+        #expect(queue.appended(4, to: many, apart: true, at: now) == false)
+        #expect(queue.sent(at: now) == false)
+        let pause = Duration.microseconds(120 * (many.count - 1))
+        #expect(queue.appended(5, to: many, apart: true, at: now + pause - .nanoseconds(1)) == false)
+        #expect(queue.appended(6, to: many, apart: true, at: now + pause) == true)
+    }
+
     @Test("a payload's capacity is kept to; the rest is due at once")
     func capacity() {
         var queue = AnnouncementQueue()
@@ -170,7 +193,8 @@ struct AnnouncementQueueTests {
         var behind: Int?
         func appended(_ departure: Int, to digests: Set<UInt64>) {
             if behind != departure { moved.formUnion(digests) }
-            isToGo = queue.appended(departure, to: digests, at: now) || isToGo
+            let apart = random.once(in: 3)
+            isToGo = queue.appended(departure, to: digests, apart: apart, at: now) || isToGo
         }
         func takeBehind(_ departure: Int, to digests: Set<UInt64>) {
             let taken = queue.takeBehind(departure, to: Array(digests), at: now)

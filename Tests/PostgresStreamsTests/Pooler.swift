@@ -4,6 +4,7 @@ import PrivatePostgres
 /// A PgBouncer, for as long as it is held.
 final class Pooler: Sendable {
     let url: String
+    let port: Int
     private let process: Process
     private let folder: URL
     /// Ends with this process, however it ends; and then the pooler does.
@@ -24,7 +25,7 @@ final class Pooler: Sendable {
     init(to server: PrivatePostgres, database: String, mode: Mode, maximumClients: Int = 100) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let port = try Self.freePort()
+        port = try Self.freePort()
         let file = folder.appendingPathComponent("pgbouncer.ini")
         try """
         [databases]

@@ -41,6 +41,53 @@ struct PoolerTests {
         }
     }
 
+    @Test("nothing is asked over a connection before what was asked is answered: some poolers lose it, or its answer")
+    func oneAtATime() async throws {
+        let server = try await TestServer.shared.server()
+        try await withTestDatabase { url in
+            let database = try await withSQL(url) { try await $0.value("select current_database()") }
+            let pooler = try Pooler(to: server, database: database, mode: .transaction)
+            defer { pooler.stop() }
+            let proxy = try WireProxy(to: pooler.port)
+            defer { proxy.close() }
+            let through = "postgresql://postgres@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable&gssencmode=disable"
+            try await withJournal(.quiet(through)) { journal in
+                let names = (0..<6).map { "s\($0)" }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for name in names {
+                        let stream = try journal.stream(name)
+                        group.addTask {
+                            var count = 0
+                            for try await _ in stream.tail(from: .start) {
+                                count += 1
+                                if count == 30 { return }
+                            }
+                        }
+                        group.addTask {
+                            for n in 0..<30 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for name in names {
+                        group.addTask {
+                            let claim = try await journal.stream(name).claim()
+                            #expect(try await claim.stream.replayIndex().coroutineIDs().count == 30)
+                            try await journal.transaction { tx in
+                                try await tx.append(.close("root", .ok(nil)), to: claim.stream)
+                            }
+                            #expect(try await claim.stream.readAll().count == 31)
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(proxy.requestCount() > 100)
+                #expect(proxy.mostUnanswered { _ in true } == 1)
+            }
+        }
+    }
+
     @Test("migrating through it leaves no setting to the pool's other clients")
     func migrating() async throws {
         try await withPooler { pooled, _ in

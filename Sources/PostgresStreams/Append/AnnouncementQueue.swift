@@ -2,8 +2,8 @@
 ///
 /// An announcement goes behind an append, on the same connection, where it wakes nobody and nobody waits for its answer. It
 /// goes apart, over the announcer's own connection, where it would keep the next append waiting: where many streams move,
-/// since then the connection that appends is what all wait for, and for a while where it was slow, because others hold the
-/// lock that it needs.
+/// since then the connection that appends is what all wait for, for a while where it was slow, because others hold the
+/// lock that it needs, and behind a pooler, where nothing goes behind what is not answered.
 ///
 /// One is under way at a time; what moves meanwhile is in the next. After one of many streams the next waits a little, so
 /// that the cost does not grow with the appends'.
@@ -42,14 +42,21 @@ struct AnnouncementQueue {
     /// A departure to these is committed. Where no announcement is behind it they wait: few of them for the next append, which
     /// soon comes.
     ///
+    /// - Parameter apart: no append takes them along.
     /// - Returns: whether what waits is to go apart now.
-    mutating func appended(_ departure: Int, to digests: some Sequence<UInt64>, at now: Instant) -> Bool {
+    mutating func appended(
+        _ departure: Int,
+        to digests: some Sequence<UInt64>,
+        apart: Bool = false,
+        at now: Instant
+    ) -> Bool {
         guard behind != departure else {
             behindSince = now
             return false
         }
         add(digests)
-        return isApart(at: now) || (waiting.count >= Self.many && !isUnderWay && isTime(at: now))
+        let areMany = waiting.count >= Self.many
+        return isApart(at: now) || (apart && !areMany) || (areMany && !isUnderWay && isTime(at: now))
     }
 
     /// What goes behind a departure to these: they and what waits. Empty where it is not the time, or they are many.

@@ -10,7 +10,7 @@ import TisynStreams
 ///
 ///     answer of segment n ─► queue ─► send segment n + 1 (or gather) ─► tell the callers of n
 ///
-/// Behind the commit, on the same connection, a NOTIFY wakes the tails.
+/// Behind the commit, on the same connection, a NOTIFY wakes the tails; behind a pooler once that is answered, on another.
 final class Appender: Sendable {
     private let inbox = AppendInbox()
     private let state: Mutex<AppenderState>
@@ -178,7 +178,9 @@ final class Appender: Sendable {
         // The append first: the server is at work while the rest is done.
         session.submit([append])
         let streams = segment.runs.lazy.map(\.stream)
-        if let announcement = announcer.batch(behind: departure.number, to: streams) { session.submit([announcement]) }
+        if !departure.isBehindPooler, let announcement = announcer.batch(behind: departure.number, to: streams) {
+            session.submit([announcement])
+        }
         metrics.sent(segment.appendCount)
     }
 
@@ -189,7 +191,13 @@ final class Appender: Sendable {
         var isIdle = false
         var isAnnouncingDue = false
         if case .success = outcome {
-            isAnnouncingDue = announcer.appended(departure.number, to: segment.runs.lazy.map(\.stream), at: now)
+            let streams = segment.runs.lazy.map(\.stream)
+            isAnnouncingDue = announcer.appended(
+                departure.number,
+                to: streams,
+                apart: departure.isBehindPooler,
+                at: now
+            )
         }
         perform { state in
             let place = state.takeOffTheWire(segment.id, of: wire)
@@ -231,7 +239,9 @@ final class Appender: Sendable {
         // First those who wait for their answer, then the tails.
         if isAnnouncingDue { announcer.send() }
         if needsReconnect { return session.close() }
-        if isIdle, let announcement = announcer.batch() { session.submit([announcement]) }
+        if isIdle {
+            if departure.isBehindPooler { announcer.send() } else { announcer.batch().map { session.submit([$0]) } }
+        }
         if announcer.hasWaiting {
             // It goes with the next segment; should that be long in coming, by itself.
             perform { state in state.announce(by: now + .milliseconds(10), on: wire) }

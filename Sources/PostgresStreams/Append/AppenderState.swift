@@ -65,6 +65,8 @@ struct AppenderState {
         var session: Session
         var segment: Segment
         var isPrepared: Bool
+        /// Then the tails are told over another connection: nothing goes behind what is not answered.
+        var isBehindPooler: Bool
         /// How long it may wait for its stream's lock, where that is less than any may.
         var lockPatience: Duration?
     }
@@ -189,6 +191,7 @@ struct AppenderState {
                 session: session,
                 segment: segment,
                 isPrepared: wires[wire].isPrepared,
+                isBehindPooler: wires[wire].isBehindPooler,
                 lockPatience: queue.lockPatience(of: sent)
             )
         )

@@ -158,6 +158,9 @@ final class Conversation: Sendable {
     /// Whether the session was ended since its time was over.
     var isLate: Bool { limit.isReached.load(ordering: .relaxed) }
 
+    /// There is no pooler: what is submitted does not wait for the answers to what was before.
+    func goAhead() { session.goAhead() }
+
     var isOpen: Bool { session.isOpen }
 
     func close() { session.close() }

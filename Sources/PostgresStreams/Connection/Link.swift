@@ -232,28 +232,11 @@ final class Link: Sendable {
             state.greetingDeadline = .now + options.session.connectTimeout
             session.setTimer(at: state.nextTime)
         }
-        let conversation = Greeting.Conversation()
-        func run(_ statement: Statement, _ take: @escaping @Sendable (QueryResult) -> Void) -> Batch {
-            Batch([(statement, Parameters())]) { outcome in
-                switch outcome {
-                case .success(let results): results.last.map(take)
-                case .failure(let failure): conversation.fail(failure)
-                }
+        session.submit([
+            Batch(Greeting.questions(options)) { [self] outcome in
+                greeted(session, Greeting.of(outcome, info, options))
             }
-        }
-        var batches = [run(options.statements.greeting) { conversation.greeted($0) }]
-        if options.schemaVersion != nil {
-            batches.append(run(options.statements.schemaVersion) { conversation.foundVersion($0) })
-        }
-        let last = batches.removeLast()
-        let completion = last.completion
-        batches.append(
-            last.completing { [self] outcome in
-                completion(outcome)
-                greeted(session, conversation.greeting(info, options))
-            }
-        )
-        session.submit(batches)
+        ])
     }
 
     private func greeted(_ session: Session, _ greeting: Result<Greeting, JournalError>) {
@@ -267,6 +250,7 @@ final class Link: Sendable {
             session.close()
         case .success(let greeting):
             if greeting.isBehindPooler { return ready(session, greeting) }
+            session.goAhead()
             session.usePreparedStatements()
             if options.measuresWay { measureWay(of: session, greeting, times: 3) } else { prepare(session, greeting) }
         }

@@ -87,6 +87,7 @@ extension Journal {
                 switch await begin(isolation, over: conversation, until: deadline) {
                 case .success(let backendPID):
                     let isBehindPooler = backendPID != conversation.info.backendPID
+                    if !isBehindPooler { conversation.goAhead() }
                     let transaction = JournalTransaction(conversation, self, inside, isBehindPooler: isBehindPooler)
                     return (conversation, transaction)
                 case .failure(let error):
