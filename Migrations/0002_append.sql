@@ -1,4 +1,4 @@
--- The SQL interface: append (append, append_batch, the view appends), claim, resolve, read, announce. Any client may use it;
+-- The SQL interface: append (append, append_batch, the view appends and append_next), claim, resolve, read, announce. Any client may use it;
 -- the Swift library does.
 --
 --     select * from append('orders/17', array['{"type":"yield",…}', '{"type":"close",…}']::json[]);
@@ -249,6 +249,42 @@ from lateral (
 
 comment on view appends is 'Takes inserts only: events, each behind the append its writer made last.';
 
+-- The same for who cannot prepare a statement, or set anything for a session, since a pooler is in between: the n-th elements
+-- are a row of the view, and how many rows were written is answered. The server's session has the plan from the call before,
+-- whoever made that; by the view each insert would be planned anew, and the settings a statement of their own: four times
+-- the work. It waits a second for what another transaction holds.
+create function append_next(
+    p_stream_ids bigint[], p_positions bigint[], p_previous uuid[], p_tokens uuid[], p_kinds "char"[],
+    p_coroutine_ids text[], p_events json[], p_synchronous_commit text default 'on'
+) returns integer
+language plpgsql volatile security definer
+set search_path from current
+set enable_seqscan = off
+set enable_bitmapscan = off
+set plan_cache_mode = force_generic_plan
+set lock_timeout = '1s'
+as $$
+declare
+    v_count integer;
+    v_appending text := current_setting('durable_streams.appending', true);
+    v_setting text;
+begin
+    if current_setting('synchronous_commit') is distinct from p_synchronous_commit then
+        v_setting := set_config('synchronous_commit', coalesce(p_synchronous_commit, 'on'), true);
+    end if;
+    if current_setting('client_min_messages') = 'error' then
+        v_setting := set_config('client_min_messages', 'warning', true);
+    end if;
+    v_setting := set_config('durable_streams.appending', 'on', true);
+    insert into appends (stream_id, position, previous, token, kind, coroutine_id, event)
+    select unnest(p_stream_ids), unnest(p_positions), unnest(p_previous), unnest(p_tokens), unnest(p_kinds),
+        unnest(p_coroutine_ids), unnest(p_events);
+    get diagnostics v_count = row_count;
+    v_setting := set_config('durable_streams.appending', coalesce(v_appending, ''), true);
+    return v_count;
+end
+$$;
+
 -- One append to one stream, for clients that write their own SQL. All events or none.
 --
 --   p_position null: at the end of the stream. n: exactly there, or 'conflict'.
@@ -444,6 +480,7 @@ end;
 -- Who may call what is granted in roles.sql, not to everybody.
 revoke all on function
     append_batch(text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
+    append_next(bigint[], bigint[], uuid[], uuid[], "char"[], text[], json[], text),
     append(text, json[], bigint, bigint, uuid, text), claim(text, text), resolve(text, uuid, bigint, boolean, text),
     announce(text[]),
     read(text, bigint, integer)

@@ -40,6 +40,7 @@ grant execute on function :"schema".read(text, bigint, integer) to durable_strea
 grant execute on function
     :"schema".append_batch(
         text[], bigint[], bigint[], boolean[], uuid[], integer[], integer[], "char"[], text[], json[], text),
+    :"schema".append_next(bigint[], bigint[], uuid[], uuid[], "char"[], text[], json[], text),
     :"schema".append(text, json[], bigint, bigint, uuid, text),
     :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint, boolean, text), :"schema".announce(text[])
 to durable_streams_writer;

@@ -210,12 +210,17 @@ struct PlanTests {
             select e.stream_id, e.position + 1, e.token, gen_random_uuid(), 'c', 'r', '{}'
             from events e join streams s on s.id = e.stream_id where s.name = 's5' and e.position = 19
             """
+        let next = """
+            select append_next(array[e.stream_id], array[e.position + 1], array[e.token], array[gen_random_uuid()],
+                array['c']::"char"[], array['r'], array['{}']::json[])
+            from events e join streams s on s.id = e.stream_id where s.name = 's1' and e.position = 19
+            """
         return [
             ("append_batch at the end", batch("20, 20", exact: false)),
             ("append_batch behind", batch("0, 3", exact: false)),
             ("append_batch in conflict", batch("7, 9000", exact: true)),
             ("append_batch nowhere", batch("null, null", exact: false)),
-            ("an append chained to the last", chained),
+            ("an append chained to the last", chained), ("append_next", next),
             ("append", "select * from append('s6', \(event))"),
             ("append at a position", "select * from append('s6', \(event), 5)"),
             ("claim", "select * from claim('s7')"),

@@ -95,6 +95,7 @@ struct RolesTests {
                 "claim('s')",
                 "resolve('s', gen_random_uuid(), 0)", "announce(array['s'])",
                 "append_batch(null, null, null, null, null, null, null, null, null, null)",
+                "append_next(null, null, null, null, null, null, null)",
             ]
             for call in calls {
                 try await withSQL(reader) { sql in

@@ -192,7 +192,7 @@ struct SchemaGuardTests {
     }
 
     @Test(
-        "the view appends takes any rows without leaving a gap or writing to a stream that was claimed",
+        "the view appends and append_next take any rows without leaving a gap or writing to a stream that was claimed",
         arguments: [
             "claimed, 2", "claimed, 3", "open, -1", "open, null", "open, 2", "open, 4", "open, 7",
             "open, 9223372036854775807",
@@ -217,18 +217,51 @@ struct SchemaGuardTests {
                 """
             let count = try await sql.value(claimed)
             for event in [
-                "'c', 'r', '{}'", "'x', 'r', '{}'", "'r', 'r', '{}'", "null, 'r', '{}'", "'c', null, '{}'",
-                "'c', 'r', null",
+                ["'c'", "'r'", "'{}'"], ["'x'", "'r'", "'{}'"], ["'r'", "'r'", "'{}'"], ["null", "'r'", "'{}'"],
+                ["'c'", "null", "'{}'"], ["'c'", "'r'", "null"],
             ] {
                 for previous in [last, "gen_random_uuid()", "null"] {
                     for token in ["gen_random_uuid()", "null"] {
-                        let values = "\(id), \(parts[1]), \(previous), \(token), \(event)"
-                        _ = try await sql.refusal("insert into appends values (\(values))")
+                        let values = [id, "\(parts[1])", previous, token] + event
+                        _ = try await sql.refusal("insert into appends values (\(values.joined(separator: ", ")))")
+                        _ = try await sql.refusal(Self.appendNext(values))
                     }
                 }
             }
             try await expectDense(sql)
             #expect(try await sql.value(claimed) == count)
+        }
+    }
+
+    /// The function that does what an insert of these values into the view does.
+    private static func appendNext(_ values: [String]) -> String {
+        let types = ["bigint", "bigint", "uuid", "uuid", "\"char\"", "text", "json"]
+        let arrays = zip(values, types).map { "array[\($0)]::\($1)[]" }
+        return "select append_next(\(arrays.joined(separator: ", ")))"
+    }
+
+    @Test("append_next with arrays of different lengths leaves no gap, and writes whole rows only")
+    func hostileArrays() async throws {
+        try await withSchema { sql in
+            try await append(sql, "s", count: 2)
+            for index in 0..<7 {
+                for change in ["null", "'{}'", "ARRAY || ARRAY"] {
+                    let next = try await sql.integer("select max(position) + 1 from events")
+                    var arrays = [
+                        "array[(select id from streams where name = 's')]", "array[\(next)::bigint]",
+                        "array[(select token from events order by position desc limit 1)]", "array[gen_random_uuid()]",
+                        "array['c']::\"char\"[]", "array['r']", "array['{}']::json[]",
+                    ]
+                    arrays[index] = change.replacing("ARRAY", with: arrays[index])
+                    _ = try await sql.refusal("select append_next(\(arrays.joined(separator: ", ")))")
+                    try await expectDense(sql)
+                    let count = try await sql.integer("select count(*) from events")
+                    // What is too much in one array belongs to no row.
+                    #expect(change.hasPrefix("ARRAY") ? count <= next + 1 : count == next, "\(arrays)")
+                }
+            }
+            let isAppending = "select coalesce(current_setting('durable_streams.appending', true), '')"
+            #expect(try await sql.value(isAppending) == "")
         }
     }
 
@@ -295,6 +328,8 @@ struct SchemaGuardTests {
             for call in [
                 "\(append))", "\(append), p_synchronous_commit => null)", "claim('s')", "claim('s', null)",
                 "resolve('s', gen_random_uuid(), 0)", "resolve('s', gen_random_uuid(), 0, false, null)",
+                "append_next('{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+                "append_next('{}', '{}', '{}', '{}', '{}', '{}', '{}', null)",
             ] {
                 try await sql.run("set synchronous_commit = off")
                 try await sql.run("begin")
@@ -305,8 +340,11 @@ struct SchemaGuardTests {
         }
     }
 
-    @Test("through the view an append goes behind its predecessor or nowhere")
-    func chains() async throws {
+    @Test(
+        "through the view, and by append_next, an append goes behind its predecessor or nowhere",
+        arguments: [false, true]
+    )
+    func chains(byFunction: Bool) async throws {
         try await withSchema { sql in
             try await append(sql, "s", count: 2)
             try await sql.run("set durable_streams.appending = on")
@@ -315,11 +353,10 @@ struct SchemaGuardTests {
             let first = try await sql.value("select token from events order by position limit 1")
             /// How many events there are then, and the SQLSTATE.
             func insert(_ position: Int, behind previous: String, kind: String = "c") async throws -> [String] {
+                let values = [id, "\(position)", "'\(previous)'", "gen_random_uuid()", "'\(kind)'", "'r'", "'{}'"]
                 let state = try await sql.refusal(
-                    """
-                    insert into appends
-                    values (\(id), \(position), '\(previous)', gen_random_uuid(), '\(kind)', 'r', '{}')
-                    """
+                    byFunction
+                        ? Self.appendNext(values) : "insert into appends values (\(values.joined(separator: ", ")))"
                 )
                 return [try await sql.value("select count(*) from events where kind <> 'r'"), state]
             }

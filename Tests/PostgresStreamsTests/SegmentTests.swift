@@ -80,7 +80,7 @@ struct SegmentTests {
         ]
         let statements = Statements(schema: try SchemaName("s"))
         for durability in JournalConfiguration.Durability.allCases {
-            let (statement, parameters) = segment.command(statements, durability)
+            let (statement, parameters) = segment.command(statements, durability, isPrepared: true)
             #expect(statement.name == "append_batch")
             #expect(parameters.byteCount == expected.reduce(0, +) + durability.rawValue.utf8.count)
         }
@@ -102,14 +102,19 @@ struct SegmentTests {
         let statements = Statements(schema: try SchemaName("s"))
         let both = try chained()
         let texts = both.runs.map { $0.appends[0].events[0].json.utf8Count }
-        let (statement, parameters) = both.command(statements, .on)
+        let (statement, parameters) = both.command(statements, .on, isPrepared: true)
         #expect(statement.name == "append_all_chained")
         // Stream ids, positions, predecessors, tokens, kinds, coroutine ids, events.
         let arrays = [2 * 12, 2 * 12, 2 * 20, 2 * 20, 2 * 5, 2 * 4 + "croot.0".utf8.count, 2 * 4 + texts[0] + texts[1]]
         #expect(parameters.byteCount == arrays.reduce(0) { $0 + 20 + $1 })
-        let (single, values) = Segment(id: 3, runs: [both.runs[1]]).command(statements, .on)
+        let (single, values) = Segment(id: 3, runs: [both.runs[1]])
+            .command(statements, .on, isPrepared: true)
         #expect(single.name == "append_chained")
         #expect(values.byteCount == 8 + 8 + 16 + 16 + 1 + "root.0".utf8.count + texts[1])
+        // By a session without settings, the function that has its own.
+        let (function, rest) = both.command(statements, .remoteApply, isPrepared: false)
+        #expect(function.name == "append_next")
+        #expect(rest.byteCount == parameters.byteCount + "remote_apply".utf8.count)
     }
 
     @Test("two events of a stream, or one whose predecessor is not known, are not chained, nor what is sent again")
@@ -129,7 +134,10 @@ struct SegmentTests {
         #expect(again.runs.map(\.token) == chained.runs.map(\.token))
     }
 
-    @Test("a chained segment's answer is how many rows were inserted", .timeLimit(.minutes(10)))
+    @Test(
+        "a chained segment's answer is how many rows were inserted, or the function says it inserted",
+        .timeLimit(.minutes(10))
+    )
     func chainedAnswers() async throws {
         let chained = try chained()
         try await withTestJournal { journal in
@@ -151,8 +159,17 @@ struct SegmentTests {
             }
             let none = try await answers(0)
             if case .partial(0) = none {} else { Issue.record("none of two: \(none)") }
-            let other = chained.answers(try await journal.request(.init(name: "one", sql: "select 2"), .init()))
-            if case .unreadable = other {} else { Issue.record("a select: \(other)") }
+            func answers(to sql: String) async throws -> Segment.Answers {
+                chained.answers(try await journal.request(.init(name: sql, sql: sql), .init()))
+            }
+            let function = try await answers(to: "select 2")
+            if case .answers = function {} else { Issue.record("two, by the function: \(function)") }
+            let part = try await answers(to: "select 1")
+            if case .partial(1) = part {} else { Issue.record("one, by the function: \(part)") }
+            for sql in ["select null::int", "select 'two'", "select", "select 1 where false"] {
+                let other = try await answers(to: sql)
+                if case .unreadable = other {} else { Issue.record("\(sql): \(other)") }
+            }
         }
     }
 

@@ -167,10 +167,12 @@ final class Appender: Sendable {
     private func send(_ departure: AppenderState.Departure) {
         let segment = departure.segment
         let session = departure.session
-        var commands = [segment.command(statements, durability)]
+        // Who waits for less long than the statement would by itself brings all its settings along.
+        let bringsSettings = segment.isChained && !departure.isPrepared && departure.lockPatience != nil
+        let isPrepared = departure.isPrepared || bringsSettings
+        var commands = [segment.command(statements, durability, isPrepared: isPrepared)]
         if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
-        // Behind a pooler, and until the session has been prepared, the transaction brings its settings along.
-        if segment.isChained, !departure.isPrepared { commands.insert(settings(ofTransaction: true), at: 0) }
+        if bringsSettings { commands.insert(settings(ofTransaction: true), at: 0) }
         let areFew = segment.appendCount <= Self.fewCallers
         let append = Batch(commands, awake: areFew ? .forNextAnswer : nil) { [self] outcome in
             answered(departure, outcome)

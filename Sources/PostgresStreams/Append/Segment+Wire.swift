@@ -4,8 +4,15 @@ import TisynStreams
 /// How a segment is sent, and how its answer is read.
 extension Segment {
     /// The statement that appends this, with its parameters.
-    func command(_ statements: Statements, _ durability: JournalConfiguration.Durability) -> (Statement, Parameters) {
+    ///
+    /// - Parameter isPrepared: the session has the settings that a chained one needs.
+    func command(
+        _ statements: Statements,
+        _ durability: JournalConfiguration.Durability,
+        isPrepared: Bool
+    ) -> Batch.Command {
         guard isChained else { return (statements.appendBatch, batchParameters(durability)) }
+        guard isPrepared else { return (statements.appendNext, nextParameters(durability)) }
         return runs.count == 1
             ? (statements.appendChained, chainedParameters()) : (statements.appendAllChained, allChainedParameters())
     }
@@ -61,6 +68,13 @@ extension Segment {
         return parameters
     }
 
+    /// The parameters of `append_next`, in its order.
+    private func nextParameters(_ durability: JournalConfiguration.Durability) -> Parameters {
+        var parameters = allChainedParameters()
+        parameters.append(durability.rawValue)
+        return parameters
+    }
+
     /// Kinds, coroutine ids and texts: three arrays.
     private func addEvents(to parameters: inout Parameters, count: Int) {
         parameters.appendArray(.char, count: count) { elements in
@@ -112,10 +126,9 @@ extension Segment {
     // MARK: Answers
 
     private func chainedAnswers(_ result: QueryResult) -> Answers {
-        let tag = result.commandTag
-        guard tag.hasPrefix("INSERT "), let count = tag.split(separator: " ").last.flatMap({ Int($0) }) else {
-            return .unreadable
-        }
+        // A function's answer, or an insert's tag.
+        let inserted = result.commandTag.hasPrefix("INSERT ") ? result.commandTag.split(separator: " ").last : nil
+        guard let count = inserted.map({ Int($0) }) ?? result.integer(row: 0, column: 0) else { return .unreadable }
         guard count == runs.count else { return .partial(count) }
         return .answers(
             runs.map { run in

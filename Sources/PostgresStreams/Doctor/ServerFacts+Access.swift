@@ -1,7 +1,7 @@
 /// What the role may do, and whether the schema's guards hold.
 extension ServerFacts {
     /// Functions to call; and the view to insert into.
-    private static let neededToAppend = ["announce", "append_batch", "appends", "claim", "resolve"]
+    private static let neededToAppend = ["announce", "append_batch", "append_next", "appends", "claim", "resolve"]
 
     private static let neededTables = ["events", "migrations", "streams"]
 

@@ -13,6 +13,7 @@ struct Statements: Sendable {
     let appendBatch: Statement
     let appendChained: Statement
     let appendAllChained: Statement
+    let appendNext: Statement
     let isAtWork: Statement
     let transactionSettings: Statement
     let lockTimeout: Statement
@@ -121,6 +122,15 @@ struct Statements: Sendable {
                 """,
             parameterTypes: [
                 .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
+            ]
+        )
+
+        // Behind a pooler: what it rests on it sets for itself, and it is planned once.
+        appendNext = Statement(
+            name: "append_next",
+            sql: "select \(quoted).append_next($1, $2, $3, $4, $5, $6, $7, $8)",
+            parameterTypes: [
+                .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray, .text,
             ]
         )
 

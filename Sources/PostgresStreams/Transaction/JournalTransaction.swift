@@ -194,7 +194,11 @@ public final class JournalTransaction: Sendable {
         // Where the end is too far from what we know the server says it, under the lock; the second time it is right.
         for _ in 0..<2 {
             guard let segment = queue.nextSegment(), let sent = segment.runs.first else { break }
-            let (statement, parameters) = segment.command(journal.statements, journal.configuration.durability)
+            let (statement, parameters) = segment.command(
+                journal.statements,
+                journal.configuration.durability,
+                isPrepared: false
+            )
             let result = try await runAppend(journal.statements.holding(stream.name), (statement, parameters))
             guard case .answers(let answers) = segment.answers(result) else { break }
             guard let resolution = queue.answered(segment.id, answers).first else { continue }
