@@ -43,8 +43,21 @@ int64_t get64(const char *bytes) {
 
 PGconn *open_connection(const char *conninfo, char *error, size_t size) {
     PGconn *connection = PQconnectdb(conninfo);
-    if (PQstatus(connection) == CONNECTION_OK) return connection;
-    snprintf(error, size, "%s", connection ? PQerrorMessage(connection) : "no memory");
+    if (PQstatus(connection) != CONNECTION_OK) {
+        snprintf(error, size, "%s", connection ? PQerrorMessage(connection) : "no memory");
+        PQfinish(connection);
+        return NULL;
+    }
+    // A pooler would mix up prepared statements, and hand our settings to others.
+    PGresult *result = PQexec(connection, "select pg_catalog.pg_backend_pid()");
+    int is_answered = PQresultStatus(result) == PGRES_TUPLES_OK;
+    int is_own = is_answered && atoi(PQgetvalue(result, 0, 0)) == PQbackendPID(connection);
+    PQclear(result);
+    if (is_own) return connection;
+    snprintf(
+        error, size, "%s",
+        is_answered ? "a pooler is in between, through which nothing can be compared: name the server itself"
+                    : PQerrorMessage(connection));
     PQfinish(connection);
     return NULL;
 }
