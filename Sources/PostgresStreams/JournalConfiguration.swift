@@ -20,9 +20,10 @@ public struct JournalConfiguration: Sendable {
     ///
     /// What waits goes together in one commit, and two commits are under way on a connection, so that one keeps a server
     /// busy; where the way there takes longer than a commit, up to eight, so that nobody waits for a server that has nothing
-    /// to do; behind a pooler one. Another connection is made when more streams wait than one transaction takes, or when the
-    /// first does not answer. Where commits are slow, one at a time is under way on a connection, and it is tried whether
-    /// more get through over several.
+    /// to do. Another connection is made when more streams wait than one transaction takes, or when the first does not
+    /// answer. Where commits are slow, one at a time is under way on a connection, and it is tried whether more get through
+    /// over several. Behind a pooler too it is one, and where the way is long all connections are used: there, more of them
+    /// mean shorter waits.
     public var writerConnections = 2
 
     /// How many connections read; 1 to 1,024.

@@ -318,6 +318,28 @@ struct AppenderStateTests {
         }
     }
 
+    @Test("behind a pooler that is far away segments go side by side, each over a connection of its own")
+    func farPooler() throws {
+        for isFar in [false, true] {
+            try open(2) { state in
+                let session = state.wires[1].session
+                (state.wires[0].isStarted, state.wires[1].session) = (true, nil)
+                for wire in 0..<2 { state.wires[wire].backendPID = nil }
+                try show(isFar ? .milliseconds(2) : .zero, serving: .milliseconds(0.7), to: &state)
+                #expect(add(1, from: 0, to: &state).count == 1)
+                state.add([append(1, to: "s1", deadline: .now + .seconds(30))])
+                // It is made where it is needed.
+                let made = state.takeEffects()
+                #expect(made.departures.isEmpty)
+                #expect(made.starting == (isFar ? [1] : []))
+                state.wires[1].session = session
+                state.departOrLet(1)
+                #expect(state.takeEffects().departures.map(\.wire) == (isFar ? [1] : []))
+                #expect(add(100, from: 2, to: &state).isEmpty)
+            }
+        }
+    }
+
     @Test("where it is far, many are cut into segments that are worth it, and those who are answered are waited for")
     func farAndMany() throws {
         try open { state in

@@ -43,6 +43,71 @@ struct PoolerTests {
 
     @Test("nothing is asked over a connection before what was asked is answered: some poolers lose it, or its answer")
     func oneAtATime() async throws {
+        try await withSeenPooler { proxy, journal in
+            let names = (0..<6).map { "s\($0)" }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for name in names {
+                    let stream = try journal.stream(name)
+                    group.addTask {
+                        var count = 0
+                        for try await _ in stream.tail(from: .start) {
+                            count += 1
+                            if count == 30 { return }
+                        }
+                    }
+                    group.addTask {
+                        for n in 0..<30 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for name in names {
+                    group.addTask {
+                        let claim = try await journal.stream(name).claim()
+                        #expect(try await claim.stream.replayIndex().coroutineIDs().count == 30)
+                        try await journal.transaction { tx in
+                            try await tx.append(.close("root", .ok(nil)), to: claim.stream)
+                        }
+                        #expect(try await claim.stream.readAll().count == 31)
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(proxy.requestCount() > 100)
+            #expect(proxy.mostUnanswered { _ in true } == 1)
+        }
+    }
+
+    @Test("where it is far away appends go over several connections at once, each event once")
+    func farAway() async throws {
+        try await withSeenPooler(isFar: 100) { proxy, journal in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for name in 0..<12 {
+                    let stream = try journal.stream("s\(name)")
+                    group.addTask {
+                        for n in 0..<6 {
+                            let position = try await stream.append(.close(CoroutineID("\(n)"), .ok(nil)))
+                            #expect(position == n)
+                        }
+                        let ids = try await stream.readAll().map(\.coroutineID)
+                        #expect(ids == (0..<6).map { CoroutineID("\($0)") })
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(proxy.connectionCount { $0.contains("append_") } == journal.configuration.writerConnections)
+            #expect(proxy.mostUnanswered { _ in true } == 1)
+        }
+    }
+
+    /// Runs `body` with a journal whose way to a pooler is seen.
+    ///
+    /// - Parameter delay: what that way takes, in milliseconds and each direction.
+    private func withSeenPooler(
+        isFar delay: Int? = nil,
+        _ body: (_ proxy: WireProxy, _ journal: Journal) async throws -> Void
+    ) async throws {
         let server = try await TestServer.shared.server()
         try await withTestDatabase { url in
             let database = try await withSQL(url) { try await $0.value("select current_database()") }
@@ -50,41 +115,9 @@ struct PoolerTests {
             defer { pooler.stop() }
             let proxy = try WireProxy(to: pooler.port)
             defer { proxy.close() }
-            let through = "postgresql://postgres@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable&gssencmode=disable"
-            try await withJournal(.quiet(through)) { journal in
-                let names = (0..<6).map { "s\($0)" }
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for name in names {
-                        let stream = try journal.stream(name)
-                        group.addTask {
-                            var count = 0
-                            for try await _ in stream.tail(from: .start) {
-                                count += 1
-                                if count == 30 { return }
-                            }
-                        }
-                        group.addTask {
-                            for n in 0..<30 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
-                        }
-                    }
-                    try await group.waitForAll()
-                }
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for name in names {
-                        group.addTask {
-                            let claim = try await journal.stream(name).claim()
-                            #expect(try await claim.stream.replayIndex().coroutineIDs().count == 30)
-                            try await journal.transaction { tx in
-                                try await tx.append(.close("root", .ok(nil)), to: claim.stream)
-                            }
-                            #expect(try await claim.stream.readAll().count == 31)
-                        }
-                    }
-                    try await group.waitForAll()
-                }
-                #expect(proxy.requestCount() > 100)
-                #expect(proxy.mostUnanswered { _ in true } == 1)
-            }
+            proxy.setDelay(delay)
+            let seen = "postgresql://postgres@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable&gssencmode=disable"
+            try await withJournal(.quiet(seen)) { journal in try await body(proxy, journal) }
         }
     }
 

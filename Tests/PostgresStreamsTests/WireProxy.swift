@@ -149,6 +149,11 @@ final class WireProxy: Sendable {
     /// server were far away.
     func setDelay(_ delay: Int?) { state.withLock { $0.delay = delay } }
 
+    /// How many connections there are whose statements match.
+    func connectionCount(where matches: (_ statements: String) -> Bool) -> Int {
+        state.withLock { $0.connections }.count { matches($0.statements) }
+    }
+
     /// Of the connections whose statements match, the most requests that were sent and not answered at the same time.
     func mostUnanswered(where matches: (_ statements: String) -> Bool) -> Int {
         state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.mostUnanswered).max() ?? 0

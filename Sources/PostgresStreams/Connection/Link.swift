@@ -31,7 +31,7 @@ final class Link: Sendable {
         var schemaVersion: Int?
         /// Only a server that takes writes will do.
         var needsPrimary = false
-        /// Its owner wants to know how long the way there and back is; not behind a pooler. Costs that time thrice.
+        /// Its owner wants to know how long the way there and back is. Costs that time thrice.
         var measuresWay = false
         var logger: Logger
         /// One of `JournalMetrics.purposes`: for the log, and what is counted.
@@ -249,19 +249,23 @@ final class Link: Sendable {
             }
             session.close()
         case .success(let greeting):
-            if greeting.isBehindPooler { return ready(session, greeting) }
-            session.goAhead()
-            session.usePreparedStatements()
+            if !greeting.isBehindPooler {
+                session.goAhead()
+                session.usePreparedStatements()
+            }
             if options.measuresWay { measureWay(of: session, greeting, times: 3) } else { prepare(session, greeting) }
         }
     }
 
-    /// What a batch takes that is empty, before there are others to wait for; of several the least.
+    /// What a batch takes that asks for nothing, before there are others to wait for; of several the least.
     private func measureWay(of session: Session, _ greeting: Greeting, times count: Int) {
         guard count > 0 else { return prepare(session, greeting) }
+        // A pooler has a server only for what is run.
+        let nothing: [Batch.Command] =
+            greeting.isBehindPooler ? [(Statement(name: "", sql: "select"), Parameters())] : []
         let sentAt = ContinuousClock.now
         session.submit([
-            Batch([]) { [self] outcome in
+            Batch(nothing) { [self] outcome in
                 guard case .success = outcome else { return }
                 let way = .now - sentAt
                 var greeting = greeting
@@ -273,6 +277,7 @@ final class Link: Sendable {
 
     /// Before anything of the owner's. A pooler would hand the settings on to others.
     private func prepare(_ session: Session, _ greeting: Greeting) {
+        if greeting.isBehindPooler { return ready(session, greeting) }
         var settings = [options.statements.planning]
         if greeting.isolation != "read committed" { settings.append(options.statements.readCommitted) }
         session.submit(settings.map { Batch([($0, Parameters())]) { _ in } })
