@@ -1,4 +1,5 @@
 import Foundation
+import PostgresStreams
 import PrivatePostgres
 
 /// A PgBouncer, for as long as it is held.
@@ -91,5 +92,25 @@ func withPooler(
         let pooler = try Pooler(to: server, database: database, mode: mode)
         defer { pooler.stop() }
         try await body(pooler.url, url)
+    }
+}
+
+/// Runs `body` with a journal whose way to a pooler is seen.
+///
+/// - Parameter delay: what that way takes, in milliseconds and each direction.
+func withSeenPooler(
+    isFar delay: Int? = nil,
+    _ body: (_ proxy: WireProxy, _ journal: Journal) async throws -> Void
+) async throws {
+    let server = try await TestServer.shared.server()
+    try await withTestDatabase { url in
+        let database = try await withSQL(url) { try await $0.value("select current_database()") }
+        let pooler = try Pooler(to: server, database: database, mode: .transaction)
+        defer { pooler.stop() }
+        let proxy = try WireProxy(to: pooler.port)
+        defer { proxy.close() }
+        proxy.setDelay(delay)
+        let seen = "postgresql://postgres@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable&gssencmode=disable"
+        try await withJournal(.quiet(seen)) { journal in try await body(proxy, journal) }
     }
 }

@@ -101,26 +101,6 @@ struct PoolerTests {
         }
     }
 
-    /// Runs `body` with a journal whose way to a pooler is seen.
-    ///
-    /// - Parameter delay: what that way takes, in milliseconds and each direction.
-    private func withSeenPooler(
-        isFar delay: Int? = nil,
-        _ body: (_ proxy: WireProxy, _ journal: Journal) async throws -> Void
-    ) async throws {
-        let server = try await TestServer.shared.server()
-        try await withTestDatabase { url in
-            let database = try await withSQL(url) { try await $0.value("select current_database()") }
-            let pooler = try Pooler(to: server, database: database, mode: .transaction)
-            defer { pooler.stop() }
-            let proxy = try WireProxy(to: pooler.port)
-            defer { proxy.close() }
-            proxy.setDelay(delay)
-            let seen = "postgresql://postgres@127.0.0.1:\(proxy.port)/\(database)?sslmode=disable&gssencmode=disable"
-            try await withJournal(.quiet(seen)) { journal in try await body(proxy, journal) }
-        }
-    }
-
     @Test("migrating through it leaves no setting to the pool's other clients")
     func migrating() async throws {
         try await withPooler { pooled, _ in
