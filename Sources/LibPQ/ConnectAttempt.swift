@@ -42,6 +42,11 @@ struct ConnectAttempt {
         if let failure = resolve(&places, for: settings.connectTimeout ?? options.connectTimeout, &tried) {
             return .failure(failure)
         }
+        let password: [(keyword: String, value: String)]
+        switch askForPassword(within: settings.connectTimeout ?? options.connectTimeout) {
+        case .success(let given): password = given
+        case .failure(let failure): return .failure(failure)
+        }
         // Without a `connect_timeout`, which is each host's, they share the whole.
         let share = settings.connectTimeout ?? options.connectTimeout / max(1, places.hostCount)
         while !places.all.isEmpty {
@@ -49,7 +54,7 @@ struct ConnectAttempt {
             if let deadline = options.connectDeadline {
                 patience = min(patience, max(.zero, deadline - .now) / places.all.count)
             }
-            guard let connection = Connection(start: options.parameters + places.keywords) else {
+            guard let connection = Connection(start: options.parameters + password + places.keywords) else {
                 return .failure(ConnectionFailure(.network, "libpq is out of memory"))
             }
             switch poll(connection, until: .now + patience) {
@@ -109,6 +114,38 @@ struct ConnectAttempt {
         places.resolve(addresses)
         guard places.all.isEmpty else { return nil }
         return ConnectionFailure(answers.count < names.count ? .timedOut : .network, tried.joined(separator: "; "))
+    }
+
+    /// The keyword for libpq; none where the connection string says all there is to say.
+    private func askForPassword(
+        within patience: Duration
+    ) -> Result<[(keyword: String, value: String)], ConnectionFailure> {
+        guard let provider = options.password else { return .success([]) }
+        var deadline = ContinuousClock.now + patience
+        if let end = options.connectDeadline { deadline = min(deadline, end) }
+        let request = PasswordRequest(to: provider, wake: wake)
+        while true {
+            switch request.answer {
+            case .success(let password):
+                // Empty, it would leave the connection string's; and libpq would read no further than a NUL.
+                guard !password.isEmpty, !password.utf8.contains(0) else {
+                    return .failure(ConnectionFailure(.network, "the password that was given is empty, or holds a NUL"))
+                }
+                return .success([("password", password)])
+            case .failure(let error):
+                return .failure(ConnectionFailure(.network, "no password was given: \(error)"))
+            case nil:
+                let rest = deadline - .now
+                guard rest > .zero else {
+                    request.cancel()
+                    return .failure(ConnectionFailure(.timedOut, "no password was given in time"))
+                }
+                if case .closed = wait(-1, false, rest) {
+                    request.cancel()
+                    return .failure(Self.closed)
+                }
+            }
+        }
     }
 
     /// How long those whose names are not known yet keep their turn, once another could be connected to.

@@ -18,6 +18,7 @@ extension JournalConfiguration: CustomStringConvertible, CustomDebugStringConver
         [
             "databaseURL": SessionOptions.shown(databaseURL),
             "listenURL": listenURL.map { SessionOptions.shown($0) } ?? "nil",
+            "passwordProvider": passwordProvider == nil ? "nil" : "set",
             "schema": schema,
             "writerConnections": writerConnections,
             "readerConnections": readerConnections,

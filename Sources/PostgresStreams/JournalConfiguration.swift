@@ -13,6 +13,20 @@ public struct JournalConfiguration: Sendable {
     /// A way round a pooler for the one connection that listens; nil: the same as `databaseURL`.
     public var listenURL: String?
 
+    /// Gives the password for each connection that is made, in place of the connection string's: for tokens that are good for
+    /// minutes and checked only when a connection is made, as those of cloud providers for their databases are. Nil: the
+    /// connection string, and what libpq reads besides, has it.
+    ///
+    /// It is told which connection string it is for: `databaseURL` or `listenURL`. Where that names several hosts, all get the
+    /// same password. It is asked anew for each attempt, for several connections at the same time, so it should keep what is
+    /// still good. It may take as long as a host to answer (`connect_timeout`, otherwise 10 s), and is cancelled then, or
+    /// where the connection is not needed any more. Where it throws, or gives an empty text or one with a NUL, the server
+    /// counts as one that cannot be reached: it is asked again after a pause, until the deadline of whoever waits. What it
+    /// throws is in their error, and logged.
+    public var passwordProvider: PasswordProvider?
+
+    public typealias PasswordProvider = @Sendable (_ connectionString: String) async throws -> String
+
     /// The schema that holds the journal, 1 to 63 bytes.
     public var schema = "durable_streams"
 

@@ -99,10 +99,7 @@ struct StressCommand: AsyncParsableCommand {
     }
 
     private func disruptor(_ configuration: JournalConfiguration) -> Disruptor {
-        let backends = OwnBackends(
-            databaseURL: configuration.databaseURL,
-            applicationName: configuration.applicationName ?? ""
-        )
+        let backends = OwnBackends(configuration)
         return Disruptor(
             [
                 .init("one of its backends terminated") { _ in try await backends.send(.terminate, atMost: 1) },

@@ -54,7 +54,7 @@ struct ShownConfigurationTests {
         configuration.applicationName = "own"
         let options = Link.Options(configuration, try SchemaName("durable_streams"))
         let parts: [Any] = [
-            options, options.session, OwnBackends(databaseURL: url, applicationName: "own"),
+            options, options.session, OwnBackends(configuration),
             try Migrator(configuration),
             try Doctor(configuration),
         ]

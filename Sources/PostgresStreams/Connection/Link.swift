@@ -343,13 +343,12 @@ final class Link: Sendable {
 extension Link.Options {
     /// Of a connection that reads; the journal must be there.
     init(_ configuration: JournalConfiguration, _ schema: SchemaName) {
+        var session = configuration.session(to: configuration.databaseURL)
+        session.defaults = ConnectionDefaults.primary(configuration.databaseURL)
+        session.overrides = configuration.applicationName.map { [("application_name", $0)] } ?? []
+        session.busyWait = configuration.busyWait
         self.init(
-            session: SessionOptions(
-                connectionString: configuration.databaseURL,
-                defaults: ConnectionDefaults.primary(configuration.databaseURL),
-                overrides: configuration.applicationName.map { [("application_name", $0)] } ?? [],
-                busyWait: configuration.busyWait
-            ),
+            session: session,
             statements: Statements(schema: schema),
             schema: schema,
             schemaVersion: Migrator.knownVersion,

@@ -13,9 +13,10 @@ package struct OwnBackends: Sendable {
     private let options: SessionOptions
     private let applicationName: String
 
-    package init(databaseURL: String, applicationName: String) {
-        options = SessionOptions(connectionString: databaseURL)
-        self.applicationName = applicationName
+    /// Those of a journal with this configuration, which names its connections.
+    package init(_ configuration: JournalConfiguration) {
+        options = configuration.session(to: configuration.databaseURL)
+        applicationName = configuration.applicationName ?? ""
     }
 
     /// Sends the signal to some of them, chosen at random, at most `limit`; nil: to all.

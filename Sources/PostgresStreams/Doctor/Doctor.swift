@@ -77,7 +77,9 @@ public struct Doctor: Sendable {
 
     private func options(_ url: String) -> SessionOptions {
         // What counts is where the journal appends and listens, even if it prefers a standby for reading.
-        SessionOptions(connectionString: url, overrides: ConnectionDefaults.primary(url))
+        var options = configuration.session(to: url)
+        options.overrides = ConnectionDefaults.primary(url)
+        return options
     }
 
     // MARK: Findings

@@ -154,10 +154,8 @@ public struct Migrator: Sendable {
         _ body: (Conversation) async throws(JournalError) -> R
     ) async throws(JournalError) -> R {
         // Even if it prefers a standby for reading.
-        let options = SessionOptions(
-            connectionString: configuration.databaseURL,
-            overrides: ConnectionDefaults.primary(configuration.databaseURL)
-        )
+        var options = configuration.session(to: configuration.databaseURL)
+        options.overrides = ConnectionDefaults.primary(configuration.databaseURL)
         let conversation = try await Conversation.open(
             options,
             within: configuration.openTimeout,

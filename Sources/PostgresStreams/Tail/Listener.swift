@@ -75,7 +75,10 @@ final class Listener: Sendable {
         var linkOptions = base
         linkOptions.purpose = "listen"
         linkOptions.schemaVersion = nil
-        if let url = configuration.listenURL { linkOptions.session.connectionString = url }
+        if let url = configuration.listenURL {
+            let session = configuration.session(to: url)
+            (linkOptions.session.connectionString, linkOptions.session.password) = (url, session.password)
+        }
         // Standbys have no notifications, whatever the connection string prefers for reading.
         linkOptions.session.overrides += ConnectionDefaults.primary(linkOptions.session.connectionString)
         let link = Link(linkOptions) { [weak self] event in self?.handle(event) ?? false }

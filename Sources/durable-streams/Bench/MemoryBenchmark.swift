@@ -154,10 +154,7 @@ struct MemoryBenchmark: Sendable {
 
     /// A connection is lost about twice a second, and now and then all of them.
     private func disrupt() async throws {
-        let backends = OwnBackends(
-            databaseURL: configuration.databaseURL,
-            applicationName: configuration.applicationName ?? ""
-        )
+        let backends = OwnBackends(configuration)
         for n in 1... {
             try await Task.sleep(for: .milliseconds(500))
             let count = (try? await backends.send(.terminate, atMost: n.isMultiple(of: 20) ? nil : 1)) ?? 0

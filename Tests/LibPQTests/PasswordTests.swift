@@ -1,0 +1,96 @@
+import PrivatePostgres
+import Synchronization
+import Testing
+
+@testable import LibPQ
+
+/// A password that is asked for at each attempt to connect.
+@Suite("A password that is given for each connection", .timeLimit(.minutes(10)))
+struct PasswordTests {
+    private struct NoToken: Error, CustomStringConvertible {
+        let description = "the token service is away"
+    }
+
+    /// As the superuser by TCP, without the password that it has there.
+    private func options(_ password: @escaping PasswordRequest.Provider) async throws -> SessionOptions {
+        let server = try await SessionServer.shared.server()
+        let url = server.url.replacing(server.password, with: "wrong")
+        #expect(url != server.url)
+        var options = SessionOptions(connectionString: url)
+        options.password = password
+        return options
+    }
+
+    private func failure(_ password: @escaping PasswordRequest.Provider) async throws -> ConnectionFailure {
+        var live = try LiveSession(try await options(password))
+        return try await live.ended()
+    }
+
+    @Test("counts in place of the connection string's, also where it takes a while and comes from another thread")
+    func given() async throws {
+        let server = try await SessionServer.shared.server()
+        let options = try await options {
+            try await Task.sleep(for: .milliseconds(20))
+            return server.password
+        }
+        for _ in 0..<2 {
+            var live = try LiveSession(options)
+            _ = try await live.connected()
+            #expect(await live.run("select 1").integer == 1)
+            try await live.close()
+        }
+    }
+
+    @Test("a wrong one is refused as any other, and none of it is said")
+    func wrong() async throws {
+        let failure = try await failure { "hunter2" }
+        #expect(failure.reason == .refused)
+        #expect(!failure.message.contains("hunter2"))
+    }
+
+    @Test("where there is none the attempt fails, and says why")
+    func none() async throws {
+        let thrown = try await failure { throw NoToken() }
+        #expect(thrown == ConnectionFailure(.network, "no password was given: the token service is away"))
+        for password in ["", "a\0b"] {
+            let failure = try await failure { password }
+            #expect(failure.reason == .network)
+            #expect(failure.message.contains("empty, or holds a NUL"))
+        }
+    }
+
+    @Test("one that does not come is waited for no longer than a host, and cancelled")
+    func late() async throws {
+        let (cancelled, continuation) = AsyncStream.makeStream(of: Void.self)
+        var options = try await options {
+            defer { continuation.finish() }
+            try await Task.sleep(for: .seconds(3600))
+            return ""
+        }
+        options.connectTimeout = .milliseconds(50)
+        var live = try LiveSession(options)
+        let failure = try await live.ended()
+        #expect(failure == ConnectionFailure(.timedOut, "no password was given in time"))
+        for await _ in cancelled {}
+    }
+
+    @Test("while it is waited for the timer rings, and closing ends the session and cancels the asking")
+    func closed() async throws {
+        let (asked, asking) = AsyncStream.makeStream(of: Void.self)
+        let (cancelled, continuation) = AsyncStream.makeStream(of: Void.self)
+        var options = try await options {
+            asking.finish()
+            defer { continuation.finish() }
+            try await Task.sleep(for: .seconds(3600))
+            return ""
+        }
+        options.connectTimeout = .seconds(3600)
+        var live = try LiveSession(options)
+        for await _ in asked {}
+        live.session.setTimer(at: .now + .milliseconds(5))
+        #expect(await live.next()?.isTimer == true)
+        live.session.close()
+        #expect(try await live.ended().reason == .closed)
+        for await _ in cancelled {}
+    }
+}
