@@ -1,5 +1,5 @@
--- The SQL interface: append (append, append_batch, the view appends and append_next), claim, resolve, read, announce. Any client may use it;
--- the Swift library does.
+-- The SQL interface: append (append, append_batch, the view appends and append_next), claim, resolve, read, announce. Any
+-- client may use it; the Swift library does.
 --
 --     select * from append('orders/17', array['{"type":"yield",…}', '{"type":"close",…}']::json[]);
 --     select announce(array['orders/17']);                      -- in a transaction of its own, after the commit

@@ -22,7 +22,7 @@ struct Pipeline {
         case sync
     }
 
-    private struct Waiting {
+    private struct Sent {
         /// Statements prepared on the way, before all others: their results come first and are not the caller's.
         var preparing: ArraySlice<String>
         var completion: Batch.Completion
@@ -40,45 +40,45 @@ struct Pipeline {
         }
     }
 
-    private var waiting: Deque<Waiting> = []
-    private var held: Deque<Batch> = []
+    private var onTheWire: Deque<Sent> = []
+    private var waiting: Deque<Batch> = []
 
     /// Whether a batch goes on the wire behind others that are not answered. Poolers have been seen to take the server's
     /// connection away at the first answer, and to lose those that come after it.
     var goesAhead = false
 
     /// Whether no batch is on the wire.
-    var isEmpty: Bool { waiting.isEmpty }
+    var isEmpty: Bool { onTheWire.isEmpty }
 
     /// Has the batch wait for its turn, behind those that wait already.
-    mutating func hold(_ batch: Batch) { held.append(batch) }
+    mutating func enqueue(_ batch: Batch) { waiting.append(batch) }
 
     /// Takes out the batch whose turn it is to be sent, if there is one. What is sent is to be told by `sent`.
-    mutating func next() -> Batch? { goesAhead || waiting.isEmpty ? held.popFirst() : nil }
+    mutating func next() -> Batch? { goesAhead || onTheWire.isEmpty ? waiting.popFirst() : nil }
 
     mutating func sent(
         _ completion: @escaping Batch.Completion,
         preparing: [String] = [],
         awake: Batch.Awake? = nil
     ) {
-        waiting.append(Waiting(preparing: preparing[...], completion: completion, awake: awake))
+        onTheWire.append(Sent(preparing: preparing[...], completion: completion, awake: awake))
     }
 
     /// Takes one item; returns the batch that it completes.
     mutating func received(_ item: Item) -> Finished? {
-        guard !waiting.isEmpty else { return nil }
+        guard !onTheWire.isEmpty else { return nil }
         switch item {
         case .result(let result):
-            if waiting[0].preparing.popFirst() == nil { waiting[0].results.append(result) }
+            if onTheWire[0].preparing.popFirst() == nil { onTheWire[0].results.append(result) }
             return nil
         case .failure(let message):
             // The first says why; what follows are consequences.
-            if waiting[0].failure == nil { waiting[0].failure = message }
+            if onTheWire[0].failure == nil { onTheWire[0].failure = message }
             return nil
         case .skipped:
             return nil
         case .sync:
-            let batch = waiting.removeFirst()
+            let batch = onTheWire.removeFirst()
             if let failure = batch.failure, failure.sqlState.isEmpty {
                 // libpq's own trouble, such as no memory for the answer: the server may well have committed.
                 let loss = ConnectionFailure(.network, failure.message)
@@ -91,12 +91,12 @@ struct Pipeline {
         }
     }
 
-    /// The connection is gone: all that was sent has an unknown outcome.
+    /// The connection is gone: all that was sent has an unknown outcome; the rest was not.
     mutating func lost(_ failure: ConnectionFailure) -> [Finished] {
-        defer { (waiting, held) = ([], []) }
-        func finished(_ completion: @escaping Batch.Completion, sent: Bool) -> Finished {
+        defer { (onTheWire, waiting) = ([], []) }
+        func lost(_ completion: @escaping Batch.Completion, sent: Bool) -> Finished {
             Finished(completion: completion, outcome: .failure(.connectionLost(failure, sent: sent)))
         }
-        return waiting.map { finished($0.completion, sent: true) } + held.map { finished($0.completion, sent: false) }
+        return onTheWire.map { lost($0.completion, sent: true) } + waiting.map { lost($0.completion, sent: false) }
     }
 }

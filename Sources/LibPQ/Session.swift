@@ -2,8 +2,8 @@ import Synchronization
 
 /// One connection, its thread, and the batches on it: from the first attempt to connect until it is lost or closed.
 ///
-/// Whoever has work sends it from their own thread: `submit` puts it on the wire at once, so that a request costs one
-/// hand-off between threads (the answer's) and not two. The session's thread waits in `poll` and hands out answers,
+/// Whoever has work sends it from their own thread: `submit` puts it on the wire at once (behind a pooler when its turn comes),
+/// so that a request costs one hand-off between threads (the answer's) and not two. The session's thread waits in `poll` and hands out answers,
 /// notifications and the end. It never reconnects: a session ends once, and its owner starts the next.
 ///
 ///     caller ── submit ──► lock { PQsend…, PQflush } ─────────────────► server
@@ -95,7 +95,7 @@ package final class Session: Sendable {
     package func submit(_ batches: [Batch]) {
         let (unsent, reason): ([Batch], ConnectionFailure?) = state.withLock { state in
             guard state.phase == .open else { return (batches, state.end) }
-            for batch in batches { state.pipeline.hold(batch) }
+            for batch in batches { state.pipeline.enqueue(batch) }
             Self.sendNext(state: &state)
             if state.isFlushing { wakePipe.wake() }
             return ([], nil)
@@ -118,7 +118,13 @@ package final class Session: Sendable {
 
     /// From here on batches go on the wire without waiting for the answers to those before them. Not behind a pooler, which
     /// may lose the answers.
-    package func goAhead() { state.withLock { $0.pipeline.goesAhead = true } }
+    package func goAhead() {
+        state.withLock { state in
+            state.pipeline.goesAhead = true
+            Self.sendNext(state: &state)
+            if state.isFlushing { wakePipe.wake() }
+        }
+    }
 
     /// From here on statements are prepared at their first use. Not behind a pooler, which loses them or mixes them up;
     /// where the server says that it does not know one, or knows another, it ends, and so does going ahead.

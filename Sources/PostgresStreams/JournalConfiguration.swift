@@ -36,11 +36,12 @@ public struct JournalConfiguration: Sendable {
     /// busy; where the way there takes longer than a commit, up to eight, so that nobody waits for a server that has nothing
     /// to do. Another connection is made when more streams wait than one transaction takes, or when the first does not
     /// answer. Where commits are slow, one at a time is under way on a connection, and it is tried whether more get through
-    /// over several. Behind a pooler too it is one, and where the way is long all connections are used: there, more of them
-    /// mean shorter waits.
+    /// over several. Behind a pooler too it is one, and where the way is long as many connections are used as there would be
+    /// commits on one: there, more than two may mean shorter waits.
     public var writerConnections = 2
 
-    /// How many connections read; 1 to 1,024.
+    /// How many connections read; 1 to 1,024. Behind a pooler each has one request under way: where that is far away, more of
+    /// them get more through.
     public var readerConnections = 1
 
     /// How many of the caller's transactions run at the same time, each on a connection of its own; 1 to 1,024.

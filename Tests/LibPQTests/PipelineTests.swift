@@ -118,7 +118,7 @@ struct PipelineTests {
             pipeline.sent(batch.completion)
             return true
         }
-        for batch in 1...4 { pipeline.hold(Batch([], completion: told.completion(of: batch))) }
+        for batch in 1...4 { pipeline.enqueue(Batch([], completion: told.completion(of: batch))) }
         #expect(pipeline.isEmpty)
         #expect(send())
         #expect(!send())
@@ -137,7 +137,7 @@ struct PipelineTests {
     func lostWaiting() throws {
         var pipeline = Pipeline()
         let told = Told()
-        for batch in 1...3 { pipeline.hold(Batch([], completion: told.completion(of: batch))) }
+        for batch in 1...3 { pipeline.enqueue(Batch([], completion: told.completion(of: batch))) }
         let first = pipeline.next()
         pipeline.sent(try #require(first).completion)
         for batch in pipeline.lost(ConnectionFailure(.network, "gone")) { batch.tell() }

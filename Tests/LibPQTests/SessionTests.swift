@@ -86,6 +86,28 @@ struct SessionTests {
         _ = try await live.ended()
     }
 
+    @Test(
+        "what waits for its turn is sent when it may go ahead, and told that it was not where the session is closed before"
+    )
+    func waiting() async throws {
+        let server = try await SessionServer.shared.server()
+        for goesAhead in [false, true] {
+            var live = try LiveSession(SessionOptions(connectionString: server.url))
+            _ = try await live.connected(goesAhead: false)
+            let text = String(repeating: "x", count: 4 << 20)
+            let outcomes = live.submit([
+                .init("select pg_sleep(3600)"), .init("select length($1)", types: [.text]) { $0.append(text) },
+                .init("select 1"),
+            ])
+            if goesAhead { live.session.goAhead() }
+            live.session.close()
+            var told: [Bool?] = []
+            for await (_, outcome) in outcomes { told.append(outcome.lost) }
+            #expect(told == [true, goesAhead, goesAhead])
+            #expect(try await live.ended().reason == .closed)
+        }
+    }
+
     @Test("a batch that is refused does not keep those that wait behind it")
     func waitingBehindRefusal() async throws {
         let server = try await SessionServer.shared.server()
@@ -271,7 +293,12 @@ struct SessionTests {
             let before = await live.run(count).integer
             #expect(await live.run("select 7").integer == 7)
             #expect(await live.run(count).integer == before)
-            try await live.close()
+            // Nor does it go ahead: there may be a pooler.
+            let outcomes = live.submit([.init("select pg_terminate_backend(pg_backend_pid())"), .init("select 8")])
+            var told: [Bool?] = []
+            for await (_, outcome) in outcomes { told.append(outcome.lost) }
+            #expect(told == [true, false])
+            _ = try await live.ended()
         }
     }
 

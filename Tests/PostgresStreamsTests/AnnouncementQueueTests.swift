@@ -21,7 +21,7 @@ struct AnnouncementQueueTests {
     ) {
         let digests = queue.takeBehind(1, to: [1], at: now)
         #expect(digests == [1])
-        #expect(queue.appended(1, to: [1], at: now) == false)
+        #expect(queue.appended(1, to: [1], isAlone: false, at: now) == false)
         #expect(!queue.hasWaiting)
         now += duration
         let isDue = queue.sent(at: now)
@@ -32,7 +32,7 @@ struct AnnouncementQueueTests {
     func fewGoBehind() {
         var queue = AnnouncementQueue()
         let now = Self.start
-        #expect(queue.appended(2, to: [1, 2, 3, 2] as [UInt64], at: now) == false)
+        #expect(queue.appended(2, to: [1, 2, 3, 2] as [UInt64], isAlone: false, at: now) == false)
         #expect(queue.takeBehind(1, to: [2, 9], at: now) == [2, 9, 1, 3])
         #expect(!queue.hasWaiting)
         #expect(!queue.isIdle)
@@ -44,7 +44,7 @@ struct AnnouncementQueueTests {
     func overtaken() {
         var queue = AnnouncementQueue()
         let now = Self.start
-        #expect(queue.appended(1, to: [1] as [UInt64], at: now) == false)
+        #expect(queue.appended(1, to: [1] as [UInt64], isAlone: false, at: now) == false)
         #expect(queue.takeBehind(1, to: [1], at: now) == [1])
         #expect(!queue.hasWaiting)
         #expect(queue.sent(at: now + .seconds(1)) == false)
@@ -58,7 +58,7 @@ struct AnnouncementQueueTests {
         let now = Self.start
         #expect(queue.takeBehind(1, to: [1], at: now) == [1])
         #expect(queue.takeBehind(2, to: [1], at: now) == [])
-        #expect(queue.appended(2, to: [1] as [UInt64], at: now) == false)
+        #expect(queue.appended(2, to: [1] as [UInt64], isAlone: false, at: now) == false)
         #expect(queue.sent(at: now) == false)
         #expect(queue.takeWhileIdle(at: now + .milliseconds(2)) == [1])
     }
@@ -69,7 +69,7 @@ struct AnnouncementQueueTests {
         let now = Self.start
         #expect(queue.takeBehind(1, to: [1], at: now) == [1])
         #expect(queue.takeBehind(1, to: [2], at: now) == [])
-        #expect(queue.appended(2, to: [2] as [UInt64], at: now) == false)
+        #expect(queue.appended(2, to: [2] as [UInt64], isAlone: false, at: now) == false)
         #expect(queue.takeWhileIdle(at: now) == [])
         #expect(queue.takeApart(at: now) == [])
         // Somebody has asked for it.
@@ -84,12 +84,12 @@ struct AnnouncementQueueTests {
         let now = Self.start
         let many = (0..<UInt64(AnnouncementQueue.many)).map { $0 }
         #expect(queue.takeBehind(1, to: many, at: now) == [])
-        #expect(queue.appended(2, to: many, at: now) == true)
+        #expect(queue.appended(2, to: many, isAlone: false, at: now) == true)
         #expect(queue.takeApart(at: now) == many)
         #expect(queue.sent(at: now) == false)
         let pause = Duration.microseconds(120 * (many.count - 1))
-        #expect(queue.appended(2, to: many, at: now + pause - .nanoseconds(1)) == false)
-        #expect(queue.appended(2, to: [], at: now + pause) == true)
+        #expect(queue.appended(2, to: many, isAlone: false, at: now + pause - .nanoseconds(1)) == false)
+        #expect(queue.appended(2, to: [], isAlone: false, at: now + pause) == true)
         _ = queue.takeApart(at: now)
         _ = queue.sent(at: now)
         queue.add(100..<400)
@@ -105,21 +105,21 @@ struct AnnouncementQueueTests {
     func apart() {
         var queue = AnnouncementQueue()
         let now = Self.start
-        #expect(queue.appended(1, to: [1] as [UInt64], apart: true, at: now) == true)
+        #expect(queue.appended(1, to: [1] as [UInt64], isAlone: true, at: now) == true)
         #expect(queue.takeApart(at: now) == [1])
-        #expect(queue.appended(2, to: [2] as [UInt64], apart: true, at: now) == true)
+        #expect(queue.appended(2, to: [2] as [UInt64], isAlone: true, at: now) == true)
         #expect(queue.takeApart(at: now) == [])
         #expect(queue.sent(at: now) == true)
         #expect(queue.takeApart(at: now) == [2])
         #expect(queue.sent(at: now) == false)
         let many = (0..<UInt64(AnnouncementQueue.many)).map { $0 }
-        #expect(queue.appended(3, to: many, apart: true, at: now) == true)
+        #expect(queue.appended(3, to: many, isAlone: true, at: now) == true)
         #expect(queue.takeApart(at: now) == many)
-        #expect(queue.appended(4, to: many, apart: true, at: now) == false)
+        #expect(queue.appended(4, to: many, isAlone: true, at: now) == false)
         #expect(queue.sent(at: now) == false)
         let pause = Duration.microseconds(120 * (many.count - 1))
-        #expect(queue.appended(5, to: many, apart: true, at: now + pause - .nanoseconds(1)) == false)
-        #expect(queue.appended(6, to: many, apart: true, at: now + pause) == true)
+        #expect(queue.appended(5, to: many, isAlone: true, at: now + pause - .nanoseconds(1)) == false)
+        #expect(queue.appended(6, to: many, isAlone: true, at: now + pause) == true)
     }
 
     @Test("a payload's capacity is kept to; the rest is due at once")
@@ -149,7 +149,7 @@ struct AnnouncementQueueTests {
         #expect(!Self.isBehindAppends(queue, at: now + .milliseconds(24)))
         #expect(Self.isBehindAppends(queue, at: now + .milliseconds(50)))
         // What an append moves meanwhile goes at once.
-        #expect(queue.appended(2, to: [1] as [UInt64], at: now) == true)
+        #expect(queue.appended(2, to: [1] as [UInt64], isAlone: false, at: now) == true)
         _ = queue.takeApart(at: now)
         #expect(queue.sent(at: now) == false)
         for _ in 0..<10 {
@@ -193,8 +193,8 @@ struct AnnouncementQueueTests {
         var behind: Int?
         func appended(_ departure: Int, to digests: Set<UInt64>) {
             if behind != departure { moved.formUnion(digests) }
-            let apart = random.once(in: 3)
-            isToGo = queue.appended(departure, to: digests, apart: apart, at: now) || isToGo
+            let isAlone = random.once(in: 3)
+            isToGo = queue.appended(departure, to: digests, isAlone: isAlone, at: now) || isToGo
         }
         func takeBehind(_ departure: Int, to digests: Set<UInt64>) {
             let taken = queue.takeBehind(departure, to: Array(digests), at: now)

@@ -324,6 +324,7 @@ struct AppenderStateTests {
             try open(2) { state in
                 let session = state.wires[1].session
                 (state.wires[0].isStarted, state.wires[1].session) = (true, nil)
+                state.isBehindPooler = true
                 for wire in 0..<2 { state.wires[wire].backendPID = nil }
                 try show(isFar ? .milliseconds(2) : .zero, serving: .milliseconds(0.7), to: &state)
                 #expect(add(1, from: 0, to: &state).count == 1)

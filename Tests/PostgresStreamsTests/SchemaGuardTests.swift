@@ -265,6 +265,30 @@ struct SchemaGuardTests {
         }
     }
 
+    @Test("append_next answers how many rows it wrote: those left out, since their predecessor is not there, are not")
+    func writtenRows() async throws {
+        try await withSchema { sql in
+            for stream in ["a", "b"] { try await append(sql, stream) }
+            func next(_ rows: [(stream: String, position: Int)]) async throws -> String {
+                func array(_ element: (String) -> String) -> String {
+                    "array[\(rows.map { element("(select id from streams where name = '\($0.stream)')") }.joined(separator: ", "))]"
+                }
+                let arrays = [
+                    array { $0 }, "array\(rows.map(\.position))::bigint[]",
+                    array { "(select token from events where stream_id = \($0) order by position desc limit 1)" },
+                    array { _ in "gen_random_uuid()" }, array { _ in "'c'" } + "::\"char\"[]", array { _ in "'r'" },
+                    array { _ in "'{}'" } + "::json[]",
+                ]
+                return try await sql.value("select append_next(\(arrays.joined(separator: ", ")))")
+            }
+            #expect(try await next([("a", 5)]) == "0")
+            #expect(try await next([("a", 1), ("b", 5)]) == "1")
+            #expect(try await next([("a", 2), ("b", 1)]) == "2")
+            #expect(try await sql.value("select count(*) from events") == "5")
+            try await expectDense(sql)
+        }
+    }
+
     /// A value can be given as an expression that answers something else each time. How often the server asks for it is not
     /// to matter: what is checked is what is written.
     @Test(

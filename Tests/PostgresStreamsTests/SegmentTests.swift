@@ -80,7 +80,7 @@ struct SegmentTests {
         ]
         let statements = Statements(schema: try SchemaName("s"))
         for durability in JournalConfiguration.Durability.allCases {
-            let (statement, parameters) = segment.command(statements, durability, isPrepared: true)
+            let (statement, parameters) = segment.command(statements, durability, hasSettings: true)
             #expect(statement.name == "append_batch")
             #expect(parameters.byteCount == expected.reduce(0, +) + durability.rawValue.utf8.count)
         }
@@ -102,17 +102,17 @@ struct SegmentTests {
         let statements = Statements(schema: try SchemaName("s"))
         let both = try chained()
         let texts = both.runs.map { $0.appends[0].events[0].json.utf8Count }
-        let (statement, parameters) = both.command(statements, .on, isPrepared: true)
+        let (statement, parameters) = both.command(statements, .on, hasSettings: true)
         #expect(statement.name == "append_all_chained")
         // Stream ids, positions, predecessors, tokens, kinds, coroutine ids, events.
         let arrays = [2 * 12, 2 * 12, 2 * 20, 2 * 20, 2 * 5, 2 * 4 + "croot.0".utf8.count, 2 * 4 + texts[0] + texts[1]]
         #expect(parameters.byteCount == arrays.reduce(0) { $0 + 20 + $1 })
         let (single, values) = Segment(id: 3, runs: [both.runs[1]])
-            .command(statements, .on, isPrepared: true)
+            .command(statements, .on, hasSettings: true)
         #expect(single.name == "append_chained")
         #expect(values.byteCount == 8 + 8 + 16 + 16 + 1 + "root.0".utf8.count + texts[1])
         // By a session without settings, the function that has its own.
-        let (function, rest) = both.command(statements, .remoteApply, isPrepared: false)
+        let (function, rest) = both.command(statements, .remoteApply, hasSettings: false)
         #expect(function.name == "append_next")
         #expect(rest.byteCount == parameters.byteCount + "remote_apply".utf8.count)
     }

@@ -48,6 +48,7 @@ final class WireProxy: Sendable {
         var springs: AsyncStream<Void>.Continuation?
         var chaos: WireChaos?
         var connectionCount = 0
+        var mostUnanswered = 0
         /// Bytes a second to the client, on each connection.
         var rate: Int?
         /// What everything takes longer, in milliseconds, in each direction.
@@ -154,9 +155,17 @@ final class WireProxy: Sendable {
         state.withLock { $0.connections }.count { matches($0.statements) }
     }
 
-    /// Of the connections whose statements match, the most requests that were sent and not answered at the same time.
+    /// Of the connections whose statements match, the most requests that were sent and not answered at the same time; those
+    /// that have ended left out.
     func mostUnanswered(where matches: (_ statements: String) -> Bool) -> Int {
         state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.mostUnanswered).max() ?? 0
+    }
+
+    /// The same over all connections there have been.
+    var mostUnanswered: Int { state.withLock { $0.mostUnanswered } }
+
+    fileprivate func noteUnanswered(_ count: Int) {
+        state.withLock { $0.mostUnanswered = max($0.mostUnanswered, count) }
     }
 
     /// How many bytes came to the client over the connections whose statements match, those that have ended left out.
@@ -382,6 +391,7 @@ private final class WireConnection: Sendable {
             defer { state.counts[direction, default: 0] += 1 }
             return state.counts[direction, default: 0]
         }
+        if direction == .toServer, message.letter == "S" { proxy()?.noteUnanswered(mostUnanswered) }
         return index.flatMap { proxy()?.fault(at: $0, direction, letter: message.letter) }
     }
 }

@@ -42,12 +42,12 @@ struct AnnouncementQueue {
     /// A departure to these is committed. Where no announcement is behind it they wait: few of them for the next append, which
     /// soon comes.
     ///
-    /// - Parameter apart: no append takes them along.
+    /// - Parameter isAlone: no announcement goes behind its like.
     /// - Returns: whether what waits is to go apart now.
     mutating func appended(
         _ departure: Int,
         to digests: some Sequence<UInt64>,
-        apart: Bool = false,
+        isAlone: Bool,
         at now: Instant
     ) -> Bool {
         guard behind != departure else {
@@ -56,7 +56,7 @@ struct AnnouncementQueue {
         }
         add(digests)
         let areMany = waiting.count >= Self.many
-        return isApart(at: now) || (apart && !areMany) || (areMany && !isUnderWay && isTime(at: now))
+        return isApart(at: now) || (isAlone && !areMany) || (areMany && !isUnderWay && isTime(at: now))
     }
 
     /// What goes behind a departure to these: they and what waits. Empty where it is not the time, or they are many.

@@ -53,15 +53,15 @@ final class Announcer: Sendable {
     /// The departure is committed. Where no announcement is behind it, its streams are told of by the next one that an appender
     /// asks for, which it soon does, unless they are many.
     ///
-    /// - Parameter apart: no append takes an announcement along.
+    /// - Parameter isAlone: no announcement goes behind its like.
     /// - Returns: whether what waits is to be sent now.
     func appended(
         _ departure: Int,
         to streams: some Sequence<StreamName>,
-        apart: Bool,
+        isAlone: Bool,
         at time: ContinuousClock.Instant
     ) -> Bool {
-        state.withLock { $0.queue.appended(departure, to: streams.lazy.map(\.digest), apart: apart, at: time) }
+        state.withLock { $0.queue.appended(departure, to: streams.lazy.map(\.digest), isAlone: isAlone, at: time) }
     }
 
     /// To be sent where there is nothing else to do; nil where there is nothing to tell.

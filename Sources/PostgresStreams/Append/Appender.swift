@@ -167,10 +167,10 @@ final class Appender: Sendable {
     private func send(_ departure: AppenderState.Departure) {
         let segment = departure.segment
         let session = departure.session
-        // Who waits for less long than the statement would by itself brings all its settings along.
+        // The statement that needs none waits for a lock as long as it says itself.
         let bringsSettings = segment.isChained && !departure.isPrepared && departure.lockPatience != nil
-        let isPrepared = departure.isPrepared || bringsSettings
-        var commands = [segment.command(statements, durability, isPrepared: isPrepared)]
+        let hasSettings = departure.isPrepared || bringsSettings
+        var commands = [segment.command(statements, durability, hasSettings: hasSettings)]
         if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
         if bringsSettings { commands.insert(settings(ofTransaction: true), at: 0) }
         let areFew = segment.appendCount <= Self.fewCallers
@@ -197,7 +197,7 @@ final class Appender: Sendable {
             isAnnouncingDue = announcer.appended(
                 departure.number,
                 to: streams,
-                apart: departure.isBehindPooler,
+                isAlone: departure.isBehindPooler,
                 at: now
             )
         }
@@ -221,6 +221,10 @@ final class Appender: Sendable {
                 }
             case .failure(.refused(let message)):
                 if SQLState.isMixUp(message.sqlState) {
+                    // The session prepares nothing any more: there is a pooler after all.
+                    if state.wires[wire].session === session {
+                        (state.wires[wire].isPrepared, state.wires[wire].backendPID) = (false, nil)
+                    }
                     resolutions = state.queue.connectionLost(segment.id, sent: false)
                 } else {
                     needsReconnect = SQLState.needsReconnect(message.sqlState)
@@ -264,6 +268,7 @@ final class Appender: Sendable {
                 }
                 state.wires[wire].session = session
                 state.wires[wire].backendPID = greeting.isBehindPooler ? nil : greeting.info.backendPID
+                state.isBehindPooler = greeting.isBehindPooler
                 (state.wires[wire].isLookedAfter, state.wires[wire].doubtedFrom) = (false, nil)
                 state.wires[wire].isPrepared = false
                 state.wires[wire].underWay = []

@@ -34,17 +34,11 @@ extension AppenderState {
     /// for when those before it do not answer: they may wait for a lock that somebody holds. And where several should be under
     /// way and a connection takes but one.
     func isNeeded(_ wire: Int, at now: ContinuousClock.Instant) -> Bool {
-        if spread.isWide || queue.hasMoreThanASegment || isFarPooler { return true }
+        if spread.isWide || queue.hasMoreThanASegment || (isBehindPooler && wire < pace.window) { return true }
         // By index, here and below: a wire is too large to be copied for every append. And in a loop: a closure takes a copy of
         // the whole state along.
         for other in 0..<wire where !isStuck(other, at: now) { return false }
         return true
-    }
-
-    private var isFarPooler: Bool {
-        guard pace.isFar else { return false }
-        for wire in wires.indices where wires[wire].isBehindPooler { return true }
-        return false
     }
 
     /// The first that is free and not stuck, or could be made; none is made while another is.

@@ -89,6 +89,8 @@ struct AppenderState {
     var lastID = 0
     private var departureCount = 0
     var wires: [Wire]
+    /// The last connection that was made is to a pooler.
+    var isBehindPooler = false
     var isClosed = false
     var lastError: JournalError?
     private var flushers = Flushers()

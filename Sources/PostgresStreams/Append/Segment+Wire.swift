@@ -5,14 +5,14 @@ import TisynStreams
 extension Segment {
     /// The statement that appends this, with its parameters.
     ///
-    /// - Parameter isPrepared: the session has the settings that a chained one needs.
+    /// - Parameter hasSettings: the transaction has the settings that the view `appends` needs.
     func command(
         _ statements: Statements,
         _ durability: JournalConfiguration.Durability,
-        isPrepared: Bool
+        hasSettings: Bool
     ) -> Batch.Command {
         guard isChained else { return (statements.appendBatch, batchParameters(durability)) }
-        guard isPrepared else { return (statements.appendNext, nextParameters(durability)) }
+        guard hasSettings else { return (statements.appendNext, nextParameters(durability)) }
         return runs.count == 1
             ? (statements.appendChained, chainedParameters()) : (statements.appendAllChained, allChainedParameters())
     }
@@ -126,9 +126,12 @@ extension Segment {
     // MARK: Answers
 
     private func chainedAnswers(_ result: QueryResult) -> Answers {
-        // A function's answer, or an insert's tag.
-        let inserted = result.commandTag.hasPrefix("INSERT ") ? result.commandTag.split(separator: " ").last : nil
-        guard let count = inserted.map({ Int($0) }) ?? result.integer(row: 0, column: 0) else { return .unreadable }
+        let tag = result.commandTag
+        // An insert says it in its tag, append_next is asked for it.
+        let written =
+            tag.hasPrefix("INSERT ")
+            ? tag.split(separator: " ").last.flatMap { Int($0) } : result.integer(row: 0, column: 0)
+        guard let count = written else { return .unreadable }
         guard count == runs.count else { return .partial(count) }
         return .answers(
             runs.map { run in

@@ -228,10 +228,7 @@ final class Link: Sendable {
     }
 
     private func greet(_ session: Session, _ info: ConnectionInfo) {
-        state.withLock { state in
-            state.greetingDeadline = .now + options.session.connectTimeout
-            session.setTimer(at: state.nextTime)
-        }
+        awaitGreeting(of: session)
         session.submit([
             Batch(Greeting.questions(options)) { [self] outcome in
                 greeted(session, Greeting.of(outcome, info, options))
@@ -257,22 +254,42 @@ final class Link: Sendable {
         }
     }
 
-    /// What a batch takes that asks for nothing, before there are others to wait for; of several the least.
+    /// What a batch takes that asks for nothing, before there are others to wait for; of several the least. One that is
+    /// refused, or has to wait, says that this is not the time to measure.
     private func measureWay(of session: Session, _ greeting: Greeting, times count: Int) {
         guard count > 0 else { return prepare(session, greeting) }
+        awaitGreeting(of: session)
         // A pooler has a server only for what is run.
         let nothing: [Batch.Command] =
             greeting.isBehindPooler ? [(Statement(name: "", sql: "select"), Parameters())] : []
         let sentAt = ContinuousClock.now
         session.submit([
             Batch(nothing) { [self] outcome in
-                guard case .success = outcome else { return }
-                let way = .now - sentAt
-                var greeting = greeting
-                greeting.way = min(way, greeting.way ?? way)
-                measureWay(of: session, greeting, times: count - 1)
+                switch outcome {
+                case .failure(.connectionLost): break
+                case .failure(.refused): prepare(session, greeting)
+                case .success:
+                    let duration = .now - sentAt
+                    let way = greeting.isBehindPooler ? max(.zero, duration - Self.poolersShare) : duration
+                    var greeting = greeting
+                    greeting.way = min(way, greeting.way ?? way)
+                    measureWay(of: session, greeting, times: duration < Self.longestWay ? count - 1 : 0)
+                }
             }
         ])
+    }
+
+    /// What a pooler and a statement that it passes on take of the way, at least, where all are on one machine.
+    private static let poolersShare = Duration.microseconds(300)
+    /// Around the earth it takes less.
+    private static let longestWay = Duration.seconds(1)
+
+    /// Gives the session up where the next answer does not come in time.
+    private func awaitGreeting(of session: Session) {
+        state.withLock { state in
+            state.greetingDeadline = .now + options.session.connectTimeout
+            session.setTimer(at: state.nextTime)
+        }
     }
 
     /// Before anything of the owner's. A pooler would hand the settings on to others.

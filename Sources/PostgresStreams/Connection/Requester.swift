@@ -274,7 +274,9 @@ final class Requester: Sendable {
             guard let session = state.session else { return (nil, []) }
             var requests: [Request] = []
             let now = ContinuousClock.now
-            while state.underWay.count < Self.maximumUnderWay, var request = state.waiting.popFirst() {
+            // Behind a pooler the session would keep what is not its turn yet.
+            let most = state.isBehindPooler ? 1 : Self.maximumUnderWay
+            while state.underWay.count < most, var request = state.waiting.popFirst() {
                 if state.underWay.isEmpty { state.silentSince = now }
                 state.underWay[request.id] = request
                 if request.waitsForLock {

@@ -45,7 +45,7 @@ struct Statements: Sendable {
     let schema: SchemaName
 
     /// How long an append waits for what another transaction holds before it is refused, and then goes alone: `append_batch`
-    /// (0002_append.sql) says so too. Until then all streams that share its transaction wait, since one of them is held.
+    /// and `append_next` (0002_append.sql) say so too. Until then all streams that share its transaction wait, since one of them is held.
     ///
     /// Less than a second, and commits that wait for a slow standby would be taken for it: they hold their locks for as long.
     /// Refused too early, an append is only tried again, so that more would but prolong the wait of the others.
@@ -125,7 +125,7 @@ struct Statements: Sendable {
             ]
         )
 
-        // Behind a pooler: what it rests on it sets for itself, and it is planned once.
+        // Behind a pooler, and until a session has its settings: what it rests on it sets for itself, and it is planned once.
         appendNext = Statement(
             name: "append_next",
             sql: "select \(quoted).append_next($1, $2, $3, $4, $5, $6, $7, $8)",

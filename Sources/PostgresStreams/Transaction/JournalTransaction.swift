@@ -197,7 +197,7 @@ public final class JournalTransaction: Sendable {
             let (statement, parameters) = segment.command(
                 journal.statements,
                 journal.configuration.durability,
-                isPrepared: false
+                hasSettings: false
             )
             let result = try await runAppend(journal.statements.holding(stream.name), (statement, parameters))
             guard case .answers(let answers) = segment.answers(result) else { break }
