@@ -2,9 +2,10 @@ import Synchronization
 
 /// One connection, its thread, and the batches on it: from the first attempt to connect until it is lost or closed.
 ///
-/// Whoever has work sends it from their own thread: `submit` puts it on the wire at once (behind a pooler when its turn comes),
-/// so that a request costs one hand-off between threads (the answer's) and not two. The session's thread waits in `poll` and hands out answers,
-/// notifications and the end. It never reconnects: a session ends once, and its owner starts the next.
+/// Whoever has work sends it from their own thread: `submit` puts it on the wire at once (behind a pooler when its turn
+/// comes), so that a request costs one hand-off between threads (the answer's) and not two. The session's thread waits in
+/// `poll` and hands out answers, notifications and the end. It never reconnects: a session ends once, and its owner starts
+/// the next.
 ///
 ///     caller ── submit ──► lock { PQsend…, PQflush } ─────────────────► server
 ///     thread ── poll ────► lock { PQconsumeInput, PQgetResult } ◄────── server

@@ -170,8 +170,8 @@ public final class Journal: Sendable {
 
     // MARK: Where tasks run
 
-    /// Runs tasks on the thread that takes the answers to appends (those of the first connection, where there are more): for what appends one event after the other and does little
-    /// in between, such as the loop of a workflow.
+    /// Runs tasks on the thread that takes the answers to appends (of the first connection, where there are more): for what
+    /// appends one event after the other and does little in between, such as the loop of a workflow.
     ///
     /// ```swift
     /// try await withTaskExecutorPreference(journal.taskExecutor) {

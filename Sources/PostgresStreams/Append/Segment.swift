@@ -39,7 +39,8 @@ struct Segment: Sendable {
     /// Tells one sending from another in this process; the server never sees it.
     var id: Int
     var runs: [Run]
-    /// Whether it goes by the view `appends`, or by `append_next`, which inserts into that: each run is one event behind a predecessor that we know.
+    /// Whether it goes by the view `appends`, or by `append_next`, which inserts into that: each run is one event behind a
+    /// predecessor that we know.
     private(set) var isChained: Bool
 
     init(id: Int, runs: [Run]) {
