@@ -39,11 +39,16 @@ struct ConnectAttempt {
         var places: Places
         do throws(ConnectionFailure) { places = try Places(settings) } catch { return .failure(error) }
         var tried: [String] = []
+        // Before the addresses are looked up: they may come together.
+        let request = options.passwordProvider.map { provider in
+            PasswordRequest(to: provider, for: LogInTarget(settings, places), wake: wake)
+        }
+        defer { request?.cancel() }
         if let failure = resolve(&places, for: settings.connectTimeout ?? options.connectTimeout, &tried) {
             return .failure(failure)
         }
         let password: [(keyword: String, value: String)]
-        switch askForPassword(within: settings.connectTimeout ?? options.connectTimeout) {
+        switch self.password(request, for: max(options.connectTimeout, settings.connectTimeout ?? .zero)) {
         case .success(let given): password = given
         case .failure(let failure): return .failure(failure)
         }
@@ -116,14 +121,14 @@ struct ConnectAttempt {
         return ConnectionFailure(answers.count < names.count ? .timedOut : .network, tried.joined(separator: "; "))
     }
 
-    /// The keyword for libpq; none where the connection string says all there is to say.
-    private func askForPassword(
-        within patience: Duration
+    /// Waits for the password. The keyword for libpq; none where the connection string says all there is to say.
+    private func password(
+        _ request: PasswordRequest?,
+        for patience: Duration
     ) -> Result<[(keyword: String, value: String)], ConnectionFailure> {
-        guard let provider = options.password else { return .success([]) }
+        guard let request else { return .success([]) }
         var deadline = ContinuousClock.now + patience
         if let end = options.connectDeadline { deadline = min(deadline, end) }
-        let request = PasswordRequest(to: provider, wake: wake)
         while true {
             switch request.answer {
             case .success(let password):
@@ -133,19 +138,22 @@ struct ConnectAttempt {
                 }
                 return .success([("password", password)])
             case .failure(let error):
-                return .failure(ConnectionFailure(.network, "no password was given: \(error)"))
+                let reason = withoutConnectionString("\(error)")
+                return .failure(ConnectionFailure(.network, "no password was given: \(reason)"))
             case nil:
                 let rest = deadline - .now
                 guard rest > .zero else {
-                    request.cancel()
                     return .failure(ConnectionFailure(.timedOut, "no password was given in time"))
                 }
-                if case .closed = wait(-1, false, rest) {
-                    request.cancel()
-                    return .failure(Self.closed)
-                }
+                if case .closed = wait(-1, false, rest) { return .failure(Self.closed) }
             }
         }
+    }
+
+    /// Of an error that somebody else made, who may have been told it.
+    private func withoutConnectionString(_ message: String) -> String {
+        let short = String(message.prefix(500))
+        return options.connectionString.isEmpty ? short : short.replacing(options.connectionString, with: "***")
     }
 
     /// How long those whose names are not known yet keep their turn, once another could be connected to.
@@ -202,7 +210,11 @@ struct ConnectAttempt {
         if message.hasPrefix("invalid ") {
             return ConnectionFailure(.invalidConnectionString, "the connection string is not valid: \(message)")
         }
-        if let sqlState { return ConnectionFailure(.refused, sqlState: sqlState, message) }
+        if let sqlState {
+            // The next password may be another.
+            let isPassing = options.passwordProvider != nil && Self.passwordStates.contains(sqlState)
+            return ConnectionFailure(isPassing ? .network : .refused, sqlState: sqlState, message)
+        }
         // Where there is none the words must do: a refusal reads "FATAL:".
         // A certificate that does not verify, and a server without TLS, will be the same at the next attempt.
         let isRefusal = ["FATAL:", "authentication", "certificate", "does not support SSL"].contains {
@@ -210,6 +222,9 @@ struct ConnectAttempt {
         }
         return ConnectionFailure(isRefusal || connection.needsPassword ? .refused : .network, message)
     }
+
+    /// SQLSTATEs `invalid_password` and `invalid_authorization_specification`, which PAM's failures have.
+    private static let passwordStates: Set = ["28P01", "28000"]
 
     /// The last SQLSTATE of a verbose message, and what it would be if it were not: in whatever language, "FATAL:  53300:
     /// sorry, …" and a line that says where in the server's source.

@@ -10,6 +10,7 @@ struct ConnectionString {
     /// As the string itself has it: what we ask for wins over the environment's.
     var targetSessionAttributes: String?
     var database: String?
+    var user: String?
 
     /// Fails with libpq's own words when it is none.
     static func parse(_ text: String) -> Result<ConnectionString, ConnectionFailure> {
@@ -33,7 +34,7 @@ struct ConnectionString {
         // password file, about whose rights it may write to stderr.
         let none = [("password", "none"), ("sslmode", "none, this is only read")]
         let probe = Connection(start: [("dbname", text)] + none)
-        let values = probe?.settings(["host", "hostaddr", "port", "connect_timeout", "dbname"]) ?? [:]
+        let values = probe?.settings(["host", "hostaddr", "port", "connect_timeout", "dbname", "user"]) ?? [:]
         func list(_ keyword: String) -> [String] {
             guard let value = values[keyword], !value.isEmpty else { return [] }
             return value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -47,7 +48,8 @@ struct ConnectionString {
                 ports: list("port"),
                 connectTimeout: seconds.map { .seconds($0) },
                 targetSessionAttributes: own["target_session_attrs"],
-                database: values["dbname"]
+                database: values["dbname"],
+                user: values["user"]
             )
         )
     }

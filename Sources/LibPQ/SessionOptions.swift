@@ -14,13 +14,16 @@ package struct SessionOptions: Sendable {
     package var connectTimeout: Duration
     /// When the attempt ends in any case; what is left until then is shared by the hosts that are left.
     package var connectDeadline: ContinuousClock.Instant?
-    /// Gives the password for each attempt to connect, in place of the connection string's. It has as long as a host has to
-    /// answer, and is cancelled then, or where the session is closed.
-    package var password: (@Sendable () async throws -> String)?
+    /// Gives the password for each attempt to connect, in place of the connection string's, for as long as the addresses are
+    /// looked up and then `connectTimeout` or, where that is longer, the connection string's; it is cancelled then, or where
+    /// the session is closed.
+    package var passwordProvider: PasswordProvider?
     /// The addresses of a host's name. Blocks; called on a thread of its own.
     var lookUp: @Sendable (_ name: String) -> NameLookup.Answer = NameLookup.addresses
     /// How long the session's thread stays awake after the answer to a batch that expects another, until the next such.
     package var busyWait: Duration
+
+    package typealias PasswordProvider = @Sendable (LogInTarget) async throws -> String
 
     package init(
         connectionString: String,

@@ -14,18 +14,19 @@ public struct JournalConfiguration: Sendable {
     public var listenURL: String?
 
     /// Gives the password for each connection that is made, in place of the connection string's: for tokens that are good for
-    /// minutes and checked only when a connection is made, as those of cloud providers for their databases are. Nil: the
-    /// connection string, and what libpq reads besides, has it.
+    /// minutes and are looked at only when a connection is made, as clouds have them for their databases. Nil: the connection
+    /// string, the password file and the environment have it, as libpq reads them, the file anew for each connection.
     ///
-    /// It is told which connection string it is for: `databaseURL` or `listenURL`. Where that names several hosts, all get the
-    /// same password. It is asked anew for each attempt, for several connections at the same time, so it should keep what is
-    /// still good. It may take as long as a host to answer (`connect_timeout`, otherwise 10 s), and is cancelled then, or
-    /// where the connection is not needed any more. Where it throws, or gives an empty text or one with a NUL, the server
-    /// counts as one that cannot be reached: it is asked again after a pause, until the deadline of whoever waits. What it
-    /// throws is in their error, and logged.
+    /// It is asked for each attempt, whatever becomes of it, and for several connections at the same time. It must not block
+    /// its thread, and should end when its task is cancelled: after 10 s or, where that is longer, `connect_timeout`, and where
+    /// the connection is not needed any more. Where it throws, gives an empty text or one with a NUL, or the server refuses
+    /// what it gave, it is asked again, later each time, until the deadline of whoever waits; a tail waits for ever. What it
+    /// throws is in their error and in the log.
+    ///
+    /// A server can read the token: `sslmode=verify-full` sees to it that it is the right one.
     public var passwordProvider: PasswordProvider?
 
-    public typealias PasswordProvider = @Sendable (_ connectionString: String) async throws -> String
+    public typealias PasswordProvider = @Sendable (LogIn) async throws -> String
 
     /// The schema that holds the journal, 1 to 63 bytes.
     public var schema = "durable_streams"

@@ -15,18 +15,6 @@ struct ConnectionOptions: ParsableArguments {
     )
     var databaseURL: String?
 
-    @Option(
-        name: .customLong("password-command"),
-        help: ArgumentHelp(
-            "A shell command that prints the password, run for each connection: for tokens that expire.",
-            discussion: "Without it, and without --database-url, DATABASE_PASSWORD_COMMAND counts.",
-            valueName: "command"
-        )
-    )
-    var passwordCommand: String?
-
-    private static let passwordCommandVariable = "DATABASE_PASSWORD_COMMAND"
-
     @Option(help: ArgumentHelp("The schema that holds the journal.", valueName: "name"))
     var schema = "durable_streams"
 
@@ -52,12 +40,6 @@ struct ConnectionOptions: ParsableArguments {
 
     func validate() throws {
         if databaseURL != nil { Self.isGivenByOption.raise() }
-        // The variable goes with `DATABASE_URL`, as `DATABASE_LISTEN_URL` does; and so it goes to processes of ours.
-        if let passwordCommand {
-            setenv(Self.passwordCommandVariable, passwordCommand, 1)
-        } else if databaseURL != nil {
-            unsetenv(Self.passwordCommandVariable)
-        }
         guard connectTimeout > 0, connectTimeout <= Self.longestConnectTimeout else {
             throw ValidationError(
                 "--connect-timeout takes more than 0 and at most \(Int(Self.longestConnectTimeout)) seconds"
@@ -79,16 +61,12 @@ struct ConnectionOptions: ParsableArguments {
         _ body: (PrivatePostgres) async throws -> R
     ) async throws -> R {
         for name in ProcessInfo.processInfo.environment.keys where name.hasPrefix("PG") { unsetenv(name) }
-        unsetenv(passwordCommandVariable)
         return try await withPrivatePostgres(options, body)
     }
 
     /// One connection for each purpose: a process of the tool does one thing at a time.
     var configuration: JournalConfiguration {
         var configuration = JournalConfiguration(databaseURL: givenURL ?? "")
-        if let command = ProcessInfo.processInfo.environment[Self.passwordCommandVariable], !command.isEmpty {
-            configuration.passwordProvider = { _ in try await PasswordCommand(text: command).password() }
-        }
         configuration.schema = schema
         configuration.openTimeout = .seconds(connectTimeout)
         configuration.writerConnections = 1

@@ -47,7 +47,6 @@ enum Interruption {
     }
 
     private static func exitAtOnce() -> Never {
-        PasswordCommand.endAll()
         // Nobody may read what is said, and the pipe be full.
         DispatchQueue(label: "durable-streams.exit").asyncAfter(deadline: .now() + 1) {
             _exit(ExitStatus.interrupted.rawValue)

@@ -12,16 +12,16 @@ struct PasswordTests {
     }
 
     /// As the superuser by TCP, without the password that it has there.
-    private func options(_ password: @escaping PasswordRequest.Provider) async throws -> SessionOptions {
+    private func options(_ password: @escaping SessionOptions.PasswordProvider) async throws -> SessionOptions {
         let server = try await SessionServer.shared.server()
         let url = server.url.replacing(server.password, with: "wrong")
         #expect(url != server.url)
         var options = SessionOptions(connectionString: url)
-        options.password = password
+        options.passwordProvider = password
         return options
     }
 
-    private func failure(_ password: @escaping PasswordRequest.Provider) async throws -> ConnectionFailure {
+    private func failure(_ password: @escaping SessionOptions.PasswordProvider) async throws -> ConnectionFailure {
         var live = try LiveSession(try await options(password))
         return try await live.ended()
     }
@@ -29,7 +29,11 @@ struct PasswordTests {
     @Test("counts in place of the connection string's, also where it takes a while and comes from another thread")
     func given() async throws {
         let server = try await SessionServer.shared.server()
-        let options = try await options {
+        let options = try await options { target in
+            #expect(target.user == "postgres")
+            #expect(target.database == "postgres")
+            #expect(target.places.map(\.host) == ["127.0.0.1"])
+            #expect(target.places.map(\.port) == ["\(server.port)"])
             try await Task.sleep(for: .milliseconds(20))
             return server.password
         }
@@ -41,19 +45,21 @@ struct PasswordTests {
         }
     }
 
-    @Test("a wrong one is refused as any other, and none of it is said")
+    @Test("a wrong one is refused, which may pass, and none of it is said")
     func wrong() async throws {
-        let failure = try await failure { "hunter2" }
-        #expect(failure.reason == .refused)
+        let failure = try await failure { _ in "hunter2" }
+        // The next may be right.
+        #expect(failure.reason == .network)
+        #expect(failure.sqlState == "28P01")
         #expect(!failure.message.contains("hunter2"))
     }
 
     @Test("where there is none the attempt fails, and says why")
     func none() async throws {
-        let thrown = try await failure { throw NoToken() }
+        let thrown = try await failure { _ in throw NoToken() }
         #expect(thrown == ConnectionFailure(.network, "no password was given: the token service is away"))
         for password in ["", "a\0b"] {
-            let failure = try await failure { password }
+            let failure = try await failure { _ in password }
             #expect(failure.reason == .network)
             #expect(failure.message.contains("empty, or holds a NUL"))
         }
@@ -62,7 +68,7 @@ struct PasswordTests {
     @Test("one that does not come is waited for no longer than a host, and cancelled")
     func late() async throws {
         let (cancelled, continuation) = AsyncStream.makeStream(of: Void.self)
-        var options = try await options {
+        var options = try await options { _ in
             defer { continuation.finish() }
             try await Task.sleep(for: .seconds(3600))
             return ""
@@ -78,7 +84,7 @@ struct PasswordTests {
     func closed() async throws {
         let (asked, asking) = AsyncStream.makeStream(of: Void.self)
         let (cancelled, continuation) = AsyncStream.makeStream(of: Void.self)
-        var options = try await options {
+        var options = try await options { _ in
             asking.finish()
             defer { continuation.finish() }
             try await Task.sleep(for: .seconds(3600))
@@ -92,5 +98,42 @@ struct PasswordTests {
         live.session.close()
         #expect(try await live.ended().reason == .closed)
         for await _ in cancelled {}
+    }
+
+    @Test("one who gives none and does not heed that he is cancelled keeps nothing of the session")
+    func heedless() async throws {
+        let (waiting, release) = AsyncStream.makeStream(of: Void.self)
+        let asked = Atomic<Int>(0)
+        var options = try await options { _ in
+            asked.add(1, ordering: .relaxed)
+            // Cancelling ends no wait of a task that is not the one that is cancelled.
+            await Task.detached { for await _ in waiting {} }.value
+            return "late"
+        }
+        options.connectTimeout = .milliseconds(20)
+        weak var session: Session?
+        do {
+            var live = try LiveSession(options)
+            session = live.session
+            #expect(try await live.ended().reason == .timedOut)
+        }
+        // Its thread lets go of it.
+        while session != nil { await Task.yield() }
+        #expect(asked.load(ordering: .relaxed) == 1)
+        release.finish()
+    }
+
+    @Test("what the giver of passwords says of a failure is told without the connection string")
+    func discreet() async throws {
+        struct Bad: Error, CustomStringConvertible { let description: String }
+        let url = try await SessionServer.shared.server().url.replacing("postgres:", with: "postgres:hunter2")
+        var options = SessionOptions(connectionString: url)
+        options.passwordProvider = { _ in
+            throw Bad(description: "cannot read \(url)" + String(repeating: "!", count: 5000))
+        }
+        var live = try LiveSession(options)
+        let message = try await live.ended().message
+        #expect(message.hasPrefix("no password was given: cannot read ***!!!"))
+        #expect(message.count < 600)
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import PostgresStreams
 import PrivatePostgres
 import Synchronization
@@ -13,7 +14,7 @@ import TisynStreams
 struct PasswordProviderTests {
     /// Who gives the password that is good just now.
     private final class Tokens: Sendable {
-        private let state = Mutex<(password: String, askedFor: [String], isAway: Bool)>(("first", [], false))
+        private let state = Mutex<(password: String, askedFor: [LogIn], isAway: Bool)>(("first", [], false))
 
         struct Away: Error {}
 
@@ -27,11 +28,11 @@ struct PasswordProviderTests {
             set { state.withLock { $0.isAway = newValue } }
         }
 
-        var askedFor: [String] { state.withLock { $0.askedFor } }
+        var askedFor: [LogIn] { state.withLock { $0.askedFor } }
 
-        func give(_ connectionString: String) throws -> String {
+        func give(_ logIn: LogIn) throws -> String {
             try state.withLock { state in
-                state.askedFor.append(connectionString)
+                state.askedFor.append(logIn)
                 guard !state.isAway else { throw Away() }
                 return state.password
             }
@@ -87,53 +88,85 @@ struct PasswordProviderTests {
                 }
                 #expect(try await stream.readAll().count == 12)
             }
-            // Told which it is for.
-            let listenURL = configuration.listenURL
-            #expect(tokens.askedFor.contains(configuration.databaseURL))
-            #expect(tokens.askedFor.contains { $0 == listenURL })
-            #expect(Set(tokens.askedFor).count == 2)
+            // Told what it is for.
+            let asked = Set(tokens.askedFor)
+            #expect(Set(asked.map(\.connectionString)) == [configuration.databaseURL, configuration.listenURL ?? ""])
+            #expect(Set(asked.map(\.user)) == [role])
+            #expect(asked.allSatisfy { $0.places.map(\.host) == ["127.0.0.1"] && $0.database + "_user" == role })
+            #expect(asked.allSatisfy { !"\($0)".contains("expired") && "\($0)".contains("\(role) at 127.0.0.1:") })
         }
     }
 
-    @Test("while nobody gives one an append waits, and says so at its deadline")
-    func away() async throws {
+    @Test(
+        "while none is given, or none that is right, an append and a tail wait; then they go on",
+        arguments: [false, true]
+    )
+    func away(isWrong: Bool) async throws {
         try await withTokens { tokens, configuration, superuser, role in
-            var configuration = configuration
-            configuration.appendDeadline = .seconds(1)
             try await withJournal(configuration) { journal in
                 let stream = try journal.stream("s")
+                var tail = stream.tail().makeAsyncIterator()
                 try await stream.append(.close("first", .ok(nil)))
-                tokens.isAway = true
+                #expect(try await tail.next()?.position == 0)
+                if isWrong { tokens.password = "wrong" } else { tokens.isAway = true }
                 try await superuser.run(
                     "select pg_terminate_backend(pid) from pg_stat_activity where usename = '\(role)'"
                 )
-                let error = await thrown { try await stream.append(.close("lost", .ok(nil))) }
-                #expect(error?.code == .unreachable)
-                #expect(error?.message.contains("no password was given") == true)
-                tokens.isAway = false
-                try await until {
-                    try await outcome { try await stream.append(.close("back", .ok(nil))) }.success != nil
-                }
-                // What the dying connection took may be there.
-                let ids = try await stream.readAll().map(\.coroutineID)
-                #expect(ids == ["first", "back"] || error?.outcome == .unknown && ids == ["first", "lost", "back"])
+                async let appended = stream.append(.close("second", .ok(nil)))
+                let before = tokens.askedFor.count
+                try await until { tokens.askedFor.count > before + 6 }
+                (tokens.isAway, tokens.password) = (false, "first")
+                #expect(try await appended == 1)
+                #expect(try await tail.next()?.position == 1)
             }
         }
     }
 
-    @Test("migrating and the doctor ask for it too; a wrong one is refused at once")
-    func others() async throws {
+    @Test("whoever opens a journal meanwhile is told why there is no connection")
+    func opening() async throws {
         try await withTokens { tokens, configuration, _, _ in
+            tokens.isAway = true
+            var configuration = configuration
+            configuration.openTimeout = .seconds(3)
+            let error = await thrown { try await withJournal(configuration) { _ in } }
+            #expect(error?.code == .unreachable)
+            #expect(error?.message.contains("no password was given: Away()") == true, "\(String(describing: error))")
+        }
+    }
+
+    @Test("libpq's password file is read for each connection")
+    func file() async throws {
+        try await withTokens { tokens, configuration, superuser, role in
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("passwords-\(UUID().uuidString)")
+            defer { try? FileManager.default.removeItem(at: file) }
+            func write(_ password: String) throws {
+                try Data("*:*:*:\(role):\(password)\n".utf8).write(to: file)
+                try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+            }
+            try write(tokens.password)
+            let url = configuration.databaseURL.replacing(":expired@", with: "@") + "?passfile=\(file.path)"
+            try await withJournal(.quiet(url)) { journal in
+                let stream = try journal.stream("s")
+                #expect(try await stream.append(.close("first", .ok(nil))) == 0)
+                try write("second")
+                try await superuser.run("alter role \(role) password 'second'")
+                try await superuser.run(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = '\(role)'"
+                )
+                #expect(try await stream.append(.close("second", .ok(nil))) == 1)
+            }
+        }
+    }
+
+    @Test("migrating and the doctor ask for it too")
+    func others() async throws {
+        try await withTokens { _, configuration, _, _ in
             var other = configuration
             other.schema = "other"
             try await Migrator(other).migrate()
             let findings = await (try Doctor(other)).examine().findings
             #expect(!findings.isEmpty)
             #expect(findings.allSatisfy { $0.verdict != .problem }, "\(findings)")
-            tokens.password = "wrong"
-            let error = await thrown { try await withJournal(configuration) { _ in } }
-            #expect(error?.code == .unfit)
-            #expect(error?.message.contains("password authentication failed") == true)
         }
     }
 }

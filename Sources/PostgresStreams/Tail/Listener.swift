@@ -77,7 +77,8 @@ final class Listener: Sendable {
         linkOptions.schemaVersion = nil
         if let url = configuration.listenURL {
             let session = configuration.session(to: url)
-            (linkOptions.session.connectionString, linkOptions.session.password) = (url, session.password)
+            linkOptions.session.connectionString = url
+            linkOptions.session.passwordProvider = session.passwordProvider
         }
         // Standbys have no notifications, whatever the connection string prefers for reading.
         linkOptions.session.overrides += ConnectionDefaults.primary(linkOptions.session.connectionString)

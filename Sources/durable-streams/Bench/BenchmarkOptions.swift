@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import PostgresStreams
 import PrivatePostgres
 
@@ -41,12 +40,7 @@ struct BenchmarkOptions: ParsableArguments {
     ) async throws {
         var configuration = connection.configuration
         configuration.writerConnections = JournalConfiguration().writerConnections
-        if let url = connection.givenURL {
-            // The floor asks nobody, but libpq's own variable.
-            if let password = try await configuration.passwordProvider?(url) { setenv("PGPASSWORD", password, 1) }
-            return try await body(configuration)
-        }
-        configuration.passwordProvider = nil
+        guard connection.givenURL == nil else { return try await body(configuration) }
         try await ConnectionOptions.withOwnServer(.init(tcp: roundTrip != nil, settings: settings)) { server in
             configuration.databaseURL = server.databaseURL
             guard let roundTrip else { return try await body(configuration) }

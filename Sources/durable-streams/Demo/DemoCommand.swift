@@ -46,7 +46,6 @@ struct DemoCommand: AsyncParsableCommand {
     private func show(_ databaseURL: String, isPrivate: Bool, on paper: DemoPaper) async throws {
         var configuration = connection.configuration
         configuration.databaseURL = databaseURL
-        if isPrivate { configuration.passwordProvider = nil }
         let schema = connection.schema
         try await withJournal(configuration, migrate: true) { journal in
             let stream = "demo/order-" + String(UInt32.random(in: .min ... .max), radix: 36)
