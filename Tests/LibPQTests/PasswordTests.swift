@@ -18,6 +18,8 @@ struct PasswordTests {
         #expect(url != server.url)
         var options = SessionOptions(connectionString: url)
         options.passwordProvider = password
+        // However slow the machine.
+        options.connectTimeout = .seconds(300)
         return options
     }
 
@@ -127,7 +129,7 @@ struct PasswordTests {
     func discreet() async throws {
         struct Bad: Error, CustomStringConvertible { let description: String }
         let url = try await SessionServer.shared.server().url.replacing("postgres:", with: "postgres:hunter2")
-        var options = SessionOptions(connectionString: url)
+        var options = SessionOptions(connectionString: url, connectTimeout: .seconds(300))
         options.passwordProvider = { _ in
             throw Bad(description: "cannot read \(url)" + String(repeating: "!", count: 5000))
         }
