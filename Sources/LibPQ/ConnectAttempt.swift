@@ -152,8 +152,9 @@ struct ConnectAttempt {
 
     /// Of an error that somebody else made, who may have been told it.
     private func withoutConnectionString(_ message: String) -> String {
-        let short = String(message.prefix(500))
-        return options.connectionString.isEmpty ? short : short.replacing(options.connectionString, with: "***")
+        let string = options.connectionString
+        let discreet = string.isEmpty ? message : message.replacing(string, with: "***")
+        return String(discreet.prefix(500))
     }
 
     /// How long those whose names are not known yet keep their turn, once another could be connected to.
