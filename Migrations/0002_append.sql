@@ -251,8 +251,8 @@ comment on view appends is 'Takes inserts only: events, each behind the append i
 
 -- The same for who cannot prepare a statement, or set anything for a session, since a pooler is in between: the n-th elements
 -- are a row of the view, and how many rows were written is answered. The server's session has the plan from the call before,
--- whoever made that; by the view each insert would be planned anew, and the settings a statement of their own: four times
--- the work. It waits a second for what another transaction holds.
+-- whoever made that; by the view each insert would be planned anew, and the settings be a statement of their own. It waits a
+-- second for what another transaction holds.
 create function append_next(
     p_stream_ids bigint[], p_positions bigint[], p_previous uuid[], p_tokens uuid[], p_kinds "char"[],
     p_coroutine_ids text[], p_events json[], p_synchronous_commit text default 'on'

@@ -51,9 +51,9 @@ struct PasswordProviderTests {
                 let role = "\(database)_user"
                 let tokens = Tokens()
                 try await superuser.run("create role \(role) login superuser password '\(tokens.password)'")
-                let pooled = server.databaseURL(database: database, user: role, password: "expired", tcp: true)
-                var configuration = JournalConfiguration.quiet(pooled)
-                configuration.listenURL = pooled + "?application_name=listening"
+                let expired = server.databaseURL(database: database, user: role, password: "expired", tcp: true)
+                var configuration = JournalConfiguration.quiet(expired)
+                configuration.listenURL = expired + "?application_name=listening"
                 configuration.passwordProvider = { try tokens.give($0) }
                 try await body(tokens, configuration, superuser, role)
                 try await superuser.run("reassign owned by \(role) to postgres")

@@ -101,7 +101,7 @@ struct PoolerTests {
         }
     }
 
-    @Test("a stream of several journals has each event once, though each takes the other's for its own predecessor")
+    @Test("a stream of two journals has each event once, also where one goes behind what the other has appended")
     func severalWriters() async throws {
         try await withPooler { pooled, _ in
             try await withJournal(.quiet(pooled)) { one in

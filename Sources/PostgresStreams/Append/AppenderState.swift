@@ -27,7 +27,7 @@ struct AppenderState {
 
         var isOpen: Bool { session != nil && pausedUntil == nil }
 
-        var isBehindPooler: Bool { session != nil && backendPID == nil }
+        var isBehindPooler: Bool { backendPID == nil }
 
         /// What is on it, in bytes of events.
         var byteCount: Int { underWay.reduce(0) { $0 + $1.byteCount } }
