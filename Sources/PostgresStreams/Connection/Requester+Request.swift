@@ -3,9 +3,9 @@ import LibPQ
 extension Requester {
     /// What is asked, and what has become of it so far.
     struct Request {
-        var id: Int
+        var id = 0
         /// Whose is less is sent first.
-        var turn: Int
+        var turn = 0
         /// In one transaction; the answer is the last one's.
         var commands: [(Statement, Parameters)]
         /// Nil: it is repeated as long as the journal is open.
