@@ -4,9 +4,6 @@ import LibPQ
 extension TailHub {
     /// More tails in one query would make those that come first wait for the others' rows.
     private static let sourcesPerQuery = 256
-    /// So many streams in one query, and it is worth waiting for more of each.
-    private static let crowd = 16
-    private static let longestPause = Duration.milliseconds(20)
 
     /// A connection that reads.
     private enum Route {
@@ -135,11 +132,15 @@ extension TailHub {
         let mayLag = if case .reader = read.route { reader.isOnStandby } else { false }
         let pages: [Page] =
             if case .success(let result) = result { Self.pages(result, count: read.queries.count) } else { [] }
-        let duration = read.begin.duration(to: .now)
-        let pause = Self.pause(after: pages, of: read, taking: duration)
+        let end = ContinuousClock.now
+        var pause: Duration?
         state.withLock { state in
             state.isReading[read.lane] = false
-            if read.lane == .following { state.isPausing = pause != nil }
+            if read.lane == .following {
+                let counts = pages.map(\.rows.count)
+                pause = state.pause.after(counts, of: read.limits, isAll: read.isAll, from: read.begin, to: end)
+                state.isPausing = pause != nil
+            }
             var consumers: [Int] = []
             switch result {
             case nil:
@@ -148,7 +149,7 @@ extension TailHub {
             case .failure(let error): consumers = read.queries.compactMap { state.registry.failed($0, error) }
             case .success:
                 let byteCount = pages.reduce(0) { $0 + $1.byteCount }
-                state.readSize.answered(byteCount, in: read.lane, after: duration, within: patience)
+                state.readSize.answered(byteCount, in: read.lane, after: end - read.begin, within: patience)
                 for (index, page) in pages.enumerated() {
                     let rows = page.rows
                     let endsLarge = rows.last.map { $0.event.json.utf8Count > PageReader.largeEventByteCount } ?? false
@@ -167,7 +168,7 @@ extension TailHub {
         }
         // First the wire, then the consumers.
         if let pause {
-            reader.setAlarm(at: .now + pause) { [weak self] in self?.resumeReading() }
+            reader.setAlarm(at: end + pause) { [weak self] in self?.resumeReading() }
         }
         self.read()
         for (delivery, result) in handed { delivery.set(result) }
@@ -177,18 +178,6 @@ extension TailHub {
     private func resumeReading() {
         state.withLock { $0.isPausing = false }
         read()
-    }
-
-    /// Where many streams move at once, each read brings one or two events of each and costs the server, where their
-    /// writers are at work, about the same as one that brings ten. So after such a read there is a pause of 19 times what it
-    /// took, `longestPause` at most, and the events come as much later. Nil: what there is, is read at once. So it is for
-    /// who has fallen behind, and for few.
-    private static func pause(after pages: [Page], of read: Read, taking duration: Duration) -> Duration? {
-        guard read.lane == .following, read.isAll, pages.count >= crowd,
-            !zip(pages, read.limits).contains(where: { $0.rows.count >= $1 }),
-            pages.count(where: { !$0.rows.isEmpty }) * 2 > pages.count
-        else { return nil }
-        return min(longestPause, duration * 19)
     }
 
     /// What a read brought for one tail.

@@ -24,6 +24,7 @@ final class TailHub: Sendable {
         var readSize: TailReadSize
         /// The next read of those that follow waits for the alarm, so that it brings more at once.
         var isPausing = false
+        var pause = TailPause()
         var isClosed = false
         /// A look under way, and whether another was asked for: it may have looked too early.
         var isLooking = false
