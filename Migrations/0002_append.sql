@@ -145,6 +145,9 @@ begin
             if attempt > 1 then
                 raise exception 'append_batch: a stream is null' using errcode = '22023';
             end if;
+            -- First the transaction's number, then the streams': who looks for new streams by number waits for the ends of the
+            -- transactions that may yet bring one below those there are, and would not know of this one.
+            v_setting := pg_current_xact_id();
             insert into streams (name) select distinct r.name collate "C" from unnest(p_streams) as r (name) order by 1
             on conflict on constraint streams_name_is_unique do nothing;
             continue;
@@ -202,11 +205,13 @@ begin
     end loop;
     v_setting := set_config('durable_streams.appending', coalesce(v_appending, ''), true);
 
-    if 'found' = any (outcomes) then
+    if array['found', 'fenced'] && outcomes then
         -- What is there already may be on this server only, if its own commit was cut short. The locks are written, so that
         -- our commit waits for the standbys that its own would have waited for.
         perform from streams s
-        where s.id = any (array(select f.id from unnest(stream_ids, outcomes) as f (id, outcome) where f.outcome = 'found'))
+        where s.id = any (array(
+            select f.id from unnest(stream_ids, outcomes, positions) as f (id, outcome, position)
+            where f.outcome = 'found' or f.outcome = 'fenced' and f.position is not null))
         order by s.id for no key update;
         outcomes := array_replace(outcomes, 'found', 'written');
     end if;
@@ -375,6 +380,8 @@ begin
             using errcode = '0A000', hint = 'Reset default_transaction_isolation for this role or database.';
     end if;
     v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
+    -- As in append_batch.
+    v_setting := pg_current_xact_id();
     insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;
     update streams s set epoch = s.epoch + 1 where s.name = p_stream returning s.id, s.epoch into v_id, epoch;
     v_setting := set_config('durable_streams.appending', 'on', true);

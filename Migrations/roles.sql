@@ -8,9 +8,9 @@
 --     grant durable_streams_writer to my_worker;
 --
 -- A writer appends and claims through the functions and the view appends only. It cannot insert, change or delete a row of
--- the tables, so it can neither jump a position nor lower an epoch, nor by a function write to a stream that another
--- claimed. In one thing writers are trusted: the view takes whoever names the token of a stream's last append for its
--- writer, and writers can read tokens. Who follows another's append writes to its stream, and nobody is fenced.
+-- the tables, so it can neither leave a gap nor lower an epoch. In one thing writers are trusted: whoever names a stream's
+-- epoch, or the token of its last append, is taken for its writer, and writers can read both. It is a fence between processes
+-- that keep the rules, not between tenants: who is not to write to a stream at all must not have the role.
 
 \set on_error_before :ON_ERROR_STOP
 \set ON_ERROR_STOP on

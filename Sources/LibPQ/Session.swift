@@ -40,6 +40,8 @@ package final class Session: Sendable {
         var awaitsAnswer = false
         /// What came in may not all have been taken, and the socket does not show it.
         var holdsInput = false
+        /// Answers came in while something was sent, and have not been taken.
+        var hasAnswers = false
         var isEncrypted = false
         var timer: ContinuousClock.Instant?
         /// Set once the session's thread runs.
@@ -98,7 +100,7 @@ package final class Session: Sendable {
             guard state.phase == .open else { return (batches, state.end) }
             for batch in batches { state.pipeline.enqueue(batch) }
             Self.sendNext(state: &state)
-            if state.isFlushing { wakePipe.wake() }
+            if state.isFlushing || state.hasAnswers { wakePipe.wake() }
             return ([], nil)
         }
         let failure = reason ?? ConnectionFailure(.closed, "the session is not open")
@@ -123,7 +125,7 @@ package final class Session: Sendable {
         state.withLock { state in
             state.pipeline.goesAhead = true
             Self.sendNext(state: &state)
-            if state.isFlushing { wakePipe.wake() }
+            if state.isFlushing || state.hasAnswers { wakePipe.wake() }
         }
     }
 
@@ -172,7 +174,7 @@ package final class Session: Sendable {
             let (socket, isFlushing, holdsInput, timer, awaitsAnswer) = state.withLock { state in
                 defer { state.awaitsAnswer = false }
                 let socket = state.connection?.socket ?? -1
-                return (socket, state.isFlushing, state.holdsInput, state.timer, state.awaitsAnswer)
+                return (socket, state.isFlushing, state.holdsInput || state.hasAnswers, state.timer, state.awaitsAnswer)
             }
             if awaitsAnswer { busyWait.asked(at: .now) }
             if !holdsInput, !hasJobs, let end = busyWait.end(at: .now),
@@ -298,6 +300,7 @@ package final class Session: Sendable {
         let failure: ConnectionFailure? = state.withLock { state in
             if state.phase == .closing { return ConnectionFailure(.closed, "the session was closed") }
             let isAlive = state.connection?.consumeInput() ?? false
+            state.hasAnswers = false
             Self.collect(state: &state, into: &finished)
             while let notification = state.connection?.notifies() { events.append(.notification(notification)) }
             if isAlive, state.isFlushing || !finished.isEmpty { Self.sendNext(state: &state) }
@@ -339,6 +342,9 @@ package final class Session: Sendable {
         }
         // A failed flush leaves the bytes; reading then finds the connection gone.
         state.isFlushing = (state.connection?.flush() ?? 0) != 0
+        // Where the socket took no more for a moment libpq has read meanwhile: what came then the socket does not show.
+        let isReadable = state.connection?.isBusy == false || state.isEncrypted && state.connection?.holdsInput == true
+        state.hasAnswers = !state.pipeline.isEmpty && isReadable
     }
 
     /// Returns the statements that had to be prepared: before the others, so that their results come first.

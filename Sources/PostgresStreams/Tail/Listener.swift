@@ -343,7 +343,12 @@ final class Listener: Sendable {
         parameters.append(schema.text)
         parameters.append(token)
         let sender = reader.isOnStandby ? announcer.requester : reader
-        sender.send(statements.notify, parameters, deadline: .now + readDeadline) { [weak self] result in
+        // Where the reader's next connection is to a standby, which refuses it, another sends the next probe.
+        sender.send(
+            [(statements.notify, parameters)],
+            deadline: .now + readDeadline,
+            finalStates: [SQLState.readOnly]
+        ) { [weak self] result in
             switch result {
             case .success:
                 self?.act { machine in

@@ -29,7 +29,7 @@ final class StreamDiscovery: Sendable {
 
     /// Looks for new streams; once more where a look is under way, which may have been too early.
     func look() {
-        if let query = scan.withLock({ $0.begin(at: .now) }) { ask(query) }
+        if let query = scan.withLock({ $0.begin(over: reader.connectionNumber, at: .now) }) { ask(query) }
     }
 
     private func ask(_ query: StreamScan.Query) {
@@ -37,11 +37,18 @@ final class StreamDiscovery: Sendable {
         parameters.append(query.position)
         parameters.append(query.limit)
         parameters.append(query.withEnds)
-        reader.send(statement, parameters, deadline: .now + patience) { [weak self] in self?.answered($0) }
+        let connection = reader.connectionNumber
+        reader.send(statement, parameters, deadline: .now + patience) { [weak self] in
+            self?.answered($0, over: connection)
+        }
     }
 
-    private func answered(_ result: Result<QueryResult, JournalError>) {
+    /// - Parameter connection: over which it was asked.
+    private func answered(_ result: Result<QueryResult, JournalError>, over connection: Int) {
         switch result {
+        case .success where connection != reader.connectionNumber:
+            scan.withLock { $0.failed() }
+            look()
         case .failure(let error):
             scan.withLock { $0.failed() }
             // Otherwise the listener's next look tries again.

@@ -10,8 +10,9 @@
 /// One old transaction, of anybody in the cluster, keeps the floor where it is. Then only the last ids are looked at when a
 /// hint comes, and all above the floor once per interval.
 ///
-/// (A server process that is stopped between taking an id and taking its transaction's number, for as long as two scans
-/// take, could be passed over. Nothing but a debugger does that.)
+/// For that a transaction has its number before the stream has its id: the functions of 0002_append.sql see to it.
+///
+/// Another server may have lost the last streams, and given their ids to others: over a new connection it begins anew.
 struct StreamScan {
     typealias Instant = ContinuousClock.Instant
 
@@ -63,6 +64,8 @@ struct StreamScan {
     private var lastScan: (highest: Int, nextTransaction: Int)?
     private var nextWholeScan: Instant?
     private var isFirstScan = true
+    /// The connection over which all this was found.
+    private var connection = -1
     /// The greatest id there was when it first looked.
     private var highestAtStart: Int?
 
@@ -81,10 +84,16 @@ struct StreamScan {
     func isNews(_ hinted: some Sequence<UInt64>) -> Bool { hinted.contains { !digests.contains($0) } }
 
     /// Begins a scan; nil where one is under way, which may have been too early: another follows.
-    mutating func begin(at now: Instant) -> Query? {
+    ///
+    /// - Parameter connection: over which it asks; `failed`, where another answers.
+    mutating func begin(over connection: Int, at now: Instant) -> Query? {
         guard underWay == nil else {
             scansAgain = true
             return nil
+        }
+        if connection != self.connection {
+            self.connection = connection
+            (floor, seen, highestSeen, lastScan, nextWholeScan) = (0, [], 0, nil, nil)
         }
         let recent = highestSeen - Self.recentIDs
         let isWhole = seen.count <= Self.recentIDs || recent <= floor || nextWholeScan.map { $0 <= now } ?? true
@@ -98,7 +107,8 @@ struct StreamScan {
         underWay.map { Query(position: $0.position, limit: pageSize, withEnds: isFirstScan && start == .end) }
     }
 
-    /// - Returns: the streams that are new and begin with the prefix; what to ask next; whether to begin another scan.
+    /// - Returns: the streams that are new here and begin with the prefix, some of which may have been found over an earlier
+    ///   connection; what to ask next; whether to begin another scan.
     mutating func answered(_ page: Page) -> (new: [(name: StreamName, cursor: Int)], next: Query?, scansAgain: Bool) {
         guard var scan = underWay else { return ([], nil, false) }
         let highestAtStart = highestAtStart ?? page.highest

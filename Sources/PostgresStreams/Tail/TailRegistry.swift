@@ -130,13 +130,20 @@ struct TailRegistry {
         return nextConsumer
     }
 
+    /// What the consumer follows already it follows from where it is.
     mutating func add(_ stream: StreamName, cursor: Int, for consumer: Int) {
-        guard consumers[consumer] != nil else { return }
+        guard consumers[consumer] != nil, !isFollowed(stream, by: consumer) else { return }
         nextSource += 1
         sources[nextSource] = Source(consumer: consumer, stream: stream, cursor: cursor)
         consumers[consumer]?.sources.append(nextSource)
         sourcesByDigest[stream.digest, default: []].append(nextSource)
         place(nextSource)
+    }
+
+    private func isFollowed(_ stream: StreamName, by consumer: Int) -> Bool {
+        sourcesByDigest[stream.digest]?.contains {
+            sources[$0]?.consumer == consumer && sources[$0]?.stream == stream
+        } ?? false
     }
 
     mutating func remove(_ consumer: Int) {

@@ -185,7 +185,8 @@ extension Journal {
             guard error.outcome == nil else { throw error.ofTransaction }
             guard error.sqlState != "25P02" else { throw Self.failedBefore }
             // A refused COMMIT (a deferred constraint, a serialization failure) is a rollback.
-            guard error.sqlState == nil || error.code == .unreachable else {
+            let isOpen = error.sqlState.map(SQLState.leavesOutcomeOpen) ?? true
+            guard isOpen || error.code == .unreachable else {
                 var refusal = error
                 refusal.outcome = .notWritten
                 throw refusal

@@ -57,6 +57,8 @@ public final class JournalTransaction: Sendable {
     /// Variables go in as parameters, never into the text: `"… where id = '\(id)'"` compiles, and lets whoever names an id
     /// write SQL.
     ///
+    /// It waits for as long as the server takes, or never answers: set a `statement_timeout`, or cancel the task.
+    ///
     /// What it sets or creates for the session (`set`, advisory locks, temporary tables) ends with the transaction, but not
     /// behind a pooler, which hands it on: there write `set local`.
     ///
@@ -82,7 +84,7 @@ public final class JournalTransaction: Sendable {
         for parameter in parameters { sent.append(text: parameter.text) }
         let statement = Statement(name: "", sql: sql, hasTextResults: true)
         state.withLock { $0.ranSQL = true }
-        return SQLAnswer(try await run(statement, sent))
+        return SQLAnswer(try await run([(statement, sent)]))
     }
 
     private static func check(_ sql: String, _ parameters: [SQLValue]) throws(JournalError) {
@@ -142,8 +144,9 @@ public final class JournalTransaction: Sendable {
     /// wait until then. So append last, and keep the rest of the body short. Where another transaction holds the stream, it
     /// waits itself, for 5 s.
     ///
-    /// - Throws: `JournalError`: `conflict`, `fenced` and `refused` as `PostgresStream.append`; `invalidArgument` for a
-    ///   stream of another journal, and for one that is held by another transaction in whose body this is called.
+    /// - Throws: `JournalError`: `conflict`, `fenced` and `refused` as `PostgresStream.append`; `unreachable` where the server
+    ///   does not answer within `appendDeadline`, or within 10 s where that is less; `invalidArgument` for a stream of another
+    ///   journal, and for one that is held by another transaction in whose body this is called.
     @discardableResult
     public func append(
         _ event: DurableEvent,
@@ -170,7 +173,7 @@ public final class JournalTransaction: Sendable {
         }
         guard !events.isEmpty else {
             let (statement, parameters) = stream.askingNextPosition
-            let next = PostgresStream.nextPosition(try await run(statement, parameters))
+            let next = PostgresStream.nextPosition(try await run([(statement, parameters)], within: patience))
             return try stream.appendNothing(at: next, expecting: position)
         }
         try TransactionBody.check(
@@ -221,7 +224,7 @@ public final class JournalTransaction: Sendable {
 
     private func runAppend(_ commands: (Statement, Parameters)...) async throws(JournalError) -> QueryResult {
         do throws(JournalError) {
-            return try await run(commands)
+            return try await run(commands, within: patience)
         } catch {
             var error = error
             if error.sqlState == SQLState.lockNotAvailable {
@@ -235,19 +238,28 @@ public final class JournalTransaction: Sendable {
         }
     }
 
-    private func run(_ statement: Statement, _ parameters: Parameters) async throws(JournalError) -> QueryResult {
-        try await run([(statement, parameters)])
-    }
+    /// How long what the journal asks for itself may take. What lies between may swallow it, and tell nobody.
+    ///
+    /// More than the 5 s that an append waits for its stream.
+    private var patience: Duration { max(journal.configuration.appendDeadline, .seconds(10)) }
 
     /// The last one's answer.
-    private func run(_ commands: [(Statement, Parameters)]) async throws(JournalError) -> QueryResult {
+    ///
+    /// - Parameter time: how long that may take, until the connection is ended; nil: as long as it takes.
+    private func run(
+        _ commands: [(Statement, Parameters)],
+        within time: Duration? = nil
+    ) async throws(JournalError) -> QueryResult {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    if !state.isOver {
-                        conversation.submit(commands) { continuation.resume(returning: $0) }
+                    guard !state.isOver else { return true }
+                    if let time { conversation.limit(to: time) }
+                    conversation.submit(commands) { [conversation] result in
+                        if time != nil { conversation.limit(to: nil) }
+                        continuation.resume(returning: result)
                     }
-                    return state.isOver
+                    return false
                 }
                 if isOver { continuation.resume(returning: .failure(Self.isOver)) }
             }
