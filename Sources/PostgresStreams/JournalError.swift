@@ -33,6 +33,8 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
         public static let cancelled = Code("cancelled")
         /// What was delivered or acknowledged is no longer there: a failover or restore lost the end of the log.
         public static let logReplaced = Code("logReplaced")
+        /// Events are missing from the middle of a log, which no writer can bring about: `Journal.verify` says where.
+        public static let logDamaged = Code("logDamaged")
         /// The journal was closed.
         public static let closed = Code("closed")
     }

@@ -17,7 +17,7 @@ enum ExitStatus: Int32, Sendable {
             case .conflict, .fenced: .conflict
             case .cancelled: .interrupted
             // Who starts a tail again that found no server must not start this one again.
-            case .logReplaced: .badInput
+            case .logReplaced, .logDamaged: .badInput
             case .refused where Self.isAboutTheEvent(error.sqlState): .badInput
             default: .unavailable
             }

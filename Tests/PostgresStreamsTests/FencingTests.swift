@@ -245,4 +245,32 @@ struct FencingTests {
             }
         }
     }
+
+    @Test("an append that is found to have been written before it was fenced waits for the standbys, as any that is found")
+    func foundAndFenced() async throws {
+        try await withTestDatabase { url in
+            try await withSQL(url) { sql in
+                try await sql.run("set search_path = durable_streams")
+                func append(_ token: String) -> String {
+                    """
+                    select outcome || ' ' || coalesce(position::text, '-') from append('s',
+                        array['{"type":"close","coroutineId":"root","result":{"status":"ok"}}']::json[], 0, null,
+                        '\(token)'::uuid)
+                    """
+                }
+                let (token, another) = (
+                    "01020304-0506-0708-090a-0b0c0d0e0f10", "11020304-0506-0708-090a-0b0c0d0e0f10"
+                )
+                #expect(try await sql.value(append(token)) == "written 0")
+                try await sql.run("select claim('s')")
+                for (token, answer, writes) in [(token, "fenced 0", "t"), (another, "fenced -", "f")] {
+                    try await sql.run("begin")
+                    #expect(try await sql.value(append(token)) == answer)
+                    // A commit that has written waits.
+                    #expect(try await sql.value("select pg_current_xact_id_if_assigned() is not null") == writes)
+                    try await sql.run("commit")
+                }
+            }
+        }
+    }
 }

@@ -30,6 +30,7 @@ struct PlanTests {
 
     private static let statements: [Named] = [
         ("page", { $0.page.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
+        ("tail_page", { $0.tailPage.sql }, "text, bigint, bigint", "'s17', 4, 1000"),
         ("tail_next", { $0.tailNext.sql }, "text, bigint, bigint", "'s17', 4, 2"),
         ("tail_next_by_id", { $0.tailNextByID.sql }, "bigint, bigint, bigint", "17, 4, 2"),
         (

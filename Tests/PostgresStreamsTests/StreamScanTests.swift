@@ -70,11 +70,25 @@ struct StreamScanTests {
     func failed() {
         var run = ScanRun()
         run.create(6000)
-        #expect(run.scan.begin(at: run.now) != nil)
-        #expect(run.scan.begin(at: run.now) == nil)
+        #expect(run.scan.begin(over: 1, at: run.now) != nil)
+        #expect(run.scan.begin(over: 1, at: run.now) == nil)
         run.scan.failed()
         #expect(run.scan() == [0, 5000])
         #expect(run.found.count == 6000)
+    }
+
+    @Test("over another connection all are looked for again: the server may have lost the last and given others their ids")
+    func reconnected() {
+        var run = ScanRun()
+        run.create(10)
+        run.oldest = run.next
+        for _ in 0..<3 { run.scan() }
+        #expect(run.scan() == [10])
+        run.reconnect()
+        run.rename(10, "new")
+        #expect(run.scan() == [0])
+        #expect(run.found.contains("new"))
+        #expect(run.found.count == 10)
     }
 
     @Test("what is not to be tailed is not looked for again when it is hinted at")
@@ -88,7 +102,7 @@ struct StreamScanTests {
     }
 }
 
-/// A server whose streams are called as their ids, and have seven events each.
+/// A server whose streams are called as their ids, unless they are renamed, and have seven events each.
 private struct ScanRun {
     var scan: StreamScan
     var now = ContinuousClock.now
@@ -97,6 +111,8 @@ private struct ScanRun {
     var next = 1
     private(set) var highest = 0
     private var hidden: Set<Int> = []
+    private var names: [Int: String] = [:]
+    private var connection = 1
     private(set) var cursors: [String: Int] = [:]
     /// How many pages were asked for.
     private(set) var asked = 0
@@ -116,18 +132,27 @@ private struct ScanRun {
 
     mutating func show(_ id: Int) { hidden.remove(id) }
 
+    mutating func rename(_ id: Int, _ name: String) { names[id] = name }
+
+    /// What was found before is to be found again.
+    mutating func reconnect() {
+        connection += 1
+        cursors = [:]
+    }
+
     /// Scans, and says where its pages began.
     @discardableResult
     mutating func scan(_ afterPage: (inout ScanRun) -> Void = { _ in }) -> [Int] {
         var positions: [Int] = []
-        var query = scan.begin(at: now)
+        var query = scan.begin(over: connection, at: now)
         while let page = query {
             positions.append(page.position)
             asked += 1
             let ids = (page.position + 1..<max(page.position + 1, highest + 1)).lazy
                 .filter { [hidden] in !hidden.contains($0) }.prefix(page.limit)
-            let rows = ids.map { id in
-                StreamScan.Page.Row(id: id, name: StreamName(trusting: "\(id)"), end: page.withEnds ? 7 : 0)
+            let rows = ids.map { [names] id in
+                let name = StreamName(trusting: names[id] ?? "\(id)")
+                return StreamScan.Page.Row(id: id, name: name, end: page.withEnds ? 7 : 0)
             }
             let answer = scan.answered(
                 StreamScan.Page(rows: Array(rows), highest: highest, transactions: (oldest, next))

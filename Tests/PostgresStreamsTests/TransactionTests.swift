@@ -369,6 +369,35 @@ struct TransactionTests {
         }
     }
 
+    @Test(
+        "an append in a transaction that is swallowed, or its answer, ends in time, and nothing was written",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: WireProxy.Direction.allCases
+    )
+    func swallowedAppend(_ direction: WireProxy.Direction) async throws {
+        let server = try await TestServer.shared.server()
+        try await withAccounts { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            try await withJournal(.with(through) { $0.appendDeadline = .seconds(1) }) { journal in
+                let stream = try journal.stream("s")
+                let error = await thrown {
+                    try await journal.transaction { tx in
+                        try await tx.query("select 1")
+                        proxy.swallow([direction]) { $0.contains("select 1") }
+                        try await tx.append(Self.event, to: stream)
+                    }
+                }
+                #expect(error?.code == .unreachable)
+                #expect(error?.outcome == .notWritten)
+                // Its connection was given up, and others are made.
+                try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                #expect(try await direct.stream("s").nextPosition() == 1)
+            }
+        }
+    }
+
     private func url(of server: PrivatePostgres, through proxy: WireProxy, like url: String) async throws -> String {
         let database = try await withSQL(url) { try await $0.value("select current_database()") }
         return "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"

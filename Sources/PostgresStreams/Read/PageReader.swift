@@ -38,7 +38,7 @@ struct PageReader {
             page = request()
             result = await Self.answer(page)
         }
-        let rows = try Self.rows(result.get())
+        let rows = try rows(result.get())
         guard let last = rows.last else {
             isAtEnd = true
             return nil
@@ -74,7 +74,18 @@ struct PageReader {
         )
     }
 
-    private static func rows(_ result: QueryResult) -> [EventRow] {
-        (0..<result.rowCount).compactMap { EventRow(result, row: $0) }
+    /// - Throws: `logDamaged` where one is missing.
+    private func rows(_ result: QueryResult) throws(JournalError) -> [EventRow] {
+        let rows = (0..<result.rowCount).compactMap { EventRow(result, row: $0) }
+        let end = result.integer(row: 0, column: EventRow.columnCount)
+        guard Self.isWhole(rows.count, from: position, to: end), rows.last.map({ $0.position == end }) ?? true else {
+            throw .damaged(name, from: position)
+        }
+        return rows
+    }
+
+    /// - Parameter end: where the page ends of which nothing is missing; nil where its first position is, or the stream.
+    static func isWhole(_ count: Int, from position: Int, to end: Int?) -> Bool {
+        count == max(0, (end ?? position - 1) - position + 1)
     }
 }

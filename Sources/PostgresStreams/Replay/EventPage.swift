@@ -17,18 +17,23 @@ final class EventPage: Sendable {
     let firstRows: [Int]
     /// Of each row its coroutine, as an index in `firstRows`, and, in the highest bit, whether it is a close.
     private let coroutines: [UInt32]
+    let count: Int
     private let result: QueryResult
     private let entries = Mutex(ParsedEntries())
 
     /// Sorts the events by coroutine: on the connection's thread, before anybody waits for the page.
-    init(_ result: QueryResult, start: Int, connection: Int) {
+    ///
+    /// - Returns: nil where one is missing.
+    init?(_ result: QueryResult, start: Int, connection: Int) {
+        count = result.isNull(row: 0, column: 0) ? 0 : result.rowCount
+        guard PageReader.isWhole(count, from: start, to: result.integer(row: 0, column: 3)) else { return nil }
         self.result = result
         self.start = start
         self.connection = connection
         var ids = IDTable()
         var firstRows: [Int] = []
         var firstIDs: [UnsafeRawBufferPointer] = []
-        coroutines = (0..<result.rowCount).map { row in
+        coroutines = (0..<count).map { row in
             let id = result.bytes(row: row, column: 1)
             let index = ids.index(of: id) { id.hasSameBytes(as: firstIDs[$0]) }
             if index == firstRows.count {
@@ -42,8 +47,6 @@ final class EventPage: Sendable {
     }
 
     private static let closeBit: UInt32 = 1 << 31
-
-    var count: Int { result.rowCount }
 
     /// The position behind it.
     var end: Int { start + count }

@@ -6,7 +6,7 @@ struct StreamEnd: Sendable {
     /// Asks for the event at `anchor`; `s` is the stream, and `last` its last event.
     static func columns(in schema: String, anchor: String) -> String {
         """
-        coalesce(last.position + 1, 0), last.token, (
+        coalesce(\(Statements.next(after: "last.position")), 0), last.token, (
             select a.token from \(schema).events a where a.stream_id = s.id and a.position = \(anchor) and a.kind <> 'r')
         """
     }

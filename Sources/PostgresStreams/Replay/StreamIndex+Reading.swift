@@ -76,7 +76,11 @@ extension StreamIndex {
         parameters.append(count)
         ask(journal.statements.indexPage, parameters) { [self] result in
             let connection = reader.connectionNumber
-            compared(result.map { EventPage($0, start: start, connection: connection) }, completion)
+            let page = result.flatMap { result in
+                EventPage(result, start: start, connection: connection).map(Result.success)
+                    ?? .failure(.damaged(name, from: start))
+            }
+            compared(page, completion)
         }
         lookAlong(upTo: start + count)
     }

@@ -26,6 +26,7 @@ struct Statements: Sendable {
     let claim: Statement
     let resolve: Statement
     let page: Statement
+    let tailPage: Statement
     let tailNext: Statement
     let tailNextByID: Statement
     let tailPages: Statement
@@ -209,20 +210,40 @@ struct Statements: Sendable {
             parameterTypes: [.text, .uuid, .int8, .bool, .text]
         )
 
-        let stream = "(select s.id from \(quoted).streams s where s.name = $1)"
+        // And where a page ends of which nothing is missing, in its first row, which is there though it may have nothing else: a
+        // hole in the log must not pass for its end, nor move what comes behind it. By one snapshot, so that they agree.
         func page(_ name: String, _ columns: String) -> Statement {
             Statement(
                 name: name,
                 sql: """
-                    select \(columns) from \(quoted).events e
-                    where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
-                    order by e.position
+                    select \(columns), case when e.position = $2 or e.position is null then p.last end
+                    from (
+                        select s.id, least($2 + $3 - 1, coalesce((
+                                select l.position from \(quoted).events l
+                                where l.stream_id = s.id and l.kind <> 'r' order by l.position desc limit 1), -1),
+                            \(Self.firstLarge(of: "s.id", in: quoted, from: "$2", count: "$3"))) as last
+                        from \(quoted).streams s where s.name = $1 offset 0) p
+                    left join lateral (
+                        select * from \(quoted).events e
+                        where e.stream_id = p.id and e.position >= $2 and e.position <= p.last and e.kind <> 'r'
+                        order by e.position offset 0) e on true
                     """,
                 parameterTypes: [.text, .int8, .int8]
             )
         }
         self.page = page("page", EventRow.columns)
         indexPage = page("index_page", EventPage.columns)
+
+        let stream = "(select s.id from \(quoted).streams s where s.name = $1)"
+        tailPage = Statement(
+            name: "tail_page",
+            sql: """
+                select \(EventRow.columns) from \(quoted).events e
+                where \(Self.page(of: stream, in: quoted, from: "$2", count: "$3"))
+                order by e.position
+                """,
+            parameterTypes: [.text, .int8, .int8]
+        )
 
         // For a tail at the end of its stream: so few that no large one among them has to end the page. That look, and the
         // second for the stream, take as long as all the rest.
@@ -285,7 +306,7 @@ struct Statements: Sendable {
                 select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint
                         + age(pg_snapshot_xmax(now.snapshot)::xid),
                     \(greatest), s.id, s.name, case when $3 then coalesce((
-                        select e.position + 1 from \(quoted).events e
+                        select \(Self.next(after: "e.position")) from \(quoted).events e
                         where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0) end
                 from (select pg_current_snapshot() as snapshot) now
                 left join (
@@ -350,7 +371,7 @@ struct Statements: Sendable {
             name: "next_position",
             sql: """
                 select coalesce((
-                    select e.position + 1 from \(quoted).events e
+                    select \(Self.next(after: "e.position")) from \(quoted).events e
                     where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0)
                 from \(quoted).streams s where s.name = $1
                 """,
@@ -361,7 +382,7 @@ struct Statements: Sendable {
             Statement(
                 name: name,
                 sql: """
-                    select s.name, s.epoch, s.created_at, last.position + 1, last.recorded_at, closed.event
+                    select s.name, s.epoch, s.created_at, \(Self.next(after: "last.position")), last.recorded_at, closed.event
                     from \(quoted).streams s
                     left join lateral (
                         select e.position, e.recorded_at from \(quoted).events e
@@ -386,14 +407,13 @@ struct Statements: Sendable {
         verifyPage = Statement(
             name: "verify_page",
             sql: """
-                select \(EventRow.columns), e.kind = 'r' from (
-                    select e.*, sum(octet_length(e.event::text)) over (order by e.position) as total
-                    from (
-                        select * from \(quoted).events
-                        where stream_id = \(stream) and position >= $2
-                        order by position limit $3) e) e
-                where e.total - octet_length(e.event::text) < \(PageReader.targetByteCount)
-                order by e.position
+                select \(EventRow.columns), e.kind = 'r' from \(quoted).events e
+                where e.stream_id = \(stream) and e.position >= $2 and e.position <= coalesce((
+                    select l.position from \(quoted).events l
+                    where l.stream_id = \(stream) and l.position >= $2
+                        and octet_length(l.event::text) > \(PageReader.largeEventByteCount)
+                    order by l.position limit 1), 9223372036854775807)
+                order by e.position limit $3
                 """,
             parameterTypes: [.text, .int8, .int8]
         )
@@ -415,6 +435,10 @@ struct Statements: Sendable {
         )
     }
 
+    /// The position behind one; the greatest of all, which only a forged row has, has none, and is not to refuse what is asked of
+    /// others.
+    static func next(after position: String) -> String { "\(position) + (\(position) < 9223372036854775807)::integer" }
+
     /// The condition for up to `count` events of a stream, without a claim's reservation (0001_journal.sql); it ends with the
     /// first large one, so that a page's size is bounded whatever the stream holds.
     ///
@@ -428,10 +452,21 @@ struct Statements: Sendable {
     ) -> String {
         """
         e.stream_id = \(stream) and e.position >= \(position) and e.position < \(position) + \(count) and e.kind <> 'r'
-        and e.position <= coalesce((
-            select min(l.position) from \(schema).events l
-            where l.stream_id = \(stream) and l.position >= \(position) and l.position < \(position) + \(count)
-                and octet_length(l.event::text) > \(PageReader.largeEventByteCount)), 9223372036854775807)
+        and e.position <= coalesce(\(firstLarge(of: stream, in: schema, from: position, count: count)), 9223372036854775807)
+        """
+    }
+
+    /// The first event of so many that ends a page; null where there is none.
+    private static func firstLarge(
+        of stream: String,
+        in schema: String,
+        from position: String,
+        count: String
+    ) -> String {
+        """
+        (select min(l.position) from \(schema).events l
+        where l.stream_id = \(stream) and l.position >= \(position) and l.position < \(position) + \(count)
+            and octet_length(l.event::text) > \(PageReader.largeEventByteCount))
         """
     }
 }

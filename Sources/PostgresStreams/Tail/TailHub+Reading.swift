@@ -105,7 +105,7 @@ extension TailHub {
         parameters.append(query.position)
         parameters.append(read.limits[0])
         guard query.streamID == nil else { return (statements.tailNextByID, parameters) }
-        return (query.expectsOne ? statements.tailNext : statements.page, parameters)
+        return (query.expectsOne ? statements.tailNext : statements.tailPage, parameters)
     }
 
     /// What the listener's connection answered; nil: ask again, the reader, which knows what to do about a refusal.

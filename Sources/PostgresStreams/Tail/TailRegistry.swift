@@ -349,6 +349,11 @@ struct TailRegistry {
                 return failed(query, Self.replacement(source, found: found))
             }
         }
+        if let first = rows.first, let last = rows.last,
+            first.position != source.cursor || last.position != source.cursor + rows.count - 1
+        {
+            return failed(query, .damaged(source.stream, from: source.cursor))
+        }
         // An id that brings nothing is given up: where an operator has put the stream under another, the name finds it.
         source.streamID = streamID ?? (rows.isEmpty ? nil : query.streamID)
         source.comparedOn = connection
