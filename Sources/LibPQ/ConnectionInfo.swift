@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// What is known of a connection once it stands.
 package struct ConnectionInfo: Sendable, Equatable {
     package var host: String
@@ -11,6 +19,9 @@ package struct ConnectionInfo: Sendable, Equatable {
     package var tlsProtocol: String?
     /// libpq's `sslmode` as it counted for this connection.
     package var sslMode: String
+    /// Whether the server's certificate is one of an authority's that libpq was told to trust: where there is a file of such,
+    /// it looks, whatever the mode.
+    package var isCertificateVerified: Bool
 
     init(_ connection: borrowing Connection) {
         host = connection.host
@@ -19,7 +30,11 @@ package struct ConnectionInfo: Sendable, Equatable {
         backendPID = Int(connection.backendPID)
         isEncrypted = connection.isEncrypted
         tlsProtocol = isEncrypted ? connection.sslAttribute("protocol") : nil
-        sslMode = connection.settings(["sslmode"])["sslmode"] ?? ""
+        let settings = connection.settings(["sslmode", "sslrootcert"])
+        sslMode = settings["sslmode"] ?? ""
+        let named = settings["sslrootcert"] ?? ""
+        let file = named.isEmpty ? (getenv("HOME").map { String(cString: $0) } ?? "") + "/.postgresql/root.crt" : named
+        isCertificateVerified = isEncrypted && (sslMode.hasPrefix("verify-") || access(file, R_OK) == 0)
     }
 
     /// `host:port`, or the path of the unix socket.

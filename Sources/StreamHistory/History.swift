@@ -238,6 +238,9 @@ package struct History: Sendable {
         )
     }
 
+    /// A tail ended by saying that events are missing from the middle of its stream.
+    package mutating func damageTail(_ tail: Int, _ how: String) { damage(of: tails[tail].stream, how) }
+
     /// So many tails were waited for at the end of the run, and did not come to the end of their streams.
     package mutating func giveUpTails(_ count: Int) {
         breaks(.tailEqualsStream, stream: -1, "\(count) tails did not come to the end in time")
@@ -283,6 +286,9 @@ package struct History: Sendable {
         guard let (index, entry) = misplaced else { return }
         breaks(.dense, stream: stream, "position \(entry.position) comes where \(index) is due")
     }
+
+    /// A reader was told that events are missing from the middle of a stream.
+    package mutating func damage(of stream: Int, _ how: String) { breaks(.dense, stream: stream, how) }
 
     private mutating func breaks(_ law: Violation.Law, stream: Int, _ details: String) {
         immediate.append(Violation(law: law, stream: stream, details: details))

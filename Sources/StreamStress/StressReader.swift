@@ -85,6 +85,7 @@ struct StressReader {
         ledger.note("\(what) failed: \(error.message)")
         switch error.code {
         case .logReplaced: for tail in tails { ledger.record { $0.replaceTail(tail) } }
+        case .logDamaged: ledger.record { $0.damageTail(tails[0], error.message) }
         case .closed, .refused: break
         default: ledger.record { $0.loseTail(tails[0], "\(error.code)") }
         }

@@ -221,10 +221,19 @@ package struct StressRun: Sendable {
             for number in 0..<plan.streams {
                 let stream = try journal.stream(StressPlan.name(number))
                 var entries: [(position: Int, event: EventID?)] = []
-                for try await recorded in stream.read() {
-                    entries.append((recorded.position, StressEvent.id(of: recorded.event)))
+                var damage: String?
+                do {
+                    for try await recorded in stream.read() {
+                        entries.append((recorded.position, StressEvent.id(of: recorded.event)))
+                    }
+                } catch let error as JournalError where error.code == .logDamaged {
+                    damage = error.message
                 }
                 ledger.record { [entries] in $0.end(number, with: entries) }
+                if let damage {
+                    ledger.record { $0.damage(of: number, damage) }
+                    continue
+                }
                 if let position = try await differingReplay(of: stream) {
                     ledger.record { $0.replay(of: number, differsAt: position) }
                 }

@@ -40,7 +40,8 @@ struct ConnectionOptions: ParsableArguments {
 
     func validate() throws {
         if databaseURL != nil { Self.isGivenByOption.raise() }
-        guard connectTimeout > 0, connectTimeout <= Self.longestConnectTimeout else {
+        // What is not a nanosecond is nothing.
+        guard connectTimeout >= 1e-9, connectTimeout <= Self.longestConnectTimeout else {
             throw ValidationError(
                 "--connect-timeout takes more than 0 and at most \(Int(Self.longestConnectTimeout)) seconds"
             )

@@ -63,6 +63,48 @@ struct AnnouncementQueueTests {
         #expect(queue.takeWhileIdle(at: now + .milliseconds(2)) == [1])
     }
 
+    @Test("what was there is known to be announced though more comes all the time")
+    func through() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(queue.takeBehind(1, to: [1], at: now) == [1])
+        queue.add([2])
+        let number = queue.lastNumber
+        #expect(!queue.isAnnounced(through: number))
+        _ = queue.sent(at: now)
+        queue.add([3])
+        #expect(!queue.isAnnounced(through: number))
+        #expect(queue.takeBehind(2, to: [4], at: now + .seconds(1)) == [4, 2, 3])
+        #expect(!queue.isAnnounced(through: number))
+        queue.add([5])
+        _ = queue.sent(at: now + .seconds(1))
+        #expect(queue.isAnnounced(through: number))
+        #expect(queue.takeBehind(3, to: [2], at: now + .seconds(2)) == [2, 5])
+        #expect(queue.isAnnounced(through: number))
+        #expect(!queue.isIdle)
+    }
+
+    @Test("where there is no connection for many they go behind appends for a while, where anything may")
+    func cutOff() {
+        var queue = AnnouncementQueue()
+        let many = [UInt64](1...20)
+        #expect(queue.takeBehind(1, to: many, at: Self.start) == [])
+        #expect(queue.appended(1, to: many, isAlone: false, at: Self.start) == true)
+        #expect(queue.takeApart(at: Self.start) == many)
+        var now = Self.start + .seconds(1)
+        queue.cutOff(many, at: now)
+        #expect(queue.sent(at: now) == false)
+        #expect(queue.appended(2, to: [21], isAlone: false, at: now) == false)
+        let taken = queue.takeBehind(3, to: [1, 2, 30], at: now)
+        #expect(taken == [1, 2, 30] + many[2...] + [21])
+        now += .milliseconds(10)
+        #expect(queue.sent(at: now) == false)
+        #expect(queue.appended(4, to: many, isAlone: true, at: now) == true)
+        now += .seconds(5)
+        #expect(queue.takeBehind(5, to: many, at: now) == [])
+        #expect(queue.appended(5, to: many, isAlone: false, at: now) == true)
+    }
+
     @Test("one is under way at a time; what moves meanwhile is in the next")
     func oneAtATime() {
         var queue = AnnouncementQueue()

@@ -1,6 +1,7 @@
-import PostgresStreams
 import PrivatePostgres
 import Testing
+
+@testable import PostgresStreams
 
 /// The doctor, on servers that are well and on servers with something planted.
 @Suite(
@@ -259,6 +260,17 @@ struct DoctorTests {
             #expect(diagnosis["standbys"]?.verdict == .problem, "\(diagnosis.findings)")
             #expect(diagnosis["commit"] == nil, "it must not be left waiting")
         }
+    }
+
+    @Test(
+        "knows how many synchronous standbys a commit waits for",
+        arguments: [
+            ("a", 1), ("a, b", 1), ("*", 1), ("2 (a, b, c)", 2), ("FIRST 3 (a, b, c)", 3), ("any 2(*)", 2),
+            (" ANY  12 ( \"odd 3 (name\" )", 12), ("\"9 (\", a", 1),
+        ]
+    )
+    func neededStandbys(_ names: String, _ count: Int) {
+        #expect(ServerFacts.neededStandbys(names) == count)
     }
 
     @Test("a table that is locked does not keep it for ever")

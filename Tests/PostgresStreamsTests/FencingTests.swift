@@ -246,7 +246,7 @@ struct FencingTests {
         }
     }
 
-    @Test("an append that is found to have been written before it was fenced waits for the standbys, as any that is found")
+    @Test("an append that is found to have been written before it was fenced waits for the standbys")
     func foundAndFenced() async throws {
         try await withTestDatabase { url in
             try await withSQL(url) { sql in

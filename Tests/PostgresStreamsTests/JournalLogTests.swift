@@ -77,4 +77,31 @@ struct JournalLogTests {
         #expect(anew.isEmpty, "\(anew)")
         #expect(log.logged.contains { $0.message.contains(ListeningState.logMessage) })
     }
+
+    @Test("tails one after the other share the one that listens; when none comes for a while it is given back")
+    func connectionOfShortTails() async throws {
+        let log = Sayings()
+        try await withTestDatabase { url in
+            try await withJournal(.with(url) { $0.logger = log.logger }) { journal in
+                let stream = try journal.stream("s")
+                try await stream.append(Self.event)
+                func connections() -> Int { log.logged.count { $0.message.hasPrefix("connected") } }
+                let listening = Task { for try await _ in stream.tail() {} }
+                for await state in journal.listeningStates() where state == .listening { break }
+                listening.cancel()
+                _ = await listening.result
+                let before = connections()
+                for _ in 0..<50 {
+                    for try await _ in stream.tail() { break }
+                }
+                #expect(connections() == before)
+                try await withSQL(url) { sql in
+                    let count = "select count(*) from pg_stat_activity where datname = current_database()"
+                    let there = try await sql.integer(count)
+                    try await until { try await sql.integer(count) == there - 1 }
+                }
+                #expect(journal.listeningState == .idle)
+            }
+        }
+    }
 }

@@ -29,7 +29,8 @@ struct StreamCreationTests {
                         let waiting = "from pg_stat_activity where pid = \(pid) and wait_event_type = 'Lock'"
                         try await until { try await observer.integer("select count(*) \(waiting)") == 1 }
                         #expect(try await observer.value("select backend_xid is not null \(waiting)") == "t")
-                        #expect(try await observer.integer("select last_value from durable_streams.streams_id_seq") == 2)
+                        let ids = "select last_value from durable_streams.streams_id_seq"
+                        #expect(try await observer.integer(ids) == 2)
                     }
                     try await sql.run("rollback")
                     _ = try await done

@@ -77,7 +77,7 @@ struct StreamScanTests {
         #expect(run.found.count == 6000)
     }
 
-    @Test("over another connection all are looked for again: the server may have lost the last and given others their ids")
+    @Test("over another connection all are looked for again: the server may have lost the last ones")
     func reconnected() {
         var run = ScanRun()
         run.create(10)

@@ -65,6 +65,12 @@ struct TLSTests {
             #expect(diagnosis["tls"]?.found.contains("TLSv1.") == true)
             let unverified = try await Doctor(.quiet("\(url)&sslmode=require")).examine()
             #expect(unverified["tls"]?.verdict == .warning, "\(unverified.findings)")
+            #expect(unverified["tls"]?.found.contains("is not verified") == true, "\(unverified.findings)")
+            // libpq looks where it has something to look by.
+            let half = "\(url)&sslmode=require&sslrootcert=\(authority.certificate)"
+            let found = try await Doctor(.quiet(half)).examine()["tls"]
+            #expect(found?.verdict == .warning)
+            #expect(found?.found.contains("its host name is not") == true, "\(String(describing: found))")
         }
     }
 
@@ -76,6 +82,9 @@ struct TLSTests {
             let error = await openError("\(url)&sslmode=verify-full&sslrootcert=\(authority.certificate)")
             #expect(error?.code == .unfit, "\(String(describing: error))")
             #expect(error?.message.contains("certificate verify failed") == true, "\(String(describing: error))")
+            let half = "\(url)&sslmode=require&sslrootcert=\(authority.certificate)"
+            let finding = try await Doctor(.quiet(half)).examine()["connection"]
+            #expect(finding?.verdict == .problem && finding?.advice?.contains("sslrootcert") == true)
         }
     }
 

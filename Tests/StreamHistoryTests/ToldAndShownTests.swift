@@ -198,4 +198,12 @@ struct ToldAndShownTests {
         end(&history)
         #expect(laws(history) == [.replayEqualsStream])
     }
+
+    @Test("a stream of which a reader was told that events are missing")
+    func damaged() {
+        var history = History()
+        history.damage(of: 0, "events are missing")
+        end(&history)
+        #expect(laws(history) == [.dense])
+    }
 }

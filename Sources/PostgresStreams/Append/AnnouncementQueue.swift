@@ -10,10 +10,20 @@
 struct AnnouncementQueue {
     typealias Instant = ContinuousClock.Instant
 
-    /// Digests of names, in the order they came; each once.
-    private var waiting: [UInt64] = []
+    private struct Waiting {
+        /// Of a stream's name.
+        var digest: UInt64
+        var number: Int
+    }
+
+    /// In the order they came; each digest once.
+    private var waiting: [Waiting] = []
     private var isWaiting: Set<UInt64> = []
-    private var isUnderWay = false
+    /// What was added and what was sent is counted, so that it can be told when all that was added so far is announced.
+    private(set) var lastNumber = 0
+    /// The least number of what is under way; nil where nothing is.
+    private var underWay: Int?
+    private var isUnderWay: Bool { underWay != nil }
     /// What waits is to go apart as soon as what is under way is answered: no append will take it along.
     private var isDue = false
     /// The departure that the announcement under way is behind, and when that was answered.
@@ -21,6 +31,8 @@ struct AnnouncementQueue {
     private var behindSince: Instant?
     private var notBefore: Instant?
     private var apartUntil: Instant?
+    /// Until when nothing goes apart, since there was no connection for it: many too go behind appends.
+    private var cutOffUntil: Instant?
     /// How long it stays apart: each time longer, until one behind an append is quick again.
     private var apart = BackOff()
 
@@ -30,13 +42,35 @@ struct AnnouncementQueue {
     /// Behind an append's answer it takes a fraction of a millisecond.
     static let slow = Duration.milliseconds(5)
 
+    /// Then it is looked whether there is one again.
+    private static let cutOff = Duration.seconds(5)
+
     var hasWaiting: Bool { !waiting.isEmpty }
 
     /// Whether all that was added has been announced.
-    var isIdle: Bool { !isUnderWay && waiting.isEmpty }
+    var isIdle: Bool { isAnnounced(through: lastNumber) }
+
+    /// Whether all that was added or sent by then has been announced.
+    func isAnnounced(through number: Int) -> Bool {
+        (underWay ?? .max) > number && (waiting.first?.number ?? .max) > number
+    }
 
     mutating func add(_ digests: some Sequence<UInt64>) {
-        for digest in digests where isWaiting.insert(digest).inserted { waiting.append(digest) }
+        for digest in digests where isWaiting.insert(digest).inserted {
+            lastNumber += 1
+            waiting.append(Waiting(digest: digest, number: lastNumber))
+        }
+    }
+
+    /// What went apart has found no connection: it goes behind an append.
+    mutating func cutOff(_ digests: some Sequence<UInt64>, at now: Instant) {
+        add(digests)
+        cutOffUntil = now + Self.cutOff
+    }
+
+    /// Whether so many go behind an append.
+    func goBehind(_ count: Int, at now: Instant) -> Bool {
+        count < Self.many || (count <= HintPayload.capacity && isCutOff(at: now))
     }
 
     /// A departure to these is committed. Where no announcement is behind it they wait: few of them for the next append, which
@@ -55,24 +89,24 @@ struct AnnouncementQueue {
             return false
         }
         add(digests)
-        let areMany = waiting.count >= Self.many
+        let areMany = waiting.count >= Self.many && (isAlone || !isCutOff(at: now))
         return isApart(at: now) || (isAlone && !areMany) || (areMany && !isUnderWay && isTime(at: now))
     }
 
     /// What goes behind a departure to these: they and what waits. Empty where it is not the time, or they are many.
     mutating func takeBehind(_ departure: Int, to digests: [UInt64], at now: Instant) -> [UInt64] {
-        guard digests.count < Self.many, !isUnderWay, isTime(at: now), !isApart(at: now) else { return [] }
+        guard goBehind(digests.count, at: now), !isUnderWay, isTime(at: now), !isApart(at: now) else { return [] }
         if !waiting.isEmpty {
             isWaiting.subtract(digests)
-            waiting.removeAll { !isWaiting.contains($0) }
+            waiting.removeAll { !isWaiting.contains($0.digest) }
         }
         behind = departure
-        return depart(digests + take(atMost: HintPayload.capacity - digests.count), at: now)
+        return depart(with: digests, atMost: HintPayload.capacity - digests.count, at: now)
     }
 
     /// What goes over a connection that has nothing else to do.
     mutating func takeWhileIdle(at now: Instant) -> [UInt64] {
-        isUnderWay ? [] : depart(take(atMost: HintPayload.capacity), at: now)
+        isUnderWay ? [] : depart(atMost: HintPayload.capacity, at: now)
     }
 
     /// What goes apart: now, or else when what is under way has been answered.
@@ -81,16 +115,16 @@ struct AnnouncementQueue {
             isDue = hasWaiting
             return []
         }
-        let digests = take(atMost: HintPayload.capacity)
+        let digests = depart(atMost: HintPayload.capacity, at: now)
         isDue = hasWaiting
-        return depart(digests, at: now)
+        return digests
     }
 
     /// What was under way is answered.
     ///
     /// - Returns: whether what waits is to go apart now.
     mutating func sent(at now: Instant) -> Bool {
-        isUnderWay = false
+        underWay = nil
         defer { (behind, behindSince) = (nil, nil) }
         if let begin = behindSince {
             if now - begin > Self.slow {
@@ -107,23 +141,22 @@ struct AnnouncementQueue {
 
     private func isApart(at now: Instant) -> Bool { apartUntil.map { $0 > now } ?? false }
 
-    private mutating func take(atMost count: Int) -> [UInt64] {
-        guard waiting.count > count else {
-            isWaiting.removeAll(keepingCapacity: true)
-            defer { waiting = [] }
-            return waiting
-        }
-        let first = Array(waiting.prefix(count))
-        waiting.removeFirst(count)
-        isWaiting.subtract(first)
-        return first
-    }
+    private func isCutOff(at now: Instant) -> Bool { cutOffUntil.map { $0 > now } ?? false }
 
     /// An announcement costs the server, and each process that listens, about the same whatever it holds: where many streams
     /// move, the next waits for more of them.
-    private mutating func depart(_ digests: [UInt64], at now: Instant) -> [UInt64] {
+    ///
+    /// - Parameters:
+    ///   - digests: of what did not wait.
+    ///   - count: how many of what waits go along.
+    private mutating func depart(with digests: [UInt64] = [], atMost count: Int, at now: Instant) -> [UInt64] {
+        let taken = Array(waiting.prefix(count))
+        let digests = digests + taken.map(\.digest)
         guard !digests.isEmpty else { return [] }
-        isUnderWay = true
+        lastNumber += 1
+        underWay = taken.first?.number ?? lastNumber
+        isWaiting.subtract(taken.lazy.map(\.digest))
+        waiting.removeFirst(taken.count)
         let share = Duration.microseconds(digests.count < Self.many ? 30 : 120)
         notBefore = now + min(Self.longestPause, share * (digests.count - 1))
         return digests

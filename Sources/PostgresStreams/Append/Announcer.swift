@@ -9,8 +9,14 @@ import Synchronization
 final class Announcer: Sendable {
     private struct State {
         var queue = AnnouncementQueue()
-        var flushers: [@Sendable () -> Void] = []
+        var flushers: [Flusher] = []
         var trouble = AnnouncementTrouble()
+    }
+
+    /// Waits until all is announced that was there when it came.
+    private struct Flusher {
+        var number: Int
+        var done: @Sendable () -> Void
     }
 
     private let state = Mutex(State())
@@ -44,10 +50,13 @@ final class Announcer: Sendable {
 
     /// To be sent right behind a departure to these streams; nil where it is not the time for it, or they are many.
     func batch(behind departure: Int, to streams: some Collection<StreamName>) -> Batch? {
-        guard streams.count < AnnouncementQueue.many else { return nil }
-        return batch(
-            of: state.withLock { $0.queue.takeBehind(departure, to: streams.map(\.digest), at: .now) }
-        )
+        let digests = state.withLock { state in
+            let now = ContinuousClock.now
+            // Before the digests are gathered: each departure asks.
+            guard state.queue.goBehind(streams.count, at: now) else { return [UInt64]() }
+            return state.queue.takeBehind(departure, to: streams.map(\.digest), at: now)
+        }
+        return batch(of: digests)
     }
 
     /// The departure is committed. Where no announcement is behind it, its streams are told of by the next one that an appender
@@ -74,7 +83,7 @@ final class Announcer: Sendable {
             switch outcome {
             case .success: sent(worked: true)
             // It is tried again on its own connection, which deals with failures.
-            case .failure: send(HintPayload(digests: digests))
+            case .failure: send(digests)
             }
         }
     }
@@ -84,11 +93,14 @@ final class Announcer: Sendable {
     /// Sends what waits, now or when the one that is under way has been answered.
     func send() {
         let digests = state.withLock { $0.queue.takeApart(at: .now) }
-        if !digests.isEmpty { send(HintPayload(digests: digests)) }
+        if !digests.isEmpty { send(digests) }
     }
 
-    private func send(_ payload: HintPayload, isRepeated: Bool = false) {
-        requester.send(statements.notify, parameters(payload), deadline: .now + .seconds(30)) { [weak self] result in
+    private func send(_ digests: [UInt64], isRepeated: Bool = false) {
+        // One that is not there may be long in coming, and appends have theirs.
+        let patience = requester.isConnected ? Self.patience : Self.patienceToConnect
+        let parameters = parameters(HintPayload(digests: digests))
+        requester.send(statements.notify, parameters, deadline: .now + patience) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success: return sent(worked: true)
@@ -96,13 +108,17 @@ final class Announcer: Sendable {
             case .failure(let error):
                 if error.sqlState == Self.queueFull {
                     clearQueue()
-                    if !isRepeated { return send(payload, isRepeated: true) }
+                    if !isRepeated { return send(digests, isRepeated: true) }
                 }
+                if !requester.isConnected { state.withLock { $0.queue.cutOff(digests, at: .now) } }
                 failed(error)
             }
             sent(worked: false)
         }
     }
+
+    private static let patience = Duration.seconds(30)
+    private static let patienceToConnect = Duration.seconds(1)
 
     private func failed(_ error: JournalError) {
         metrics.notifyFailed()
@@ -121,17 +137,18 @@ final class Announcer: Sendable {
     }
 
     private func sent(worked: Bool) {
-        let (saying, isDue, flushers): (AnnouncementTrouble.Saying?, Bool, [@Sendable () -> Void]) = state.withLock {
-            state in
+        let (saying, isDue, flushers): (AnnouncementTrouble.Saying?, Bool, [Flusher]) = state.withLock { state in
             let saying = worked ? state.trouble.succeeded() : nil
-            let isDue = state.queue.sent(at: .now)
-            guard state.queue.isIdle else { return (saying, isDue, []) }
-            defer { state.flushers = [] }
-            return (saying, isDue, state.flushers)
+            var isDue = state.queue.sent(at: .now)
+            // Not announced, it is over all the same.
+            let over = state.flushers.filter { !worked || state.queue.isAnnounced(through: $0.number) }
+            state.flushers.removeAll { !worked || state.queue.isAnnounced(through: $0.number) }
+            if !state.flushers.isEmpty { isDue = true }
+            return (saying, isDue, over)
         }
         if saying == .worksAgain { logger.notice("NOTIFY works again") }
         if isDue { send() }
-        for flusher in flushers { flusher() }
+        for flusher in flushers { flusher.done() }
     }
 
     /// Returns when everything announced so far has been sent, or could not be.
@@ -162,7 +179,7 @@ final class Announcer: Sendable {
     @discardableResult
     private func flush(_ done: @escaping @Sendable () -> Void) -> Bool {
         let isIdle = state.withLock { state in
-            if !state.queue.isIdle { state.flushers.append(done) }
+            if !state.queue.isIdle { state.flushers.append(Flusher(number: state.queue.lastNumber, done: done)) }
             return state.queue.isIdle
         }
         if isIdle { done() } else { send() }

@@ -7,7 +7,7 @@ extension ConnectionInfo {
         let text = "\(tlsProtocol ?? "TLS"), sslmode \(sslMode)"
         switch sslMode {
         case "verify-full": return .ok("tls", "\(text): the certificate and its host name are verified")
-        case "verify-ca":
+        case _ where isCertificateVerified:
             return .warning(
                 "tls",
                 "\(text): the certificate is verified, its host name is not",

@@ -112,6 +112,8 @@ public struct Doctor: Sendable {
         let advice =
             switch error.code {
             case .invalidArgument: "see libpq's documentation of connection strings"
+            case .unfit where error.message.contains("certificate") || error.message.contains("SSL error"):
+                "check sslmode, sslrootcert and the server's certificate"
             case .unfit: "check user, password, database and the server's pg_hba.conf"
             default: "check host, port and whether the server runs and is reachable from here"
             }

@@ -15,7 +15,7 @@ extension ServerFacts {
         let check = "role"
         let advice =
             "by whoever may create roles and owns the schema: "
-            + "psql -v 'schema=\(schema.text)' -f Migrations/roles.sql; then grant durable_streams_writer to \(role)"
+            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer to \(role)"
         guard schemaUsable else {
             return .problem(
                 check,

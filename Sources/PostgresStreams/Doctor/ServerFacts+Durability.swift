@@ -93,12 +93,17 @@ extension ServerFacts {
                     advice: "grant pg_monitor to \(role), to let the doctor see"
                 )
             }
-            guard standbys.synchronous > 0 else {
+            let needed = Self.neededStandbys(names)
+            guard standbys.synchronous >= needed else {
+                let (there, more) =
+                    standbys.synchronous == 0
+                    ? ("no synchronous standby is", "one comes")
+                    : ("of \(needed) synchronous standbys \(standbys.synchronous) are", "more come")
                 return .problem(
                     check,
-                    "synchronous_standby_names is '\(names)', and no synchronous standby is connected",
-                    means: "every commit waits until one comes: appends do not return",
-                    advice: "bring the standby back, or alter system set synchronous_standby_names = ''"
+                    "synchronous_standby_names is '\(names)', and \(there) connected",
+                    means: "every commit waits until \(more): appends do not return",
+                    advice: "bring the standbys back, or alter system set synchronous_standby_names = ''"
                 )
             }
             return .ok(
@@ -120,6 +125,13 @@ extension ServerFacts {
             "none connected",
             means: "what is acknowledged survives a crash of this server, and is on its disk alone"
         )
+    }
+
+    /// How many synchronous standbys a commit waits for: `ANY 2 (…)`, `FIRST 2 (…)`, `2 (…)`, or names alone, of which it is
+    /// the first that is connected.
+    static func neededStandbys(_ names: String) -> Int {
+        let count = names.firstMatch(of: #/^\s*(?:(?:any|first)\s+)?(\d+)\s*\(/#.ignoresCase())
+        return count.flatMap { Int($0.1) } ?? 1
     }
 
     var fsyncFinding: Finding {

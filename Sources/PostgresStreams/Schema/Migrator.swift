@@ -256,8 +256,7 @@ public struct Migrator: Sendable {
 
     static func command(_ schema: SchemaName) -> String {
         guard schema.text != JournalConfiguration().schema else { return "durable-streams migrate" }
-        let quoted = schema.text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#)
-        return "durable-streams migrate --schema '\(quoted)'"
+        return "durable-streams migrate --schema '\(schema.inShellQuotes)'"
     }
 
     static func mismatch(found: Int, known: Int, schema: SchemaName) -> JournalError {

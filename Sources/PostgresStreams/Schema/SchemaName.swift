@@ -23,4 +23,9 @@ struct SchemaName: Sendable, Hashable {
         self.text = text
         quoted = "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }
+
+    /// As it stands between the single quotes of a shell.
+    var inShellQuotes: String {
+        text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#)
+    }
 }

@@ -28,6 +28,8 @@ final class Listener: Sendable {
         var session: Session?
         var connectionNumber = 0
         var isBehindPooler = false
+        /// Nobody tails: until when the connection is kept.
+        var lingersUntil: ContinuousClock.Instant?
         var hint: (@Sendable (Hint) -> Void)?
         var observers: [Int: Observer] = [:]
         var observerCount = 0
@@ -98,33 +100,51 @@ final class Listener: Sendable {
     /// Somebody tails.
     func start() {
         let isFirst = state.withLock { state in
-            guard !state.isClosed, state.machine.start(at: .now) else { return false }
-            show(&state)
-            return true
+            guard !state.isClosed else { return false }
+            state.lingersUntil = nil
+            defer { show(&state) }
+            return state.machine.start(at: .now)
         }
         tell()
         setTimer()
         if isFirst { connection?.start() }
     }
 
-    /// Nobody tails any more: the connection is given back.
+    /// Nobody tails any more: the connection is given back, unless somebody soon does. Many tails may be short, and come one
+    /// after the other: a connection for each would cost the server more than all they read.
     func stop() {
-        let wasStarted = state.withLock { state in
+        state.withLock { state in
+            guard state.machine.isStarted else { return }
+            state.lingersUntil = .now + Self.linger
+            show(&state)
+        }
+        tell()
+        setTimer()
+    }
+
+    /// Longer than a probe takes, which finds out whether a pooler is to be told that nobody listens.
+    private static let linger = Duration.seconds(10)
+
+    /// Gives the connection back, if it is time for that.
+    private func endLinger() {
+        let isOver = state.withLock { state in
+            guard let end = state.lingersUntil, end <= .now else { return false }
+            state.lingersUntil = nil
             defer { show(&state) }
             return state.machine.stop()
         }
-        tell()
-        if wasStarted { connection?.giveBack() }
+        if isOver { connection?.giveBack() }
     }
 
     func close() {
         let observers = state.withLock { state in
             state.isClosed = true
+            state.lingersUntil = nil
             _ = state.machine.stop()
-            metrics.listening(.idle)
             defer { state.observers = [:] }
             return Array(state.observers.values)
         }
+        metrics.listening(.idle)
         for observer in observers { observer.finish() }
         connection?.close()
     }
@@ -199,6 +219,7 @@ final class Listener: Sendable {
     private func show(_ state: inout State) {
         let listening: ListeningState
         switch (state.machine.shown, state.listening) {
+        case _ where state.lingersUntil != nil: listening = .idle
         case (.idle, _): listening = .idle
         case (.listening, _): listening = .listening
         case (.polling(let reason), _): listening = .polling(reason)
@@ -249,16 +270,24 @@ final class Listener: Sendable {
     private func handle(_ event: Link.Event) -> Bool {
         switch event {
         case .ready(let session, let greeting):
-            state.withLock { state in
+            let isNeeded = state.withLock { state in
                 state.session = session
                 state.connectionNumber += 1
                 state.isBehindPooler = greeting.isBehindPooler
+                return state.machine.isStarted
+            }
+            // The last tail ended while it was made.
+            guard isNeeded else {
+                connection?.giveBack()
+                return true
             }
             act(over: session) {
                 $0.connected(isBehindPooler: greeting.isBehindPooler, isStandby: greeting.isInRecovery, at: .now)
             }
         case .notification(let notification): heard(notification)
-        case .timer: act { $0.tick(at: .now) }
+        case .timer:
+            endLinger()
+            act { $0.tick(at: .now) }
         case .lost(let error): return lost(error.message)
         case .left: return lost(nil)
         }
@@ -267,7 +296,12 @@ final class Listener: Sendable {
 
     /// - Parameter message: nil where we ended it, and nothing was wrong.
     private func lost(_ message: String?) -> Bool {
-        state.withLock { $0.session = nil }
+        state.withLock { state in
+            state.session = nil
+            // For nobody none is made.
+            if state.lingersUntil != nil { _ = state.machine.stop() }
+            state.lingersUntil = nil
+        }
         var pause: Duration?
         act { machine in
             let (time, actions) = machine.lost(message, at: .now)
@@ -318,7 +352,14 @@ final class Listener: Sendable {
     }
 
     /// Under the lock: set after another thread's, an older time would take its place, and a missed probe go unnoticed.
-    private func setTimer() { state.withLock { connection?.setTimer(at: $0.machine.deadline) } }
+    private func setTimer() {
+        state.withLock { state in
+            var time = Earliest()
+            time.consider(state.machine.deadline)
+            time.consider(state.lingersUntil)
+            connection?.setTimer(at: time.time)
+        }
+    }
 
     /// Reaches the pooler's connection that has LISTEN where that is the one it gives out next, as it is when it has been
     /// idle. Nothing more can be done about one that it does not.

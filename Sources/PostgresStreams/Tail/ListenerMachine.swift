@@ -44,7 +44,7 @@ struct ListenerMachine {
 
     private let options: ListeningOptions
     private(set) var shown = Shown.idle
-    private var isStarted = false
+    private(set) var isStarted = false
     private var isConnected = false
     /// LISTEN was answered on the connection there is.
     private var hasListened = false
