@@ -19,6 +19,7 @@ struct StreamCreationTests {
         try await withTestDatabase { url in
             try await withSQL(url) { sql in
                 try await sql.run("set search_path = durable_streams")
+                try await sql.letAppendsWait()
                 try await sql.run("begin")
                 try await sql.run("insert into streams (name) values ('s')")
                 try await withSQL(url) { other in

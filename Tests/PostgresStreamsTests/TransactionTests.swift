@@ -8,30 +8,9 @@ import TisynStreams
 struct TransactionTests {
     private static let event = DurableEvent.close("root", .cancelled)
 
-    private func withAccounts(
-        _ body: (_ url: String, _ journal: Journal) async throws -> Void
-    ) async throws {
-        try await withTestDatabase { url in
-            try await withSQL(url) { sql in
-                try await sql.run(
-                    "create table accounts (id text primary key, balance bigint not null check (balance >= 0))"
-                )
-                try await sql.run("insert into accounts values ('a', 100), ('b', 0)")
-            }
-            // A slow machine is no reason to give up.
-            let patient = { (configuration: inout JournalConfiguration) in configuration.appendDeadline = .seconds(240)
-            }
-            try await withJournal(.with(url, patient)) { journal in try await body(url, journal) }
-        }
-    }
-
-    private func balance(_ url: String, _ id: String = "a") async throws -> Int {
-        try await withSQL(url) { try await $0.integer("select balance from accounts where id = '\(id)'") }
-    }
-
     @Test("what it writes and what it appends are committed together")
     func commits() async throws {
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             let position = try await journal.transaction { tx in
                 try await tx.query("update accounts set balance = balance - $1 where id = $2", 30, "a")
@@ -44,7 +23,7 @@ struct TransactionTests {
                 return first
             }
             #expect(position == 0)
-            #expect(try await balance(url) == 70)
+            #expect(try await Accounts.balance(url) == 70)
             #expect(try await stream.readAll().count == 3)
         }
     }
@@ -52,7 +31,7 @@ struct TransactionTests {
     @Test("a body that throws leaves nothing, and its error comes out as it was")
     func rollsBack() async throws {
         struct Stop: Error {}
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             await #expect(throws: Stop.self) {
                 try await journal.transaction { tx in
@@ -61,7 +40,7 @@ struct TransactionTests {
                     throw Stop()
                 }
             }
-            #expect(try await balance(url) == 100)
+            #expect(try await Accounts.balance(url) == 100)
             #expect(try await stream.readAll().isEmpty)
             // The connection is as good as new.
             _ = try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
@@ -71,7 +50,7 @@ struct TransactionTests {
 
     @Test("a refused statement says why, and one whose error the body swallows cannot be committed")
     func refusals() async throws {
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             let refusal = await #expect(throws: JournalError.self) {
                 try await journal.transaction { tx in
@@ -87,7 +66,7 @@ struct TransactionTests {
                 }
             }
             #expect(swallowed?.outcome == .notWritten)
-            #expect(try await balance(url) == 100)
+            #expect(try await Accounts.balance(url) == 100)
             #expect(try await stream.readAll().isEmpty)
         }
     }
@@ -100,7 +79,7 @@ struct TransactionTests {
         ]
     )
     func control(_ sql: String) async throws {
-        try await withAccounts { _, journal in
+        try await Accounts.with { _, journal in
             let error = await #expect(throws: JournalError.self) {
                 try await journal.transaction { tx in try await tx.query(sql) }
             }
@@ -111,7 +90,7 @@ struct TransactionTests {
 
     @Test("a conflict and a fence are told inside, and the transaction is the caller's to end")
     func answers() async throws {
-        try await withAccounts { _, journal in
+        try await Accounts.with { _, journal in
             let stream = try journal.stream("s")
             let old = try await stream.claim().stream
             let new = try await stream.claim().stream
@@ -133,7 +112,7 @@ struct TransactionTests {
 
     @Test("the end of a long stream is found, whatever this process knows of it")
     func longStream() async throws {
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             try await stream.append(contentsOf: Array(repeating: Self.event, count: 2500))
             let position = try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
@@ -143,7 +122,7 @@ struct TransactionTests {
 
     @Test("a tail in another journal sees the events of a transaction once it is committed")
     func tails() async throws {
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             try await withJournal(.quiet(url)) { other in
                 async let seen: [Int] = {
@@ -161,7 +140,7 @@ struct TransactionTests {
 
     @Test("more of them than there are connections take turns", arguments: TransactionIsolation.allCases)
     func concurrency(_ isolation: TransactionIsolation) async throws {
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             let done = try await withThrowingTaskGroup(of: Bool.self) { group in
                 for _ in 0..<20 {
@@ -184,7 +163,7 @@ struct TransactionTests {
                 return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }
             #expect(done == 20)
-            #expect(try await balance(url) == 80)
+            #expect(try await Accounts.balance(url) == 80)
             #expect(try await stream.readAll().count == 20)
         }
     }
@@ -194,7 +173,7 @@ struct TransactionTests {
         arguments: [TransactionIsolation.repeatableRead, .serializable]
     )
     func movedOn(_ isolation: TransactionIsolation) async throws {
-        try await withAccounts { _, journal in
+        try await Accounts.with { _, journal in
             let stream = try journal.stream("s")
             let error = await thrown {
                 try await journal.transaction(isolation: isolation) { tx in
@@ -211,7 +190,7 @@ struct TransactionTests {
 
     @Test("one that waits too long for a stream that another holds is to be tried again")
     func held() async throws {
-        try await withAccounts { _, journal in
+        try await Accounts.with { _, journal in
             let stream = try journal.stream("s")
             try await journal.transaction { tx in
                 try await tx.append(Self.event, to: stream)
@@ -230,7 +209,7 @@ struct TransactionTests {
 
     @Test("a cancelled one is rolled back, and frees its streams")
     func cancellation() async throws {
-        try await withAccounts { url, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             let (started, continuation) = AsyncStream.makeStream(of: Void.self)
             let task = Task {
@@ -260,7 +239,7 @@ struct TransactionTests {
 
     @Test("one that is begun by a cancelled task takes no connection from the others")
     func cancelledBefore() async throws {
-        try await withAccounts { _, journal in
+        try await Accounts.with { _, journal in
             for _ in 0..<2 * journal.configuration.transactionConnections {
                 let task = Task {
                     while !Task.isCancelled { await Task.yield() }
@@ -297,147 +276,13 @@ struct TransactionTests {
         }
     }
 
-    @Test("a connection that is lost in the body is not the journal's end, and what follows was not written")
-    func lostInBody() async throws {
-        try await withAccounts { url, journal in
-            func lose(_ tx: JournalTransaction) async throws {
-                let pid = try await tx.query("select pg_backend_pid()").first?[0].int ?? 0
-                try await withSQL(url) { sql in
-                    try await sql.run("select pg_terminate_backend(\(pid), 60000)")
-                }
-                // Once this side has noticed.
-                let error = await #expect(throws: JournalError.self) { try await tx.query("select 1") }
-                #expect(error?.code == .unreachable)
-                #expect(error?.outcome == .notWritten)
-            }
-            let query = await thrown {
-                try await journal.transaction { tx in
-                    try await lose(tx)
-                    try await tx.query("select 1")
-                }
-            }
-            #expect(query?.code == .unreachable)
-            // Nothing was appended by which it could be looked for; nor need it be.
-            let commit = await thrown { try await journal.transaction { tx in try await lose(tx) } }
-            #expect(commit?.code == .unreachable)
-            #expect(commit?.outcome == .notWritten)
-        }
-    }
-
     @Test("a closed journal runs none")
     func closed() async throws {
-        try await withAccounts { _, journal in
+        try await Accounts.with { _, journal in
             await journal.close()
             let error = await #expect(throws: JournalError.self) { try await journal.transaction { _ in } }
             #expect(error?.code == .closed)
             #expect(error?.outcome == .notWritten)
-        }
-    }
-
-    // MARK: Lost connections
-
-    @Test(
-        "a commit that is swallowed, or its answer, ends by the deadline, and it is found out which",
-        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
-        arguments: [(WireProxy.Direction.toClient, Duration.seconds(8)), (.toServer, .seconds(1))]
-    )
-    func swallowedCommit(_ direction: WireProxy.Direction, deadline: Duration) async throws {
-        let server = try await TestServer.shared.server()
-        try await withAccounts { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.with(through) { $0.appendDeadline = deadline }) { journal in
-                let stream = try journal.stream("s")
-                var failure: JournalError?
-                do {
-                    try await journal.transaction { tx in
-                        try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
-                        try await tx.append(Self.event, to: stream)
-                        proxy.swallow([direction]) { $0.contains("balance - 1") }
-                    }
-                } catch let error as JournalError {
-                    failure = error
-                }
-                let isCommitted = direction == .toClient
-                #expect((failure == nil) == isCommitted, "\(failure.map { "\($0)" } ?? "none")")
-                #expect(failure?.outcome != .written)
-                if let failure { #expect(failure.code == .unreachable) }
-                #expect(try await direct.stream("s").nextPosition() == (isCommitted ? 1 : 0))
-                #expect(try await balance(url) == (isCommitted ? 99 : 100))
-            }
-        }
-    }
-
-    @Test(
-        "an append in a transaction that is swallowed, or its answer, ends in time, and nothing was written",
-        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
-        arguments: WireProxy.Direction.allCases
-    )
-    func swallowedAppend(_ direction: WireProxy.Direction) async throws {
-        let server = try await TestServer.shared.server()
-        try await withAccounts { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.with(through) { $0.appendDeadline = .seconds(1) }) { journal in
-                let stream = try journal.stream("s")
-                let error = await thrown {
-                    try await journal.transaction { tx in
-                        try await tx.query("select 1")
-                        proxy.swallow([direction]) { $0.contains("select 1") }
-                        try await tx.append(Self.event, to: stream)
-                    }
-                }
-                #expect(error?.code == .unreachable)
-                #expect(error?.outcome == .notWritten)
-                // Its connection was given up, and others are made.
-                try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
-                #expect(try await direct.stream("s").nextPosition() == 1)
-            }
-        }
-    }
-
-    private func url(of server: PrivatePostgres, through proxy: WireProxy, like url: String) async throws -> String {
-        let database = try await withSQL(url) { try await $0.value("select current_database()") }
-        return "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
-            + "?sslmode=disable&gssencmode=disable"
-    }
-
-    @Test(
-        "a connection that breaks at any message of the append or the commit: done or not, and said so",
-        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
-        arguments: [WireProxy.Fault.cut, .cutAfter]
-    )
-    func brokenCommit(_ fault: WireProxy.Fault) async throws {
-        let server = try await TestServer.shared.server()
-        try await withAccounts { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.quiet(through)) { journal in
-                let stream = try journal.stream("s")
-                var committed = 0
-                for direction in WireProxy.Direction.allCases {
-                    // The append's messages and the commit's, and some more that never come.
-                    for index in 0..<12 {
-                        do {
-                            proxy.set(.init(direction: direction, index: index, fault: fault))
-                            try await journal.transaction { tx in
-                                try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
-                                try await tx.append(Self.event, to: stream)
-                            }
-                            committed += 1
-                        } catch let error as JournalError {
-                            #expect(error.outcome == .notWritten, "\(error)")
-                        }
-                        proxy.set(nil)
-                        #expect(try await direct.stream("s").nextPosition() == committed)
-                        #expect(try await balance(url) == 100 - committed)
-                    }
-                }
-                #expect(committed > 0)
-            }
         }
     }
 }

@@ -264,7 +264,8 @@ struct Statements: Sendable {
         tailNextByID = tailNext("tail_next_by_id", of: "$1", EventRow.columns, .int8)
 
         // By ids, and by names where those are not known. The offset, here and below, keeps the planner from joining in
-        // another order, by which a table is read whole.
+        // another order, by which a table is read whole. And each tail's rows come in order from a range of their own; to sort
+        // all of them took the server longer than to find them.
         tailPages = Statement(
             name: "tail_pages",
             sql: """
@@ -276,8 +277,8 @@ struct Statements: Sendable {
                 ) t
                 cross join lateral (
                     select \(EventRow.columns) from \(quoted).events e
-                    where \(Self.page(of: "t.id", in: quoted, from: "t.position", count: "t.most")) offset 0) e
-                order by t.ordinal, e.position
+                    where \(Self.page(of: "t.id", in: quoted, from: "t.position", count: "t.most"))
+                    order by e.position offset 0) e
                 """,
             parameterTypes: [.textArray, .int8Array, .int8Array, .int8Array]
         )
@@ -433,40 +434,5 @@ struct Statements: Sendable {
                 limit 1
                 """
         )
-    }
-
-    /// The position behind one; the greatest of all, which only a forged row has, has none, and is not to refuse what is asked of
-    /// others.
-    static func next(after position: String) -> String { "\(position) + (\(position) < 9223372036854775807)::integer" }
-
-    /// The condition for up to `count` events of a stream, without a claim's reservation (0001_journal.sql); it ends with the
-    /// first large one, so that a page's size is bounded whatever the stream holds.
-    ///
-    /// Positions are dense, so a count is a range of them: with both its ends in the condition even the worst plan, on a
-    /// table that was never analyzed, reads no more than the page. A LIMIT would leave it the rest of the stream to sort.
-    private static func page(
-        of stream: String,
-        in schema: String,
-        from position: String,
-        count: String
-    ) -> String {
-        """
-        e.stream_id = \(stream) and e.position >= \(position) and e.position < \(position) + \(count) and e.kind <> 'r'
-        and e.position <= coalesce(\(firstLarge(of: stream, in: schema, from: position, count: count)), 9223372036854775807)
-        """
-    }
-
-    /// The first event of so many that ends a page; null where there is none.
-    private static func firstLarge(
-        of stream: String,
-        in schema: String,
-        from position: String,
-        count: String
-    ) -> String {
-        """
-        (select min(l.position) from \(schema).events l
-        where l.stream_id = \(stream) and l.position >= \(position) and l.position < \(position) + \(count)
-            and octet_length(l.event::text) > \(PageReader.largeEventByteCount))
-        """
     }
 }

@@ -349,9 +349,7 @@ struct TailRegistry {
                 return failed(query, Self.replacement(source, found: found))
             }
         }
-        if let first = rows.first, let last = rows.last,
-            first.position != source.cursor || last.position != source.cursor + rows.count - 1
-        {
+        guard zip(rows, source.cursor...).allSatisfy({ $0.position == $1 }) else {
             return failed(query, .damaged(source.stream, from: source.cursor))
         }
         // An id that brings nothing is given up: where an operator has put the stream under another, the name finds it.

@@ -95,8 +95,9 @@ extension Journal {
                     conversation.close()
                     transactions.giveBack(nil)
                     guard !Task.isCancelled else { throw JournalError.cancelled }
-                    // It is also closed where its session could not be reset; a journal that is closed gives no other.
-                    guard error.code == .unreachable || error.code == .closed, ContinuousClock.now < deadline else {
+                    // It is also closed where its session could not be reset. Whether it was the journal, and what to say where
+                    // there is no time left, the next one tells.
+                    guard error.code == .closed || (error.code == .unreachable && ContinuousClock.now < deadline) else {
                         throw error
                     }
                 }

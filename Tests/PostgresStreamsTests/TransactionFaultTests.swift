@@ -1,0 +1,142 @@
+import PostgresStreams
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+/// The caller's transactions where their connections are lost, or swallow what is said.
+@Suite("Transactions and lost connections", .serialized, .timeLimit(.minutes(10)))
+struct TransactionFaultTests {
+    private static let event = DurableEvent.close("root", .cancelled)
+
+    @Test("a connection that is lost in the body is not the journal's end, and what follows was not written")
+    func lostInBody() async throws {
+        try await Accounts.with { url, journal in
+            func lose(_ tx: JournalTransaction) async throws {
+                let pid = try await tx.query("select pg_backend_pid()").first?[0].int ?? 0
+                try await withSQL(url) { sql in
+                    try await sql.run("select pg_terminate_backend(\(pid), 60000)")
+                }
+                // Once this side has noticed.
+                let error = await #expect(throws: JournalError.self) { try await tx.query("select 1") }
+                #expect(error?.code == .unreachable)
+                #expect(error?.outcome == .notWritten)
+            }
+            let query = await thrown {
+                try await journal.transaction { tx in
+                    try await lose(tx)
+                    try await tx.query("select 1")
+                }
+            }
+            #expect(query?.code == .unreachable)
+            // Nothing was appended by which it could be looked for; nor need it be.
+            let commit = await thrown { try await journal.transaction { tx in try await lose(tx) } }
+            #expect(commit?.code == .unreachable)
+            #expect(commit?.outcome == .notWritten)
+        }
+    }
+
+    @Test(
+        "a commit that is swallowed, or its answer, ends by the deadline, and it is found out which",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: [(WireProxy.Direction.toClient, Duration.seconds(8)), (.toServer, .seconds(1))]
+    )
+    func swallowedCommit(_ direction: WireProxy.Direction, deadline: Duration) async throws {
+        let server = try await TestServer.shared.server()
+        try await Accounts.with { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            try await withJournal(.with(through) { $0.appendDeadline = deadline }) { journal in
+                let stream = try journal.stream("s")
+                var failure: JournalError?
+                do {
+                    try await journal.transaction { tx in
+                        try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                        try await tx.append(Self.event, to: stream)
+                        proxy.swallow([direction]) { $0.contains("balance - 1") }
+                    }
+                } catch let error as JournalError {
+                    failure = error
+                }
+                let isCommitted = direction == .toClient
+                #expect((failure == nil) == isCommitted, "\(failure.map { "\($0)" } ?? "none")")
+                #expect(failure?.outcome != .written)
+                if let failure { #expect(failure.code == .unreachable) }
+                #expect(try await direct.stream("s").nextPosition() == (isCommitted ? 1 : 0))
+                #expect(try await Accounts.balance(url) == (isCommitted ? 99 : 100))
+            }
+        }
+    }
+
+    @Test(
+        "an append in a transaction that is swallowed, or its answer, ends in time, and nothing was written",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: WireProxy.Direction.allCases
+    )
+    func swallowedAppend(_ direction: WireProxy.Direction) async throws {
+        let server = try await TestServer.shared.server()
+        try await Accounts.with { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            try await withJournal(.with(through) { $0.appendDeadline = .seconds(1) }) { journal in
+                let stream = try journal.stream("s")
+                let error = await thrown {
+                    try await journal.transaction { tx in
+                        try await tx.query("select 1")
+                        proxy.swallow([direction]) { $0.contains("select 1") }
+                        try await tx.append(Self.event, to: stream)
+                    }
+                }
+                #expect(error?.code == .unreachable)
+                #expect(error?.outcome == .notWritten)
+                // Its connection was given up, and others are made.
+                try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                #expect(try await direct.stream("s").nextPosition() == 1)
+            }
+        }
+    }
+
+    private func url(of server: PrivatePostgres, through proxy: WireProxy, like url: String) async throws -> String {
+        let database = try await withSQL(url) { try await $0.value("select current_database()") }
+        return "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
+            + "?sslmode=disable&gssencmode=disable"
+    }
+
+    @Test(
+        "a connection that breaks at any message of the append or the commit: done or not, and said so",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
+        arguments: [WireProxy.Fault.cut, .cutAfter]
+    )
+    func brokenCommit(_ fault: WireProxy.Fault) async throws {
+        let server = try await TestServer.shared.server()
+        try await Accounts.with { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            try await withJournal(.quiet(through)) { journal in
+                let stream = try journal.stream("s")
+                var committed = 0
+                for direction in WireProxy.Direction.allCases {
+                    // The append's messages and the commit's, and some more that never come.
+                    for index in 0..<12 {
+                        do {
+                            proxy.set(.init(direction: direction, index: index, fault: fault))
+                            try await journal.transaction { tx in
+                                try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                                try await tx.append(Self.event, to: stream)
+                            }
+                            committed += 1
+                        } catch let error as JournalError {
+                            #expect(error.outcome == .notWritten, "\(error)")
+                        }
+                        proxy.set(nil)
+                        #expect(try await direct.stream("s").nextPosition() == committed)
+                        #expect(try await Accounts.balance(url) == 100 - committed)
+                    }
+                }
+                #expect(committed > 0)
+            }
+        }
+    }
+}
