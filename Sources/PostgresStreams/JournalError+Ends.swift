@@ -14,16 +14,6 @@ extension JournalError {
         JournalError(.closed, outcome: .notWritten, "the journal was closed")
     }
 
-    /// - Parameters:
-    ///   - stream: whose positions from `first` on were read, and are not one after the other.
-    static func damaged(_ stream: StreamName, from first: Int) -> JournalError {
-        JournalError(
-            .logDamaged,
-            "stream \(stream): events are missing behind position \(first), and there are others behind them; "
-                + "`durable-streams verify` says where"
-        )
-    }
-
     /// For what has its answer at hand and so would not notice.
     static func checkCancellation() throws(JournalError) {
         if Task.isCancelled { throw cancelled }

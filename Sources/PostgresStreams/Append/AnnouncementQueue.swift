@@ -19,11 +19,9 @@ struct AnnouncementQueue {
     /// In the order they came; each digest once.
     private var waiting: [Waiting] = []
     private var isWaiting: Set<UInt64> = []
-    /// What was added and what was sent is counted, so that it can be told when all that was added so far is announced.
+    /// What is added is counted, so that it can be told when all that was added so far is announced.
     private(set) var lastNumber = 0
-    /// The least number of what is under way; nil where nothing is.
-    private var underWay: Int?
-    private var isUnderWay: Bool { underWay != nil }
+    private var isUnderWay = false
     /// What waits is to go apart as soon as what is under way is answered: no append will take it along.
     private var isDue = false
     /// The departure that the announcement under way is behind, and when that was answered.
@@ -50,10 +48,8 @@ struct AnnouncementQueue {
     /// Whether all that was added has been announced.
     var isIdle: Bool { isAnnounced(through: lastNumber) }
 
-    /// Whether all that was added or sent by then has been announced.
-    func isAnnounced(through number: Int) -> Bool {
-        (underWay ?? .max) > number && (waiting.first?.number ?? .max) > number
-    }
+    /// Whether all that was added by then has been announced, and nothing is under way.
+    func isAnnounced(through number: Int) -> Bool { !isUnderWay && (waiting.first?.number ?? .max) > number }
 
     mutating func add(_ digests: some Sequence<UInt64>) {
         for digest in digests where isWaiting.insert(digest).inserted {
@@ -124,7 +120,7 @@ struct AnnouncementQueue {
     ///
     /// - Returns: whether what waits is to go apart now.
     mutating func sent(at now: Instant) -> Bool {
-        underWay = nil
+        isUnderWay = false
         defer { (behind, behindSince) = (nil, nil) }
         if let begin = behindSince {
             if now - begin > Self.slow {
@@ -153,8 +149,7 @@ struct AnnouncementQueue {
         let taken = Array(waiting.prefix(count))
         let digests = digests + taken.map(\.digest)
         guard !digests.isEmpty else { return [] }
-        lastNumber += 1
-        underWay = taken.first?.number ?? lastNumber
+        isUnderWay = true
         isWaiting.subtract(taken.lazy.map(\.digest))
         waiting.removeFirst(taken.count)
         let share = Duration.microseconds(digests.count < Self.many ? 30 : 120)

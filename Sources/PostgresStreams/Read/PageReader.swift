@@ -78,9 +78,7 @@ struct PageReader {
     private func rows(_ result: QueryResult) throws(JournalError) -> [EventRow] {
         let rows = (0..<result.rowCount).compactMap { EventRow(result, row: $0) }
         let end = result.integer(row: 0, column: EventRow.columnCount)
-        guard Self.isWhole(rows.count, from: position, to: end), rows.last.map({ $0.position == end }) ?? true else {
-            throw .damaged(name, from: position)
-        }
+        guard Self.isWhole(rows.count, from: position, to: end) else { throw .damaged(name, from: position) }
         return rows
     }
 

@@ -9,6 +9,7 @@ import TisynStreams
 final class EventPage: Sendable {
     /// The columns of the statement that reads pages for the index.
     static let columns = "e.kind, e.coroutine_id, e.event"
+    private static let columnCount = 3
 
     let start: Int
     /// The reader's, by which it came.
@@ -26,7 +27,9 @@ final class EventPage: Sendable {
     /// - Returns: nil where one is missing.
     init?(_ result: QueryResult, start: Int, connection: Int) {
         count = result.isNull(row: 0, column: 0) ? 0 : result.rowCount
-        guard PageReader.isWhole(count, from: start, to: result.integer(row: 0, column: 3)) else { return nil }
+        guard PageReader.isWhole(count, from: start, to: result.integer(row: 0, column: Self.columnCount)) else {
+            return nil
+        }
         self.result = result
         self.start = start
         self.connection = connection

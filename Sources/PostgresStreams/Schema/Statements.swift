@@ -210,8 +210,9 @@ struct Statements: Sendable {
             parameterTypes: [.text, .uuid, .int8, .bool, .text]
         )
 
-        // And where a page ends of which nothing is missing, in its first row, which is there though it may have nothing else: a
-        // hole in the log must not pass for its end, nor move what comes behind it. By one snapshot, so that they agree.
+        // The last column says, in the first row, where the page ends if nothing is missing; that row is there though it may
+        // have nothing else. So a hole in the log does not pass for its end, nor move what comes behind it. One statement, and
+        // so one snapshot: both are as of the same moment.
         func page(_ name: String, _ columns: String) -> Statement {
             Statement(
                 name: name,

@@ -111,7 +111,7 @@ final class Listener: Sendable {
     }
 
     /// Nobody tails any more: the connection is given back, unless somebody soon does. Many tails may be short, and come one
-    /// after the other: a connection for each would cost the server more than all they read.
+    /// after the other: without that each would make one.
     func stop() {
         state.withLock { state in
             guard state.machine.isStarted else { return }
