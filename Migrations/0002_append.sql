@@ -237,8 +237,11 @@ $$;
 -- streams that were claimed. Where the statement is prepared, enable_seqscan to 'off' too, or a plan from when the table was
 -- small stays. No epoch is named: who claims reserves the next position, so that the append which can be followed is always
 -- one of the present epoch.
+--
+-- With "returning recorded_at" it answers when each row was written; what is given for that column is passed over.
 create view appends as
-select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutine_id, e.event from events e where false;
+select e.stream_id, e.position, e.token as previous, e.token, e.kind, e.coroutine_id, e.event, e.recorded_at
+from events e where false;
 
 -- One look-up by the key, and nothing is asked of what comes behind: the key itself refuses a position that is taken. What is
 -- inserted can be given as expressions that answer differently each time; so the place is taken from the row that was found,
@@ -250,7 +253,8 @@ select e.stream_id, e.position + 1, clock_timestamp(), new.token, nullif(new.kin
 from lateral (
     select e.stream_id, e.position from events e
     where e.stream_id = new.stream_id and e.position = new.position - 1 and e.token = new.previous and e.kind <> 'r'
-    offset 0) e;
+    offset 0) e
+returning stream_id, position, null::uuid, token, kind, coroutine_id, event, recorded_at;
 
 comment on view appends is 'Takes inserts only: events, each behind the append its writer made last.';
 
@@ -454,7 +458,8 @@ $$;
 -- inside the append's it would hold a lock of the whole cluster until the commit is flushed.
 --
 -- The channel is the schema's name; the payload, with commas between, the first 16 hex digits of SHA-256 of each name. A
--- hint: tails read the rows.
+-- hint: tails read the rows. What is no name's is passed over: who listens too may begin with 16 digits of its own, and so
+-- know its own notifications again.
 create function announce(p_streams text[]) returns void
 language plpgsql volatile
 set search_path from current

@@ -44,6 +44,6 @@ grant execute on function
     :"schema".append(text, json[], bigint, bigint, uuid, text),
     :"schema".claim(text, text), :"schema".resolve(text, uuid, bigint, boolean, text), :"schema".announce(text[])
 to durable_streams_writer;
-grant insert on :"schema".appends to durable_streams_writer;
+grant insert, select (recorded_at) on :"schema".appends to durable_streams_writer;
 
 \set ON_ERROR_STOP :on_error_before

@@ -97,9 +97,9 @@ public final class Journal: Sendable {
             metrics: metrics
         )
         writing.measuresWay = true
-        appender = Appender(writing, configuration, announcer: announcer)
-        transactions = TransactionPool(writing.session, limit: configuration.transactionConnections)
         tails = TailHub(configuration, schema, options, reader: reader, announcer: announcer)
+        appender = Appender(writing, configuration, announcer: announcer, tails: tails)
+        transactions = TransactionPool(writing.session, limit: configuration.transactionConnections)
     }
 
     // MARK: Streams
@@ -273,7 +273,11 @@ public final class Journal: Sendable {
         }
     }
 
-    func announce(_ streams: [StreamName]) { announcer.announce(streams) }
+    /// These streams have new events.
+    func announce(_ streams: [StreamName]) {
+        tails.moved(streams)
+        announcer.announce(streams)
+    }
 
     /// - Parameter isCurrent: what a lagging standby knows will not do.
     func request(

@@ -66,8 +66,13 @@ package struct StressRun: Sendable {
         _ reading: Journal
     ) async throws -> StressReport {
         let reader = StressReader(plan: plan, journal: reading, ledger: ledger)
+        // Some tails are where their events are appended.
+        let beside = writing.map { StressReader(plan: plan, journal: $0, ledger: ledger) }
         try await withThrowingTaskGroup(of: Void.self) { tails in
-            for number in 0..<plan.tails { tails.addTask { try await reader.tail(number) } }
+            for number in 0..<plan.tails {
+                let reader = number % 4 == 3 ? beside[number % beside.count] : reader
+                tails.addTask { try await reader.tail(number) }
+            }
             if plan.tails > 0 { tails.addTask { try await reader.tailAll() } }
             try await ledger.running {
                 try await withThrowingTaskGroup(of: Void.self) { writers in

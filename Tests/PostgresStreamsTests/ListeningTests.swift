@@ -14,7 +14,9 @@ struct ListeningTests {
         """
 
     private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
-        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+        try await stream.elsewhere { stream in
+            for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+        }
     }
 
     private func until(_ journal: Journal, _ matches: (ListeningState) -> Bool) async {

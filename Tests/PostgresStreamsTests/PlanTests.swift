@@ -150,16 +150,21 @@ struct PlanTests {
     func chained(_ knowledge: Knowledge) async throws {
         let statements = Statements(schema: try SchemaName("durable_streams"))
         let id = "11111111-1111-1111-1111-111111111111"
+        let one = (
+            types: "bigint, bigint, uuid, uuid, \"char\", text, json",
+            values: "17, 20, '\(id)', '\(id)', 'y', 'r', '{}'"
+        )
+        let two = (
+            types: "bigint[], bigint[], uuid[], uuid[], \"char\"[], text[], json[]",
+            values: "array[17, 18], array[20, 20], array['\(id)', '\(id)']::uuid[], "
+                + "array['\(id)', '\(id)']::uuid[], "
+                + "array['y', 'y']::\"char\"[], array['r', 'r'], array['{}', '{}']::json[]"
+        )
         let calls = [
-            (
-                statements.appendChained.sql, "bigint, bigint, uuid, uuid, \"char\", text, json",
-                "17, 20, '\(id)', '\(id)', 'y', 'r', '{}'"
-            ),
-            (
-                statements.appendAllChained.sql, "bigint[], bigint[], uuid[], uuid[], \"char\"[], text[], json[]",
-                "array[17, 18], array[20, 20], array['\(id)', '\(id)']::uuid[], array['\(id)', '\(id)']::uuid[], "
-                    + "array['y', 'y']::\"char\"[], array['r', 'r'], array['{}', '{}']::json[]"
-            ),
+            (statements.appendChained.sql, one.types, one.values),
+            (statements.appendChainedTimed.sql, one.types, one.values),
+            (statements.appendAllChained.sql, two.types, two.values),
+            (statements.appendAllChainedTimed.sql, two.types, two.values),
         ]
         try await withTables { url, sql in
             try await prepare(knowledge, sql)

@@ -168,8 +168,10 @@ struct PoolerTests {
                 let stream = try journal.stream("s")
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 for await state in journal.listeningStates() where state == .polling(.pooler) { break }
-                for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
-                try await stream.append(.close("root", .ok(nil)))
+                try await stream.elsewhere { stream in
+                    for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                    try await stream.append(.close("root", .ok(nil)))
+                }
                 #expect(try await seen == 6)
             }
         }
@@ -184,7 +186,7 @@ struct PoolerTests {
                 let stream = try journal.stream("s")
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 for await state in journal.listeningStates() where state == .polling(.pooler) { break }
-                try await stream.append(.close("root", .ok(nil)))
+                try await stream.elsewhere { try await $0.append(.close("root", .ok(nil))) }
                 #expect(try await seen == 1)
                 #expect(journal.listeningState != .listening)
             }
@@ -202,7 +204,9 @@ struct PoolerTests {
                 let stream = try journal.stream("s")
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 for await state in journal.listeningStates() where state == .listening { break }
-                for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                try await stream.elsewhere { stream in
+                    for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                }
                 // All connections die, its own too: it proves itself anew.
                 var states = journal.listeningStates().makeAsyncIterator()
                 try await withSQL(direct) { sql in
@@ -215,7 +219,7 @@ struct PoolerTests {
                 }
                 while let state = await states.next() { if case .reconnecting = state { break } }
                 while let state = await states.next(), state != .listening {}
-                try await stream.append(.close("root", .ok(nil)))
+                try await stream.elsewhere { try await $0.append(.close("root", .ok(nil))) }
                 #expect(try await seen == 6)
             }
         }
@@ -228,8 +232,10 @@ struct PoolerTests {
                 let stream = try journal.stream("s")
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 let large = try JSONText("\"\(String(repeating: "x", count: 40_000))\"")
-                for n in 0..<3 { try await stream.append(.close(CoroutineID("\(n)"), .ok(large))) }
-                try await stream.append(.close("root", .ok(large)))
+                try await stream.elsewhere { stream in
+                    for n in 0..<3 { try await stream.append(.close(CoroutineID("\(n)"), .ok(large))) }
+                    try await stream.append(.close("root", .ok(large)))
+                }
                 #expect(try await seen == 4)
             }
         }
@@ -290,8 +296,10 @@ struct PoolerTests {
                 let stream = try journal.stream("s")
                 async let seen = stream.tail(untilClose: true).reduce(into: 0) { count, _ in count += 1 }
                 for await state in journal.listeningStates() where state == .listening { break }
-                for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
-                try await stream.append(.close("root", .ok(nil)))
+                try await stream.elsewhere { stream in
+                    for n in 0..<5 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+                    try await stream.append(.close("root", .ok(nil)))
+                }
                 #expect(try await seen == 6)
             }
         }

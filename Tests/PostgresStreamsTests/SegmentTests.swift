@@ -111,6 +111,11 @@ struct SegmentTests {
             .command(statements, .on, hasSettings: true)
         #expect(single.name == "append_chained")
         #expect(values.byteCount == 8 + 8 + 16 + 16 + 1 + "root.0".utf8.count + texts[1])
+        // The same, and the answer tells when they were recorded.
+        #expect(both.command(statements, .on, hasSettings: true, isTimed: true).0.name == "append_all_chained_timed")
+        let one = Segment(id: 3, runs: [both.runs[1]])
+        #expect(one.command(statements, .on, hasSettings: true, isTimed: true).0.name == "append_chained_timed")
+        #expect(both.command(statements, .on, hasSettings: false, isTimed: true).0.name == "append_next")
         // By a session without settings, the function that has its own.
         let (function, rest) = both.command(statements, .remoteApply, hasSettings: false)
         #expect(function.name == "append_next")

@@ -19,7 +19,9 @@ struct TailOfAllTests {
     }
 
     private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
-        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+        try await stream.elsewhere { stream in
+            for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+        }
     }
 
     @Test("it brings each stream's events in order: streams there are, and streams created by others meanwhile")

@@ -2,7 +2,8 @@ import Testing
 
 @testable import PostgresStreams
 
-/// The registry against logs in memory: appends, hints that get lost, consumers that dawdle, connections that change.
+/// The registry against logs in memory: appends by others and by this process, hints that get lost, consumers that dawdle,
+/// connections that change.
 @Suite("The tail registry and a model of the server")
 struct TailRegistryModelTests {
     @Test("every event is delivered once and in order, at the latest after a look at everything", arguments: 0..<400)
@@ -44,6 +45,8 @@ private struct TailModelRun {
     private var consumers: [Int: Consumer] = [:]
     private var reading: Reading?
     private var connection = 1
+    /// What this process has appended and not heard of: the answers come in any order.
+    private var unanswered: [(stream: Int, position: Int)] = []
 
     private static let streams = ["a", "b", "c"].map { StreamName(trusting: $0) }
     private static let pageSize = 3
@@ -62,7 +65,9 @@ private struct TailModelRun {
 
     mutating func step() {
         switch number(0..<100) {
-        case 0..<25: append()
+        case 0..<15: append()
+        case 15..<20: appendHere()
+        case 20..<25: answerHere()
         case 25..<30: if losesHints { hintAll() }
         case 30..<35: comeAndGo()
         case 35..<60: pull()
@@ -75,6 +80,7 @@ private struct TailModelRun {
 
     /// Everybody pulls until there is nothing more.
     mutating func finish() {
+        while !unanswered.isEmpty { answerHere() }
         var progress = true
         while progress {
             let before = consumers.values.reduce(0) { $0 + $1.delivered.count }
@@ -88,6 +94,27 @@ private struct TailModelRun {
         let stream = number(0..<3)
         lengths[stream] += number(1..<6)
         if !losesHints || number(0..<100) < 70 { registry.hint([Self.streams[stream].digest]) }
+    }
+
+    private mutating func appendHere() {
+        let stream = number(0..<3)
+        // The first event of all goes behind none.
+        guard lengths[stream] > 0 else { return }
+        unanswered.append((stream, lengths[stream]))
+        lengths[stream] += 1
+    }
+
+    private mutating func answerHere() {
+        guard !unanswered.isEmpty else { return }
+        let (stream, position) = unanswered.remove(at: number(0..<unanswered.count))
+        var taking: [Int] = []
+        registry.appended(
+            .made(at: position),
+            to: Self.streams[stream],
+            behind: EventRow.made(at: position - 1).token,
+            taking: &taking
+        )
+        for id in taking { deliver(registry.take(id), to: id) }
     }
 
     private mutating func comeAndGo() {

@@ -1,7 +1,8 @@
 import Foundation
-import PostgresStreams
 import Testing
 import TisynStreams
+
+@testable import PostgresStreams
 
 @Suite("Tailing", .serialized, .timeLimit(.minutes(10)))
 struct TailTests {
@@ -15,7 +16,9 @@ struct TailTests {
     }
 
     private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
-        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+        try await stream.elsewhere { stream in
+            for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+        }
     }
 
     private func untilListening(_ journal: Journal) async {
@@ -146,7 +149,9 @@ struct TailTests {
             }
             try await stream.append(contentsOf: (0..<500).map(event))
             async let seen = ids(stream.tail(), count: 1000)
-            for n in 500..<1000 { try await stream.append(event(n)) }
+            try await stream.elsewhere { stream in
+                for n in 500..<1000 { try await stream.append(event(n)) }
+            }
             #expect(try await seen == (0..<1000).map(String.init))
         }
     }
@@ -197,12 +202,12 @@ struct TailTests {
                 last = next
             }
             // Whoever is left is told.
-            try await journal.stream("299").append(.close("root", .ok(nil)))
+            try await journal.stream("299").elsewhere { try await $0.append(.close("root", .ok(nil))) }
             try await last?.value
             let stream = try journal.stream("end")
             async let seen = ids(stream.tail(), count: 1)
             await untilListening(journal)
-            try await stream.append(.close("0", .ok(nil)))
+            try await append(0..<1, stream)
             #expect(try await seen == ["0"])
         }
     }

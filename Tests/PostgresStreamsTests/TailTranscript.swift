@@ -23,10 +23,23 @@ struct TailTranscript {
     mutating func wait(_ id: Int) -> String { registry.pull(id).map(Self.text) ?? "" }
 
     mutating func hint(_ streams: String...) {
-        registry.hint(HintPayload(digests: streams.map { StreamName(trusting: $0).digest }))
+        registry.hint(streams.map { StreamName(trusting: $0).digest })
     }
 
     mutating func hintAll() { registry.hintAll() }
+
+    /// This process appends the event of that position, behind the one of that incarnation of the log. What each consumer that
+    /// waited for it gets.
+    mutating func appended(_ stream: String, _ position: Int, behind incarnation: UInt64 = 1) -> String {
+        var taking: [Int] = []
+        registry.appended(
+            .made(at: position, incarnation: incarnation),
+            to: StreamName(trusting: stream),
+            behind: EventRow.made(at: position - 1, incarnation: incarnation).token,
+            taking: &taking
+        )
+        return taking.map { "\($0): " + (registry.take($0).map(Self.text) ?? "later") }.joined(separator: ", ")
+    }
 
     @discardableResult
     mutating func take(_ limit: Int = 100) -> String { taken(limit).joined(separator: ", ") }

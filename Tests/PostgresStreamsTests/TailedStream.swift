@@ -1,6 +1,7 @@
-import PostgresStreams
 import Testing
 import TisynStreams
+
+@testable import PostgresStreams
 
 /// A journal with a tail of stream `s` that goes on all the time, and what it has delivered. For tests that do something
 /// to the connections in between.
@@ -32,13 +33,16 @@ struct TailedStream {
         }
     }
 
-    /// Appends such events by a journal of its own, or the given one.
+    /// Appends such events by the given journal.
     static func append(_ range: Range<Int>, by journal: Journal) async throws {
         let stream = try journal.stream("s")
         for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
     }
 
-    func append(_ range: Range<Int>) async throws { try await Self.append(range, by: journal) }
+    /// The same by a journal that ends then: what a journal appends itself its tails have without the server.
+    func append(_ range: Range<Int>) async throws {
+        try await stream.elsewhere { try await Self.append(range, by: $0.journal) }
+    }
 
     /// Expects these to be delivered, in order.
     func expect(_ range: Range<Int>, sourceLocation: SourceLocation = #_sourceLocation) async throws {

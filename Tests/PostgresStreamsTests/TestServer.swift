@@ -1,6 +1,7 @@
 import Foundation
-import PostgresStreams
 import PrivatePostgres
+
+@testable import PostgresStreams
 
 /// The server the tests run against: the one `DATABASE_URL` names, else a private one, started at first use and gone with
 /// the process.
@@ -107,6 +108,14 @@ func withTestJournal<R: Sendable>(
         var configuration = JournalConfiguration.quiet(url)
         change.apply(&configuration)
         return try await withJournal(configuration, body)
+    }
+}
+
+extension PostgresStream {
+    /// Runs `body` with the same stream of another journal, as another process has it: what a journal appends itself its own
+    /// tails have without the server.
+    func elsewhere(_ body: (PostgresStream) async throws -> Void) async throws {
+        try await withJournal(journal.configuration) { try await body($0.stream(name)) }
     }
 }
 

@@ -11,6 +11,7 @@ final class Announcer: Sendable {
         var queue = AnnouncementQueue()
         var flushers: [Flusher] = []
         var trouble = AnnouncementTrouble()
+        var sender = UInt64.random(in: .min ... .max)
     }
 
     /// Waits until all is announced that was there when it came.
@@ -43,6 +44,12 @@ final class Announcer: Sendable {
         state.withLock { $0.queue.add(streams.lazy.map(\.digest)) }
         send()
     }
+
+    /// What our notifications begin with, so that this process's tails, who know already, need not heed them.
+    var sender: UInt64 { state.withLock { $0.sender } }
+
+    /// What has been sent so far passes for another's from here on.
+    func disown() { state.withLock { $0.sender = .random(in: .min ... .max) } }
 
     var hasWaiting: Bool { state.withLock { $0.queue.hasWaiting } }
 
@@ -78,7 +85,7 @@ final class Announcer: Sendable {
 
     private func batch(of digests: [UInt64]) -> Batch? {
         guard !digests.isEmpty else { return nil }
-        return Batch([(statements.notify, parameters(HintPayload(digests: digests)))]) { [weak self] outcome in
+        return Batch([(statements.notify, parameters(HintPayload(digests: digests, from: sender)))]) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
             case .success: sent(worked: true)
@@ -99,7 +106,7 @@ final class Announcer: Sendable {
     private func send(_ digests: [UInt64], isRepeated: Bool = false) {
         // One that is not there may be long in coming, and appends have theirs.
         let patience = requester.isConnected ? Self.patience : Self.patienceToConnect
-        let parameters = parameters(HintPayload(digests: digests))
+        let parameters = parameters(HintPayload(digests: digests, from: sender))
         requester.send(statements.notify, parameters, deadline: .now + patience) { [weak self] result in
             guard let self else { return }
             switch result {

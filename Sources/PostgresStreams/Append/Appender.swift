@@ -10,7 +10,8 @@ import TisynStreams
 ///
 ///     answer of segment n ─► queue ─► send segment n + 1 (or gather) ─► tell the callers of n
 ///
-/// Behind the commit, on the same connection, a NOTIFY wakes the tails; behind a pooler once that is answered, on another.
+/// Behind the commit, on the same connection, a NOTIFY wakes other processes' tails; behind a pooler once that is answered, on
+/// another.
 final class Appender: Sendable {
     private let inbox = AppendInbox()
     private let state: Mutex<AppenderState>
@@ -20,6 +21,8 @@ final class Appender: Sendable {
     /// By the connection of ours that is silent: each asks the server about one. Nil once they are closed.
     private let inquiries = Mutex<[Int: Requester]?>([:])
     private let announcer: Announcer
+    /// This process's own: they have what is appended here from its answer.
+    private let tails: TailHub
     /// Runs tasks on the first connection's thread.
     let taskExecutor = AppendExecutor()
     private let durability: JournalConfiguration.Durability
@@ -30,7 +33,7 @@ final class Appender: Sendable {
 
     private let metrics: JournalMetrics
 
-    init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer) {
+    init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer, tails: TailHub) {
         statements = options.statements
         metrics = options.metrics
         let appending = options
@@ -38,6 +41,7 @@ final class Appender: Sendable {
         (options.purpose, options.measuresWay) = ("inquire", false)
         self.options = options
         self.announcer = announcer
+        self.tails = tails
         durability = configuration.durability
         deadline = configuration.appendDeadline
         let count = configuration.writerConnections
@@ -170,7 +174,9 @@ final class Appender: Sendable {
         // The statement that needs none waits for a lock as long as it says itself.
         let bringsSettings = segment.isChained && !departure.isPrepared && departure.lockPatience != nil
         let hasSettings = departure.isPrepared || bringsSettings
-        var commands = [segment.command(statements, durability, hasSettings: hasSettings)]
+        var commands = [
+            segment.command(statements, durability, hasSettings: hasSettings, isTimed: tails.takeAppended)
+        ]
         if let patience = departure.lockPatience { commands = segment.lock(statements, atMost: patience) + commands }
         if bringsSettings { commands.insert(settings(ofTransaction: true), at: 0) }
         let areFew = segment.appendCount <= Self.fewCallers
@@ -243,6 +249,7 @@ final class Appender: Sendable {
             isIdle = state.isIdle(wire)
         }
         // First those who wait for their answer, then the tails.
+        tell(tails, of: segment, outcome)
         if isAnnouncingDue { announcer.send() }
         if needsReconnect { return session.close() }
         if isIdle {
@@ -251,6 +258,24 @@ final class Appender: Sendable {
         if announcer.hasWaiting {
             // It goes with the next segment; should that be long in coming, by itself.
             perform { state in state.announce(by: now + .milliseconds(10), on: wire) }
+        }
+    }
+
+    /// What is appended here the tails here have without a notification, and pass ours over: so they are told of all that
+    /// is in the log now, and of all that may be.
+    private func tell(_ tails: TailHub, of segment: Segment, _ outcome: Result<[QueryResult], BatchFailure>) {
+        switch outcome {
+        case .success(let results):
+            if let written = results.last.flatMap(segment.written) {
+                tails.appended(written)
+            } else {
+                tails.moved(segment.runs.lazy.map(\.stream))
+            }
+        case .failure(.connectionLost):
+            // It may be committed later, and its notification be all that tells of it.
+            announcer.disown()
+            tails.moved(segment.runs.lazy.map(\.stream))
+        case .failure(.refused): break
         }
     }
 

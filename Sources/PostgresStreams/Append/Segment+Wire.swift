@@ -1,20 +1,31 @@
 import LibPQ
 import TisynStreams
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// How a segment is sent, and how its answer is read.
 extension Segment {
     /// The statement that appends this, with its parameters.
     ///
-    /// - Parameter hasSettings: the transaction has the settings that the view `appends` needs.
+    /// - Parameters:
+    ///   - hasSettings: the transaction has the settings that the view `appends` needs.
+    ///   - isTimed: the answer is to say when each event was recorded, where the view is asked.
     func command(
         _ statements: Statements,
         _ durability: JournalConfiguration.Durability,
-        hasSettings: Bool
+        hasSettings: Bool,
+        isTimed: Bool = false
     ) -> Batch.Command {
         guard isChained else { return (statements.appendBatch, batchParameters(durability)) }
         guard hasSettings else { return (statements.appendNext, nextParameters(durability)) }
-        return runs.count == 1
-            ? (statements.appendChained, chainedParameters()) : (statements.appendAllChained, allChainedParameters())
+        guard runs.count == 1 else {
+            return (isTimed ? statements.appendAllChainedTimed : statements.appendAllChained, allChainedParameters())
+        }
+        return (isTimed ? statements.appendChainedTimed : statements.appendChained, chainedParameters())
     }
 
     /// What goes before it so that it waits so long at most for what somebody else holds.
@@ -34,6 +45,34 @@ extension Segment {
         case partial(Int)
         /// It is no answer to this segment.
         case unreadable
+    }
+
+    /// An event of a chained segment as it stands in the log.
+    struct Written {
+        var stream: StreamName
+        /// The token of the event before it.
+        var predecessor: Token
+        var row: EventRow
+    }
+
+    /// All its events, where the answer tells when each was recorded, as it does where that was asked; nil otherwise.
+    func written(_ result: QueryResult) -> [Written]? {
+        guard isChained, result.commandTag.hasPrefix("INSERT "), result.rowCount == runs.count else { return nil }
+        var written: [Written] = []
+        written.reserveCapacity(runs.count)
+        for (index, run) in runs.enumerated() {
+            guard let predecessor = run.predecessor, let event = run.appends.first?.events.first,
+                let recordedAt = result.timestamp(row: index, column: 0)
+            else { return nil }
+            let row = EventRow(
+                position: run.position,
+                recordedAt: Date(postgresMicroseconds: recordedAt),
+                token: run.token,
+                event: event
+            )
+            written.append(Written(stream: run.stream, predecessor: predecessor.token, row: row))
+        }
+        return written
     }
 
     // MARK: Parameters

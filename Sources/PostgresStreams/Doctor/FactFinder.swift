@@ -116,7 +116,8 @@ struct FactFinder {
             from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
             where n.nspname = $1 group by 1
             union all
-            select 'appends', has_table_privilege(c.oid, 'insert')::text
+            select 'appends', (has_table_privilege(c.oid, 'insert')
+                and has_any_column_privilege(c.oid, 'select'))::text
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
             where n.nspname = $1 and c.relname = 'appends'
             """,

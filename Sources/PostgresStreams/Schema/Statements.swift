@@ -13,6 +13,8 @@ struct Statements: Sendable {
     let appendBatch: Statement
     let appendChained: Statement
     let appendAllChained: Statement
+    let appendChainedTimed: Statement
+    let appendAllChainedTimed: Statement
     let appendNext: Statement
     let isAtWork: Statement
     let transactionSettings: Statement
@@ -107,24 +109,33 @@ struct Statements: Sendable {
         )
 
         let columns = "(stream_id, position, previous, token, kind, coroutine_id, event)"
-        appendChained = Statement(
-            name: "append_chained",
-            sql: "insert into \(quoted).appends \(columns) values ($1, $2, $3, $4, $5, $6, $7)",
-            parameterTypes: [.int8, .int8, .uuid, .uuid, .char, .text, .json]
-        )
+        func appendChained(_ name: String, returning clause: String = "") -> Statement {
+            Statement(
+                name: name,
+                sql: "insert into \(quoted).appends \(columns) values ($1, $2, $3, $4, $5, $6, $7)\(clause)",
+                parameterTypes: [.int8, .int8, .uuid, .uuid, .char, .text, .json]
+            )
+        }
 
         // In the select list, where the arrays give their elements row by row; in FROM each would be stored whole first. And
         // by the function's full name: behind a pooler the search path is whatever it is.
-        appendAllChained = Statement(
-            name: "append_all_chained",
-            sql: """
-                insert into \(quoted).appends \(columns) \
-                select \((1...7).map { "pg_catalog.unnest($\($0))" }.joined(separator: ", "))
-                """,
-            parameterTypes: [
-                .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
-            ]
-        )
+        func appendAllChained(_ name: String, returning clause: String = "") -> Statement {
+            Statement(
+                name: name,
+                sql: """
+                    insert into \(quoted).appends \(columns) \
+                    select \((1...7).map { "pg_catalog.unnest($\($0))" }.joined(separator: ", "))\(clause)
+                    """,
+                parameterTypes: [
+                    .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
+                ]
+            )
+        }
+        self.appendChained = appendChained("append_chained")
+        self.appendAllChained = appendAllChained("append_all_chained")
+        // Where somebody tails in this process, who has the events from the answer.
+        appendChainedTimed = appendChained("append_chained_timed", returning: " returning recorded_at")
+        appendAllChainedTimed = appendAllChained("append_all_chained_timed", returning: " returning recorded_at")
 
         // Behind a pooler, and until a session has its settings: what it rests on it sets for itself, and it is planned once.
         appendNext = Statement(

@@ -1,7 +1,8 @@
 /// The payload of a notification: digests of streams' names, 16 hex digits each, with commas between. From anybody, so
-/// that what is no digest is passed over.
+/// that what is no digest is passed over. A journal's begins with a number of its own, in the same form, by which it knows
+/// them again.
 struct HintPayload: Sequence, Sendable {
-    /// A payload has less than 8,000 bytes: 400 digests of 16, with commas between.
+    /// A payload has less than 8,000 bytes: 400 digests of 16 and the sender's number, with commas between.
     static let capacity = 400
 
     let text: String
@@ -9,17 +10,28 @@ struct HintPayload: Sequence, Sendable {
     init(_ text: String) { self.text = text }
 
     /// The payload of these, at most `capacity` of them.
-    init(digests: some Collection<UInt64>) {
+    init(digests: some Collection<UInt64>, from sender: UInt64) {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(17 * digests.count)
+        bytes.reserveCapacity(17 * (digests.count + 1))
+        Self.append(sender, to: &bytes)
         for digest in digests {
-            if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
-            for shift in stride(from: 60, through: 0, by: -4) {
-                let digit = UInt8(truncatingIfNeeded: digest >> UInt64(shift)) & 0xF
-                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-            }
+            bytes.append(UInt8(ascii: ","))
+            Self.append(digest, to: &bytes)
         }
         text = String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func append(_ number: UInt64, to bytes: inout [UInt8]) {
+        for shift in stride(from: 60, through: 0, by: -4) {
+            let digit = UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 0xF
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+        }
+    }
+
+    /// Whether it begins with the sender's number.
+    func isFrom(_ sender: UInt64) -> Bool {
+        var iterator = makeIterator()
+        return iterator.next() == sender
     }
 
     func makeIterator() -> Iterator { Iterator(bytes: text.utf8.makeIterator()) }

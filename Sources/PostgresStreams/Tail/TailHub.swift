@@ -6,6 +6,7 @@ import Synchronization
 ///
 ///     listener ── hint ──► registry ── waiting and hinted ──► one query ──► each consumer's page
 ///              ── look ──► registry ── waiting ──► one query ──► those that have moved ──► as above
+///     appender ── answer ─► registry ── waiting for just that event ──► the consumer's page
 ///
 /// A consumer that does not pull is not read for. One query is under way at a time for those that follow, and one for those
 /// that catch up; what is hinted at meanwhile is in the next one.
@@ -52,6 +53,9 @@ final class TailHub: Sendable {
     let patience: Duration
     private let checkInterval: Duration
     let listener: Listener
+    private let announcer: Announcer
+    /// Whether there are tails.
+    private let hasTails = Atomic(false)
 
     init(
         _ configuration: JournalConfiguration,
@@ -62,6 +66,7 @@ final class TailHub: Sendable {
     ) {
         state = Mutex(State(readSize: TailReadSize(pageSize: configuration.pageSize)))
         self.reader = reader
+        self.announcer = announcer
         statements = options.statements
         patience = configuration.readDeadline
         checkInterval = configuration.listening.checkInterval
@@ -76,6 +81,7 @@ final class TailHub: Sendable {
         let consumer = state.withLock { state in
             let consumer = state.registry.addConsumer()
             state.registry.add(stream, cursor: cursor, for: consumer)
+            hasTails.store(true, ordering: .relaxed)
             return consumer
         }
         listener.start()
@@ -91,6 +97,7 @@ final class TailHub: Sendable {
                 self?.discovered($0, for: consumer)
             }
             state.discoveries[consumer] = discovery
+            hasTails.store(true, ordering: .relaxed)
             return (consumer, discovery)
         }
         listener.start()
@@ -103,6 +110,7 @@ final class TailHub: Sendable {
             state.registry.remove(consumer)
             state.deliveries[consumer] = nil
             state.discoveries[consumer] = nil
+            hasTails.store(!state.registry.isEmpty, ordering: .relaxed)
             return state.registry.isEmpty
         }
         guard isIdle else { return }
@@ -117,13 +125,13 @@ final class TailHub: Sendable {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 delivery.onValue { continuation.resume(returning: $0) }
-                let result: Result<TailPage, JournalError>? = state.withLock { state in
-                    guard !state.isClosed else { return .failure(.closed) }
+                let (result, isToRead): (Result<TailPage, JournalError>?, Bool) = state.withLock { state in
+                    guard !state.isClosed else { return (.failure(.closed), false) }
                     let result = state.registry.pull(consumer)
                     if result == nil { state.deliveries[consumer] = delivery }
-                    return result
+                    return (result, state.registry.hasReady)
                 }
-                read()
+                if isToRead { read() }
                 if let result { delivery.set(result) }
             }
         } onCancel: {
@@ -158,15 +166,47 @@ final class TailHub: Sendable {
         if let handed { handed.delivery.set(handed.result) }
     }
 
+    // MARK: What this journal appends
+
+    /// Whether `appended` has anybody to tell.
+    ///
+    /// Not where reads go through a pooler: it may send them to a standby, where an event that was delivered is yet to come,
+    /// and which nobody can tell from a server that has lost it.
+    var takeAppended: Bool { hasTails.load(ordering: .relaxed) && !reader.isBehindPooler }
+
+    /// These were committed: who waits for just that event has it. Who follows a stream and has something else to take first
+    /// reads it, as if it had been hinted at.
+    func appended(_ written: [Segment.Written]) {
+        guard hasTails.load(ordering: .relaxed) else { return }
+        let (handed, isToRead): ([HandedOut], Bool) = state.withLock { state in
+            var taking: [Int] = []
+            for event in written {
+                state.registry.appended(event.row, to: event.stream, behind: event.predecessor, taking: &taking)
+            }
+            return (taking.compactMap { state.handOut(to: $0) }, state.registry.hasReady)
+        }
+        if isToRead { read() }
+        for (delivery, result) in handed { delivery.set(result) }
+        if !handed.isEmpty { listener.noteActivity() }
+    }
+
+    /// These have new events, or may have.
+    func moved(_ streams: some Sequence<StreamName>) {
+        guard hasTails.load(ordering: .relaxed) else { return }
+        if state.withLock({ $0.registry.hint(streams.map(\.digest)) }) { read() }
+    }
+
     // MARK: Hints
 
     private func hint(_ hint: Listener.Hint) {
         switch hint {
         case .streams(let payload):
             let digests = HintPayload(payload)
+            // What is in ours our tails have been told. Not those who look for new streams.
+            let isOurs = digests.isFrom(announcer.sender)
             let (concernsUs, discoveries) = state.withLock { state in
                 // All of them: what one tail follows may be news to another.
-                (state.registry.hint(digests), Array(state.discoveries.values))
+                (isOurs ? false : state.registry.hint(digests), Array(state.discoveries.values))
             }
             if concernsUs { read() }
             for discovery in discoveries { discovery.look(for: digests) }

@@ -5,7 +5,7 @@ import LibPQ
 ///
 /// A consumer pulls pages; it has one source, the stream it tails, or many, where it tails them all. A source is read when
 /// both hold: somebody pulls, and there may be something (it is new, it was hinted at, it was not at its end when last
-/// read). Hints only mark; only rows that were read move a cursor.
+/// read). Hints only mark; what moves a cursor is rows that were read, or that this process has just written.
 ///
 /// A consumer whose last page was full is read for once more while it is busy with that page; never more than that.
 struct TailRegistry {
@@ -67,6 +67,19 @@ struct TailRegistry {
         var eventByteCount = PageReader.largeEventByteCount
         var pageByteCount = 0
         var place = Place.nowhere
+
+        /// The last read found its end, and nothing has been heard of it since.
+        var isAtEnd: Bool { !mayHaveMore && place == .nowhere }
+
+        /// Takes an event that is to be delivered without being read, if it is the next.
+        mutating func take(_ row: EventRow, behind predecessor: Token) -> Bool {
+            guard isAtEnd, cursor == row.position, (lastToken ?? predecessor) == predecessor else { return false }
+            cursor += 1
+            lastToken = row.token
+            // The next read finds out whether it is from the same log.
+            (comparedOn, isJustCompared) = (-1, false)
+            return true
+        }
 
         private static let smallPageByteCount = 128 << 10
 
@@ -188,6 +201,32 @@ struct TailRegistry {
         }
     }
 
+    // MARK: What this process appends
+
+    /// An event was appended. Who waits for just that one has it, if what went before it is what it had delivered; for others
+    /// it is as if it had been hinted at.
+    ///
+    /// - Parameters:
+    ///   - predecessor: the token of the event before it.
+    ///   - taking: gets the consumers that have something to take now.
+    mutating func appended(
+        _ row: EventRow,
+        to stream: StreamName,
+        behind predecessor: Token,
+        taking: inout [Int]
+    ) {
+        for id in sourcesByDigest[stream.digest] ?? [] {
+            guard let index = sources.index(forKey: id), sources.values[index].stream == stream else { continue }
+            let consumer = sources.values[index].consumer
+            if consumers[consumer]?.isWaiting == true, sources.values[index].take(row, behind: predecessor) {
+                consumers[consumer]?.pages.append(TailPage(stream: stream, rows: [row]))
+                taking.append(consumer)
+            } else if sources.values[index].cursor <= row.position {
+                mark(id)
+            }
+        }
+    }
+
     // MARK: Hints
 
     /// A notification named these.
@@ -232,7 +271,7 @@ struct TailRegistry {
     mutating func takeLook() -> [Query] {
         var queries: [Query] = []
         var unwatched: [Int] = []
-        for (id, source) in sources where !source.mayHaveMore && source.place == .nowhere {
+        for (id, source) in sources where source.isAtEnd {
             if consumers[source.consumer]?.isReadFor == true {
                 queries.append(Query(id: id, stream: source.stream, position: source.cursor, isCompared: false))
             } else {
@@ -252,7 +291,10 @@ struct TailRegistry {
 
     // MARK: Reading
 
-    /// Whether there may be something to read for somebody who waits.
+    /// Whether there may be something to read for somebody who waits, in any lane.
+    var hasReady: Bool { Lane.allCases.contains { hasReady($0) } }
+
+    /// The same in one.
     func hasReady(_ lane: Lane) -> Bool { !ready[lane].isEmpty }
 
     /// What to read now in one lane.

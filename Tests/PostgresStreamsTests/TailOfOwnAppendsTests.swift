@@ -1,0 +1,220 @@
+import Foundation
+import PrivatePostgres
+import Testing
+import TisynStreams
+
+@testable import PostgresStreams
+
+/// What a journal appends its own tails have from the answer: without a notification, and without a read.
+@Suite("Tails of what the same journal appends", .serialized, .timeLimit(.minutes(10)))
+struct TailOfOwnAppendsTests {
+    /// Nothing tells of events, and nothing looks for them.
+    private static var deaf: ConfigurationChange {
+        .with {
+            $0.listening.isEnabled = false
+            $0.listening.pollInterval = .seconds(3600)
+            $0.listening.checkInterval = .seconds(3600)
+        }
+    }
+
+    /// Waits until the journal's only tail waits for its next event, and nothing is read for it.
+    private func untilWaiting(_ journal: Journal) async throws {
+        try await until {
+            journal.tails.state.withLock { state in
+                !state.deliveries.isEmpty && !state.registry.hasReady && !state.isReading[.following]
+                    && !state.isReading[.catchingUp]
+            }
+        }
+    }
+
+    @Test("all that it appends, in whatever way, is there at once, and is what a read gives")
+    func everyWay() async throws {
+        try await withTestJournal(Self.deaf) { journal in
+            let stream = try journal.stream("s")
+            async let seen = stream.tail(untilClose: true).reduce(into: [RecordedEvent]()) { $0.append($1) }
+            for n in 0..<20 { try await stream.append(.close(CoroutineID("\(n)"), .ok(JSONText("{\"n\": \(n)}")))) }
+            try await stream.append(contentsOf: (20..<30).map { .close(CoroutineID("\($0)"), .ok(nil)) })
+            try await journal.transaction { tx in
+                _ = try await tx.append(.close("in a transaction", .ok(nil)), to: stream)
+            }
+            let claim = try await stream.claim()
+            for n in 0..<5 { try await claim.stream.append(.close("claimed \(n)", .ok(nil)), expecting: 31 + n) }
+            try await claim.stream.append(.close(.root, .cancelled))
+            let tailed = try await seen
+            var read: [RecordedEvent] = []
+            for try await event in stream.read() { read.append(event) }
+            #expect(tailed == read)
+            #expect(tailed.count == 37)
+        }
+    }
+
+    @Test("of all streams too, those included that it creates")
+    func ofAll() async throws {
+        // New streams are told of by notifications, ours too.
+        try await withTestJournal(.with { $0.listening.checkInterval = .seconds(3600) }) { journal in
+            async let seen: [String: [Int]] = {
+                var seen: [String: [Int]] = [:]
+                var rest = 60
+                for try await event in journal.tailAll() {
+                    seen[event.stream.text, default: []].append(event.position)
+                    rest -= 1
+                    if rest == 0 { break }
+                }
+                return seen
+            }()
+            await journal.untilState(.listening)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for n in 0..<6 {
+                    group.addTask {
+                        let stream = try journal.stream("s\(n)")
+                        for m in 0..<10 { try await stream.append(.close(CoroutineID("\(m)"), .ok(nil))) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let found = try await seen
+            #expect(found.count == 6)
+            #expect(found.values.allSatisfy { $0 == Array(0..<10) })
+        }
+    }
+
+    @Test(
+        "a tail that keeps up asks the server nothing, whatever our notifications say",
+        .enabled(if: TestServer.isPrivate, "takes a right away as a superuser")
+    )
+    func noReads() async throws {
+        try await Roles.with { roles in
+            try await withJournal(.with(roles.writer) { $0.listening.checkInterval = .seconds(3600) }) { journal in
+                let stream = try journal.stream("s")
+                try await stream.append(.close("first", .ok(nil)))
+                let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
+                #expect(try await tail.next().rows.map(\.position) == [0])
+                await journal.untilState(.listening)
+                for n in 1..<20 {
+                    async let next = tail.next()
+                    try await untilWaiting(journal)
+                    if n == 1 {
+                        // From here on a read is refused, and ends the tail.
+                        try await roles.owner.run("revoke select on durable_streams.events from durable_streams_reader")
+                    }
+                    try await stream.append(.close(CoroutineID("\(n)"), .ok(nil)))
+                    #expect(try await next.rows.map(\.position) == [n])
+                }
+                // Ours have been heard by now.
+                await journal.flush()
+                try await roles.owner.run("grant select on durable_streams.events to durable_streams_reader")
+                async let next = tail.next()
+                try await untilWaiting(journal)
+                try await stream.append(.close("last", .ok(nil)))
+                #expect(try await next.rows.map(\.position) == [20])
+            }
+        }
+    }
+
+    @Test("two journals append to one stream, and both tail it: both see all of it in the same order")
+    func mixed() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { one in
+                try await withJournal(.quiet(url)) { other in
+                    try await withThrowingTaskGroup(of: [String].self) { tails in
+                        for journal in [one, other] {
+                            for _ in 0..<4 {
+                                tails.addTask {
+                                    var ids: [String] = []
+                                    for try await event in try journal.stream("s").tail(untilClose: true) {
+                                        #expect(event.position == ids.count)
+                                        ids.append(event.event.coroutineID.encoded)
+                                    }
+                                    return ids
+                                }
+                            }
+                        }
+                        try await withThrowingTaskGroup(of: Void.self) { writers in
+                            for (name, journal) in [("one", one), ("other", other)] {
+                                for writer in 0..<3 {
+                                    writers.addTask {
+                                        let stream = try journal.stream("s")
+                                        for n in 0..<100 {
+                                            try await stream.append(
+                                                .close(CoroutineID("\(name).\(writer).\(n)"), .ok(nil))
+                                            )
+                                        }
+                                    }
+                                }
+                            }
+                            try await writers.waitForAll()
+                        }
+                        try await one.stream("s").append(.close(.root, .ok(nil)))
+                        let recorded = try await one.stream("s").readAll().map(\.coroutineID.encoded)
+                        #expect(recorded.count == 601)
+                        for try await ids in tails { #expect(ids == recorded) }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("connections die at random while it appends and tails: each tail equals its stream")
+    func lostConnections() async throws {
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { journal in
+                try await withSQL(url) { killer in
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for n in 0..<20 {
+                            let stream = try journal.stream("s\(n)")
+                            group.addTask {
+                                var count = 0
+                                for try await event in stream.tail(untilClose: true) {
+                                    #expect(event.position == count)
+                                    count += 1
+                                }
+                                #expect(count == 61)
+                            }
+                            group.addTask {
+                                for m in 0..<60 { try await stream.append(.close(CoroutineID("\(m)"), .ok(nil))) }
+                                try await stream.append(.close(.root, .ok(nil)))
+                            }
+                        }
+                        for _ in 0..<30 {
+                            try await killer.run(
+                                """
+                                select pg_sleep(0.02), pg_terminate_backend(pid) from (
+                                    select pid from pg_stat_activity
+                                    where datname = current_database() and application_name = 'durable-streams'
+                                    order by random() limit 1) v
+                                """
+                            )
+                        }
+                        try await group.waitForAll()
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "an append whose answer never comes is found by its tails all the same",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func answerLost() async throws {
+        let change = ConfigurationChange.with {
+            $0.appendDeadline = .seconds(1)
+            $0.listening.checkInterval = .seconds(3600)
+            $0.listening.probeInterval = .seconds(3600)
+        }
+        try await withWireProxy(change) { proxy, journal, _ in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("0", .ok(nil)))
+            var tail = stream.tail().makeAsyncIterator()
+            #expect(try await tail.next()?.position == 0)
+            await journal.untilState(.listening)
+            proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))
+            // Nor is there a connection to ask what became of it.
+            proxy.refuse(true)
+            let error = await thrown { try await stream.append(.close("1", .ok(nil))) }
+            #expect(error?.outcome == .unknown)
+            #expect(try await tail.next()?.position == 1)
+            proxy.refuse(false)
+        }
+    }
+}
