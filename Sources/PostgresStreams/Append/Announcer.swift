@@ -85,7 +85,7 @@ final class Announcer: Sendable {
 
     private func batch(of digests: [UInt64]) -> Batch? {
         guard !digests.isEmpty else { return nil }
-        return Batch([(statements.notify, parameters(HintPayload(digests: digests, from: sender)))]) { [weak self] outcome in
+        return Batch([notification(of: digests)]) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
             case .success: sent(worked: true)
@@ -106,8 +106,7 @@ final class Announcer: Sendable {
     private func send(_ digests: [UInt64], isRepeated: Bool = false) {
         // One that is not there may be long in coming, and appends have theirs.
         let patience = requester.isConnected ? Self.patience : Self.patienceToConnect
-        let parameters = parameters(HintPayload(digests: digests, from: sender))
-        requester.send(statements.notify, parameters, deadline: .now + patience) { [weak self] result in
+        requester.send([notification(of: digests)], deadline: .now + patience) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success: return sent(worked: true)
@@ -136,11 +135,11 @@ final class Announcer: Sendable {
         )
     }
 
-    private func parameters(_ payload: HintPayload) -> Parameters {
+    private func notification(of digests: [UInt64]) -> Batch.Command {
         var parameters = Parameters()
         parameters.append(channel)
-        parameters.append(payload.text)
-        return parameters
+        parameters.append(HintPayload(digests: digests, from: sender).text)
+        return (statements.notify, parameters)
     }
 
     private func sent(worked: Bool) {
