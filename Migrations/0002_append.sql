@@ -458,8 +458,8 @@ $$;
 -- inside the append's it would hold a lock of the whole cluster until the commit is flushed.
 --
 -- The channel is the schema's name; the payload, with commas between, the first 16 hex digits of SHA-256 of each name. A
--- hint: tails read the rows. What is no name's is passed over: who listens too may begin with 16 digits of its own, and so
--- know its own notifications again.
+-- hint: tails read the rows. What is no digest is passed over: the library's begin with '-' and a number, by which a process
+-- knows its own.
 create function announce(p_streams text[]) returns void
 language plpgsql volatile
 set search_path from current

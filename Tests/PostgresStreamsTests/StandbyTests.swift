@@ -67,6 +67,9 @@ struct StandbyTests {
                 // Appends find the primary too.
                 try await tailed.append(0..<5)
                 try await tailed.expect(0..<5)
+                // Those of the same journal too, though not from their answers: what reads there would miss them.
+                try await TailedStream.append(5..<8, by: tailed.journal)
+                try await tailed.expect(5..<8)
                 #expect(tailed.journal.listeningState == .listening)
                 try await withSQL(standby.databaseURL) { sql in
                     // An attempt that libpq passed over may linger.
@@ -134,29 +137,44 @@ struct StandbyTests {
         }
     }
 
-    @Test("a failover that lost nothing: the tail goes on where it was, on the new primary")
-    func failover() async throws {
+    /// By the journal that tails, whose tail need not read what it appends, or by another.
+    private func append(_ range: Range<Int>, by tailed: TailedStream, itself: Bool) async throws {
+        if itself {
+            try await TailedStream.append(range, by: tailed.journal)
+        } else {
+            try await tailed.append(range)
+        }
+    }
+
+    @Test(
+        "a failover that lost nothing: the tail goes on where it was, on the new primary",
+        arguments: [false, true]
+    )
+    func failover(itself: Bool) async throws {
         try await withStandby { primary, standby in
             try await TailedStream.with(eager(url(primary, standby, preferring: "any"))) { tailed in
                 await tailed.journal.untilState(.listening)
-                try await tailed.append(0..<3)
+                try await append(0..<3, by: tailed, itself: itself)
                 try await tailed.expect(0..<3)
                 try await caughtUp(standby, with: primary)
                 await primary.kill()
                 try await withSQL(standby.databaseURL) { try await $0.run("select pg_promote()") }
-                try await tailed.append(3..<6)
+                try await append(3..<6, by: tailed, itself: itself)
                 try await tailed.expect(3..<6)
                 await tailed.journal.untilState(.listening)
             }
         }
     }
 
-    @Test("a failover that lost the end of the log: the tail ends, and names what it had and what is there")
-    func lostEnd() async throws {
+    @Test(
+        "a failover that lost the end of the log: the tail ends, and names what it had and what is there",
+        arguments: [false, true]
+    )
+    func lostEnd(itself: Bool) async throws {
         try await withStandby { primary, standby in
             try await TailedStream.with(eager(url(primary, standby, preferring: "any"))) { tailed in
                 await tailed.journal.untilState(.listening)
-                try await tailed.append(0..<3)
+                try await append(0..<3, by: tailed, itself: itself)
                 try await tailed.expect(0..<3)
                 try await caughtUp(standby, with: primary)
                 try await withSQL(standby.databaseURL) { sql in
@@ -164,7 +182,7 @@ struct StandbyTests {
                     try await sql.run("select pg_reload_conf()")
                     try await until { try await sql.integer("select count(*) from pg_stat_wal_receiver") == 0 }
                 }
-                try await tailed.append(3..<5)
+                try await append(3..<5, by: tailed, itself: itself)
                 try await tailed.expect(3..<5)
                 await primary.kill()
                 try await withSQL(standby.databaseURL) { try await $0.run("select pg_promote()") }

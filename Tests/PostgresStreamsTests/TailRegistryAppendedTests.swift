@@ -94,6 +94,18 @@ struct TailRegistryAppendedTests {
         #expect(log.answer(1) == "replaced 2 –")
     }
 
+    @Test("what a look found counts, though what it found first was taken meanwhile: there may be more behind it")
+    func look() {
+        var log = following()
+        let look = log.registry.takeLook()
+        #expect(look.map(\.position) == [2])
+        #expect(log.appended("a", 2) == "1: 2")
+        log.wait(1)
+        for query in look { log.registry.found(query) }
+        #expect(log.take() == "1:a@2=")
+        #expect(log.answer(1, 2..<4) == "3")
+    }
+
     @Test("each of several consumers, and each stream of one that follows many, at once or one after the other")
     func many() {
         var log = TailTranscript()

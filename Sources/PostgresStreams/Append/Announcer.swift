@@ -12,6 +12,9 @@ final class Announcer: Sendable {
         var flushers: [Flusher] = []
         var trouble = AnnouncementTrouble()
         var sender = UInt64.random(in: .min ... .max)
+        /// Of what waits: streams whose announcement was lost with the append that it was behind. Nobody here may have been told
+        /// of that.
+        var untold: Set<UInt64> = []
     }
 
     /// Waits until all is announced that was there when it came.
@@ -85,12 +88,13 @@ final class Announcer: Sendable {
 
     private func batch(of digests: [UInt64]) -> Batch? {
         guard !digests.isEmpty else { return nil }
-        return Batch([notification(of: digests)]) { [weak self] outcome in
+        return Batch([notification(of: digests, isOurs: isTold(digests))]) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
             case .success: sent(worked: true)
-            // It is tried again on its own connection, which deals with failures.
-            case .failure: send(digests)
+            // It is tried again on its own connection, which deals with failures. What it is behind may have been lost with it,
+            // and be committed just then.
+            case .failure: send(digests, isOurs: false)
             }
         }
     }
@@ -100,13 +104,14 @@ final class Announcer: Sendable {
     /// Sends what waits, now or when the one that is under way has been answered.
     func send() {
         let digests = state.withLock { $0.queue.takeApart(at: .now) }
-        if !digests.isEmpty { send(digests) }
+        if !digests.isEmpty { send(digests, isOurs: isTold(digests)) }
     }
 
-    private func send(_ digests: [UInt64], isRepeated: Bool = false) {
+    /// - Parameter isOurs: this process's tails may pass it over.
+    private func send(_ digests: [UInt64], isOurs: Bool, isRepeated: Bool = false) {
         // One that is not there may be long in coming, and appends have theirs.
         let patience = requester.isConnected ? Self.patience : Self.patienceToConnect
-        requester.send([notification(of: digests)], deadline: .now + patience) { [weak self] result in
+        requester.send([notification(of: digests, isOurs: isOurs)], deadline: .now + patience) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success: return sent(worked: true)
@@ -114,9 +119,14 @@ final class Announcer: Sendable {
             case .failure(let error):
                 if error.sqlState == Self.queueFull {
                     clearQueue()
-                    if !isRepeated { return send(digests, isRepeated: true) }
+                    if !isRepeated { return send(digests, isOurs: isOurs, isRepeated: true) }
                 }
-                if !requester.isConnected { state.withLock { $0.queue.cutOff(digests, at: .now) } }
+                if !requester.isConnected {
+                    state.withLock { state in
+                        state.queue.cutOff(digests, at: .now)
+                        if !isOurs { state.untold.formUnion(digests) }
+                    }
+                }
                 failed(error)
             }
             sent(worked: false)
@@ -135,10 +145,19 @@ final class Announcer: Sendable {
         )
     }
 
-    private func notification(of digests: [UInt64]) -> Batch.Command {
+    /// Whether this process's tails have been told of all these.
+    private func isTold(_ digests: [UInt64]) -> Bool {
+        state.withLock { state in
+            guard !state.untold.isEmpty else { return true }
+            defer { state.untold.subtract(digests) }
+            return state.untold.isDisjoint(with: digests)
+        }
+    }
+
+    private func notification(of digests: [UInt64], isOurs: Bool) -> Batch.Command {
         var parameters = Parameters()
         parameters.append(channel)
-        parameters.append(HintPayload(digests: digests, from: sender).text)
+        parameters.append(HintPayload(digests: digests, from: isOurs ? sender : nil).text)
         return (statements.notify, parameters)
     }
 

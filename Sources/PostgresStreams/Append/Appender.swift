@@ -249,7 +249,7 @@ final class Appender: Sendable {
             isIdle = state.isIdle(wire)
         }
         // First those who wait for their answer, then the tails.
-        tell(tails, of: segment, outcome)
+        tell(tails, of: departure, outcome)
         if isAnnouncingDue { announcer.send() }
         if needsReconnect { return session.close() }
         if isIdle {
@@ -263,19 +263,25 @@ final class Appender: Sendable {
 
     /// What is appended here the tails here have without a notification, and pass ours over: so they are told of all that
     /// is in the log now, and of all that may be.
-    private func tell(_ tails: TailHub, of segment: Segment, _ outcome: Result<[QueryResult], BatchFailure>) {
+    private func tell(
+        _ tails: TailHub,
+        of departure: AppenderState.Departure,
+        _ outcome: Result<[QueryResult], BatchFailure>
+    ) {
+        let segment = departure.segment
+        let streams = segment.runs.lazy.map(\.stream)
         switch outcome {
         case .success(let results):
             if let written = results.last.flatMap(segment.written) {
-                tails.appended(written)
+                tails.appended(written, on: departure.serverStart)
             } else {
-                tails.moved(segment.runs.lazy.map(\.stream))
+                tails.moved(streams)
             }
-        case .failure(.connectionLost):
+        case .failure(.refused(let message)) where !SQLState.leavesOutcomeOpen(message.sqlState): break
+        case .failure:
             // It may be committed later, and its notification be all that tells of it.
             announcer.disown()
-            tails.moved(segment.runs.lazy.map(\.stream))
-        case .failure(.refused): break
+            tails.moved(streams)
         }
     }
 
@@ -293,6 +299,7 @@ final class Appender: Sendable {
                 }
                 state.wires[wire].session = session
                 state.wires[wire].backendPID = greeting.isBehindPooler ? nil : greeting.info.backendPID
+                state.wires[wire].serverStart = greeting.serverStart
                 state.isBehindPooler = greeting.isBehindPooler
                 (state.wires[wire].isLookedAfter, state.wires[wire].doubtedFrom) = (false, nil)
                 state.wires[wire].isPrepared = false

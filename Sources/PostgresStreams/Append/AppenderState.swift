@@ -8,6 +8,8 @@ struct AppenderState {
         var session: Session?
         /// The server's process behind it; nil behind a pooler, which has many.
         var backendPID: Int?
+        /// Which server it is to (`Greeting.serverStart`).
+        var serverStart: Int64?
         /// It is being looked whether the server is at what is on it.
         var isLookedAfter = false
         /// When that is looked at again: the server was at it the last time, or nobody could tell.
@@ -67,6 +69,8 @@ struct AppenderState {
         var isPrepared: Bool
         /// Then the tails are told over another connection: nothing goes behind what is not answered.
         var isBehindPooler: Bool
+        /// Which server it goes to.
+        var serverStart: Int64?
         /// How long it may wait for its stream's lock, where that is less than any may.
         var lockPatience: Duration?
     }
@@ -194,6 +198,7 @@ struct AppenderState {
                 segment: segment,
                 isPrepared: wires[wire].isPrepared,
                 isBehindPooler: wires[wire].isBehindPooler,
+                serverStart: wires[wire].serverStart,
                 lockPatience: queue.lockPatience(of: sent)
             )
         )

@@ -10,6 +10,8 @@ struct Greeting: Sendable {
     var isReadOnly: Bool
     /// The isolation that transactions have which ask for none.
     var isolation: String
+    /// When the server was started, in microseconds: no two are started in the same one.
+    var serverStart: Int64?
     /// The way to the server and back, where it was measured.
     var way: Duration?
 }
@@ -42,7 +44,8 @@ extension Greeting {
             isBehindPooler: own.integer(row: 0, column: 0) != info.backendPID,
             isInRecovery: own.bool(row: 0, column: 1),
             isReadOnly: own.text(row: 0, column: 2) == "on",
-            isolation: own.text(row: 0, column: 4)
+            isolation: own.text(row: 0, column: 4),
+            serverStart: own.timestamp(row: 0, column: 5)
         )
         if options.needsPrimary, greeting.isInRecovery || greeting.isReadOnly {
             let reason = greeting.isInRecovery ? "a standby" : "read-only"

@@ -163,6 +163,9 @@ final class Requester: Sendable {
     /// Whether its last connection was to a pooler, which may go over to another server and tell nobody.
     var isBehindPooler: Bool { state.withLock { $0.isBehindPooler } }
 
+    /// Which server its last connection was to (`Greeting.serverStart`); nil before the first.
+    var serverStart: Int64? { state.withLock { $0.serverStart } }
+
     func close() {
         let abandoned = state.withLock { $0.close() }
         for request in abandoned {

@@ -18,6 +18,7 @@ struct RequesterState {
     private(set) var connectionNumber = 0
     private(set) var isOnStandby = false
     private(set) var isBehindPooler = false
+    private(set) var serverStart: Int64?
     private var nextID = 0
     private var isClosed = false
     private var lastError: JournalError?
@@ -172,6 +173,7 @@ struct RequesterState {
         connectionNumber += 1
         isOnStandby = greeting.isInRecovery
         isBehindPooler = greeting.isBehindPooler
+        serverStart = greeting.serverStart
         lastError = nil
         isCutOff = false
         defer { openers = [] }

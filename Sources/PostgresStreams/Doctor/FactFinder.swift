@@ -117,8 +117,9 @@ struct FactFinder {
             where n.nspname = $1 group by 1
             union all
             select 'appends', (has_table_privilege(c.oid, 'insert')
-                and has_any_column_privilege(c.oid, 'select'))::text
+                and has_column_privilege(c.oid, a.attnum, 'select'))::text
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = 'recorded_at'
             where n.nspname = $1 and c.relname = 'appends'
             """,
             [.text],

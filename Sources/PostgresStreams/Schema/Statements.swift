@@ -63,7 +63,7 @@ struct Statements: Sendable {
             sql: """
                 select pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
                 pg_catalog.current_setting('transaction_read_only'), pg_catalog.current_setting('server_encoding'), \
-                pg_catalog.current_setting('transaction_isolation')
+                pg_catalog.current_setting('transaction_isolation'), pg_catalog.pg_postmaster_start_time()
                 """
         )
 

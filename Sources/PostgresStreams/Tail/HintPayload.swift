@@ -1,6 +1,6 @@
 /// The payload of a notification: digests of streams' names, 16 hex digits each, with commas between. From anybody, so
-/// that what is no digest is passed over. A journal's begins with a number of its own, in the same form, by which it knows
-/// them again.
+/// that what is no digest is passed over. A journal's begins with `-` and a number of its own, in as many digits, by which it
+/// knows them again.
 struct HintPayload: Sequence, Sendable {
     /// A payload has less than 8,000 bytes: 400 digests of 16 and the sender's number, with commas between.
     static let capacity = 400
@@ -10,15 +10,24 @@ struct HintPayload: Sequence, Sendable {
     init(_ text: String) { self.text = text }
 
     /// The payload of these, at most `capacity` of them.
-    init(digests: some Collection<UInt64>, from sender: UInt64) {
+    ///
+    /// - Parameter sender: a journal's own number; nil where nobody is to pass it over.
+    init(digests: some Collection<UInt64>, from sender: UInt64? = nil) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(17 * (digests.count + 1))
-        Self.append(sender, to: &bytes)
+        if let sender { bytes = Self.mark(of: sender) }
         for digest in digests {
-            bytes.append(UInt8(ascii: ","))
+            if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
             Self.append(digest, to: &bytes)
         }
         text = String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// What its notifications begin with; no digest.
+    private static func mark(of sender: UInt64) -> [UInt8] {
+        var bytes = [UInt8(ascii: "-")]
+        append(sender, to: &bytes)
+        return bytes
     }
 
     private static func append(_ number: UInt64, to bytes: inout [UInt8]) {
@@ -28,11 +37,8 @@ struct HintPayload: Sequence, Sendable {
         }
     }
 
-    /// Whether it begins with the sender's number.
-    func isFrom(_ sender: UInt64) -> Bool {
-        var iterator = makeIterator()
-        return iterator.next() == sender
-    }
+    /// Whether it says that it is the sender's.
+    func isFrom(_ sender: UInt64) -> Bool { text.utf8.starts(with: Self.mark(of: sender)) }
 
     func makeIterator() -> Iterator { Iterator(bytes: text.utf8.makeIterator()) }
 

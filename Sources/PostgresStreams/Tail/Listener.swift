@@ -28,6 +28,7 @@ final class Listener: Sendable {
         var session: Session?
         var connectionNumber = 0
         var isBehindPooler = false
+        var serverStart: Int64?
         /// Nobody tails: until when the connection is kept.
         var lingersUntil: ContinuousClock.Instant?
         var hint: (@Sendable (Hint) -> Void)?
@@ -169,6 +170,9 @@ final class Listener: Sendable {
         }
     }
 
+    /// Which server it listens to (`Greeting.serverStart`); nil where it is not connected.
+    var serverStart: Int64? { state.withLock { $0.session == nil ? nil : $0.serverStart } }
+
     struct Route: Sendable {
         /// Counts the connections there have been.
         var number: Int
@@ -274,6 +278,7 @@ final class Listener: Sendable {
                 state.session = session
                 state.connectionNumber += 1
                 state.isBehindPooler = greeting.isBehindPooler
+                state.serverStart = greeting.serverStart
                 return state.machine.isStarted
             }
             // The last tail ended while it was made.

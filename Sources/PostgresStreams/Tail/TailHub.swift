@@ -175,9 +175,15 @@ final class TailHub: Sendable {
     var takeAppended: Bool { hasTails.load(ordering: .relaxed) && !reader.isBehindPooler }
 
     /// These were committed: who waits for just that event has it. Who follows a stream and has something else to take first
-    /// reads it, as if it had been hinted at.
-    func appended(_ written: [Segment.Written]) {
+    /// reads it, as if it had been hinted at; and so does everybody where reads are another server's business: what it does not
+    /// have must not look like a log that lost its end.
+    ///
+    /// - Parameter server: where (`Greeting.serverStart`).
+    func appended(_ written: [Segment.Written], on server: Int64?) {
         guard hasTails.load(ordering: .relaxed) else { return }
+        guard takeAppended, let server, server == reader.serverStart, server == listener.serverStart ?? server else {
+            return moved(written.lazy.map(\.stream))
+        }
         let (handed, isToRead): ([HandedOut], Bool) = state.withLock { state in
             var taking: [Int] = []
             for event in written {
@@ -202,8 +208,9 @@ final class TailHub: Sendable {
         switch hint {
         case .streams(let payload):
             let digests = HintPayload(payload)
-            // What is in ours our tails have been told. Not those who look for new streams.
-            let isOurs = digests.isFrom(announcer.sender)
+            // What is in ours our tails have been told, though a standby may not have had it then. Not those who look for new
+            // streams.
+            let isOurs = digests.isFrom(announcer.sender) && !reader.isOnStandby
             let (concernsUs, discoveries) = state.withLock { state in
                 // All of them: what one tail follows may be news to another.
                 (isOurs ? false : state.registry.hint(digests), Array(state.discoveries.values))

@@ -81,6 +81,9 @@ struct TailRegistry {
             return true
         }
 
+        /// It has taken an event since it was last read.
+        var hasTaken: Bool { lastToken != nil && comparedOn == -1 }
+
         private static let smallPageByteCount = 128 << 10
 
         /// What a read of it is expected to bring: of what follows as much as the last one, or an event that is not large.
@@ -284,9 +287,14 @@ struct TailRegistry {
 
     /// A look found something there, by the stream's name.
     mutating func found(_ query: Query) {
-        guard sources[query.id]?.cursor == query.position else { return }
-        sources[query.id]?.streamID = nil
-        mark(query.id)
+        guard let source = sources[query.id] else { return }
+        if source.cursor == query.position {
+            sources[query.id]?.streamID = nil
+            mark(query.id)
+        } else if source.hasTaken {
+            // It may be what was appended here, and taken meanwhile; and there may be more behind it.
+            mark(query.id)
+        }
     }
 
     // MARK: Reading
