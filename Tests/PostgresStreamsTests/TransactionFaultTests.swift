@@ -90,8 +90,15 @@ struct TransactionFaultTests {
                 }
                 #expect(error?.code == .unreachable)
                 #expect(error?.outcome == .notWritten)
-                // Its connection was given up, and others are made.
-                try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                // Its connection was given up, and others are made: on a slow machine not within that time at once.
+                try await until {
+                    let next = try await outcome {
+                        try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                    }
+                    guard case .failure(let error) = next else { return true }
+                    #expect(error.outcome == .notWritten)
+                    return false
+                }
                 #expect(try await direct.stream("s").nextPosition() == 1)
             }
         }

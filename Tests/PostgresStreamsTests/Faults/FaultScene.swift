@@ -15,12 +15,15 @@ struct FaultScene {
         case refusals
         case everything
     }
+    /// As many as the server takes: some more than the journals of a run have.
+    private static let connections = 40
+
     let server: PrivatePostgres
     let proxy: WireProxy
     let seed: UInt64
 
     static func with<R: Sendable>(seed: UInt64, _ body: (FaultScene) async throws -> R) async throws -> R {
-        try await withPrivatePostgres(.init(tcp: true, settings: ["max_connections": "24"])) { server in
+        try await withPrivatePostgres(.init(tcp: true, settings: ["max_connections": "\(connections)"])) { server in
             let proxy = try WireProxy(to: server.port)
             defer { proxy.close() }
             proxy.set(WireChaos(seed: seed))
@@ -216,7 +219,9 @@ struct FaultScene {
     /// As many connections as there are to be had.
     private func takeConnections() async -> [SQLSession] {
         var sessions: [SQLSession] = []
-        while sessions.count < 24, let session = try? await SQLSession(server.databaseURL) { sessions.append(session) }
+        while sessions.count < Self.connections, let session = try? await SQLSession(server.databaseURL) {
+            sessions.append(session)
+        }
         return sessions
     }
 }
