@@ -52,6 +52,22 @@ struct AnnouncementQueueTests {
         #expect(Self.isBehindAppends(queue, at: now + .seconds(1)))
     }
 
+    @Test("one behind an append awaits that one's answer, one that goes by itself none")
+    func awaiting() {
+        var queue = AnnouncementQueue()
+        let now = Self.start
+        #expect(!queue.awaitsAppend)
+        #expect(queue.takeBehind(1, to: [1], at: now) == [1])
+        #expect(queue.awaitsAppend)
+        #expect(queue.appended(2, to: [2], isAlone: false, at: now) == false)
+        #expect(queue.awaitsAppend)
+        #expect(queue.appended(1, to: [1], isAlone: false, at: now) == false)
+        #expect(!queue.awaitsAppend)
+        #expect(queue.sent(at: now) == false)
+        #expect(queue.takeWhileIdle(at: now) == [2])
+        #expect(!queue.awaitsAppend)
+    }
+
     @Test("an append that departs again is not told of by what is behind its first departure")
     func departedAgain() {
         var queue = AnnouncementQueue()

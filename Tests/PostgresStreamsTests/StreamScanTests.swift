@@ -98,7 +98,7 @@ struct StreamScanTests {
         run.scan()
         #expect(run.found == Set(["1"] + (10..<20).map { "\($0)" }))
         #expect(!run.scan.isNews([StreamName(trusting: "2").digest]))
-        #expect(!run.scan.isNews(HintPayload(digests: [StreamName(trusting: "2").digest], from: 7)))
+        #expect(!run.scan.isNews(HintPayload(digests: [StreamName(trusting: "2").digest], number: 7)))
         #expect(run.scan.isNews([StreamName(trusting: "2").digest, StreamName(trusting: "21").digest]))
     }
 }

@@ -80,34 +80,60 @@ struct TailOfOwnAppendsTests {
 
     @Test(
         "a tail that keeps up asks the server nothing, whatever our notifications say",
-        .enabled(if: TestServer.isPrivate, "takes a right away as a superuser")
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
     )
     func noReads() async throws {
-        try await Roles.with { roles in
-            try await withJournal(.with(roles.writer) { $0.listening.checkInterval = .seconds(3600) }) { journal in
-                let stream = try journal.stream("s")
-                try await stream.append(.close("first", .ok(nil)))
-                let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
-                #expect(try await tail.next().rows.map(\.position) == [0])
-                await journal.untilState(.listening)
-                for n in 1..<20 {
-                    async let next = tail.next()
-                    try await untilWaiting(journal)
-                    if n == 1 {
-                        // From here on a read is refused, and ends the tail.
-                        try await roles.owner.run("revoke select on durable_streams.events from durable_streams_reader")
-                    }
-                    try await stream.append(.close(CoroutineID("\(n)"), .ok(nil)))
-                    #expect(try await next.rows.map(\.position) == [n])
-                }
-                // Ours have been heard by now.
-                await journal.flush()
-                try await roles.owner.run("grant select on durable_streams.events to durable_streams_reader")
+        let server = try await TestServer.shared.server()
+        let proxy = try WireProxy(to: server.port)
+        defer { proxy.close() }
+        let change = ConfigurationChange.with { configuration in
+            let database = configuration.databaseURL.split(separator: "/").dropFirst(2).first?.split(separator: "?")
+                .first
+            configuration.listenURL =
+                "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database ?? "")"
+                + "?sslmode=disable&gssencmode=disable"
+            configuration.listening.checkInterval = .seconds(3600)
+            configuration.listening.probeInterval = .seconds(3600)
+        }
+        try await withTestJournal(change) { journal in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("0", .ok(nil)))
+            let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
+            #expect(try await tail.next().rows.map(\.position) == [0])
+            await journal.untilState(.listening)
+            // What reads for those that follow is the connection that listens.
+            func requests() -> Int { proxy.requestCount { $0.contains("listen ") } }
+            async let first = tail.next()
+            try await untilWaiting(journal)
+            try await stream.append(.close("1", .ok(nil)))
+            #expect(try await first.rows.map(\.position) == [1])
+            try await settled(requests)
+            let before = requests()
+            // No notification is there before the answer that it goes with.
+            proxy.holdAnswers()
+            for n in 2..<20 {
                 async let next = tail.next()
                 try await untilWaiting(journal)
-                try await stream.append(.close("last", .ok(nil)))
-                #expect(try await next.rows.map(\.position) == [20])
+                try await stream.append(.close(CoroutineID("\(n)"), .ok(nil)))
+                #expect(try await next.rows.map(\.position) == [n])
             }
+            async let next = tail.next()
+            try await untilWaiting(journal)
+            await journal.flush()
+            proxy.release()
+            // Another's is heeded; it comes behind ours.
+            try await stream.elsewhere { try await $0.append(.close("20", .ok(nil))) }
+            #expect(try await next.rows.map(\.position) == [20])
+            #expect(requests() == before + 1)
+        }
+    }
+
+    /// Waits until so many are no more for a while.
+    private func settled(_ count: () -> Int) async throws {
+        var last = -1
+        while count() != last {
+            last = count()
+            try await Task.sleep(for: .milliseconds(200))
         }
     }
 
@@ -189,6 +215,31 @@ struct TailOfOwnAppendsTests {
                     }
                 }
             }
+        }
+    }
+
+    @Test(
+        "an append whose answer is long in coming its tails have before that",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func answerLate() async throws {
+        let change = ConfigurationChange.with {
+            $0.listening.checkInterval = .seconds(3600)
+            $0.listening.probeInterval = .seconds(3600)
+        }
+        try await withWireProxy(change) { proxy, journal, _ in
+            let stream = try journal.stream("s")
+            try await stream.append(.close("0", .ok(nil)))
+            let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
+            #expect(try await tail.next().rows.map(\.position) == [0])
+            await journal.untilState(.listening)
+            async let next = tail.next()
+            try await untilWaiting(journal)
+            proxy.set(.init(direction: .toClient, index: 0, fault: .hold))
+            async let appended = stream.append(.close("1", .ok(nil)))
+            #expect(try await next.rows.map(\.position) == [1])
+            proxy.release()
+            #expect(try await appended == 1)
         }
     }
 

@@ -180,17 +180,17 @@ struct TailRegistryTests {
         }
     }
 
-    @Test("a journal knows its own notifications by what they begin with; the digests are what they were")
-    func sender() {
-        let payload = HintPayload(digests: [1, .max], from: 7)
+    @Test("a payload's number is not one of its digests")
+    func number() {
+        let payload = HintPayload(digests: [1, .max], number: 7)
         #expect(payload.text == "-0000000000000007,0000000000000001,ffffffffffffffff")
-        #expect(payload.isFrom(7))
-        #expect(!payload.isFrom(1))
+        #expect(payload.number == 7)
         #expect(Array(payload) == [1, .max])
-        #expect(!HintPayload("").isFrom(0))
         #expect(HintPayload(digests: [7, 1]).text == "0000000000000007,0000000000000001")
-        #expect(!HintPayload(digests: [7]).isFrom(7))
-        #expect(HintPayload(digests: 0..<UInt64(HintPayload.capacity), from: 7).text.utf8.count < 8000)
+        for numberless in ["", "-", "-7", "0000000000000007", "-,0000000000000007", "--000000000000007"] {
+            #expect(HintPayload(numberless).number == nil, "\(numberless)")
+        }
+        #expect(HintPayload(digests: 0..<UInt64(HintPayload.capacity), number: 7).text.utf8.count < 8000)
     }
 
     @Test("a consumer that does not pull is not read for, however many hints come")

@@ -45,6 +45,9 @@ struct AnnouncementQueue {
 
     var hasWaiting: Bool { !waiting.isEmpty }
 
+    /// Whether what is under way is behind a departure that is not answered.
+    var awaitsAppend: Bool { isUnderWay && behind != nil && behindSince == nil }
+
     /// Whether all that was added has been announced.
     var isIdle: Bool { isAnnounced(through: lastNumber) }
 

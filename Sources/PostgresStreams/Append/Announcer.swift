@@ -11,7 +11,9 @@ final class Announcer: Sendable {
         var queue = AnnouncementQueue()
         var flushers: [Flusher] = []
         var trouble = AnnouncementTrouble()
-        var sender = UInt64.random(in: .min ... .max)
+        /// Announcements that may be ours are numbered on from here.
+        var firstNumber = UInt64.random(in: .min ... .max)
+        var numberCount: UInt64 = 0
         /// Of what waits: streams whose announcement was lost with the append that it was behind. Nobody here may have been told
         /// of that.
         var untold: Set<UInt64> = []
@@ -48,11 +50,24 @@ final class Announcer: Sendable {
         send()
     }
 
-    /// What our notifications begin with, so that this process's tails, who know already, need not heed them.
-    var sender: UInt64 { state.withLock { $0.sender } }
+    /// Whether this process's tails need not heed a notification: it is ours, and they have been told of what it is about, which
+    /// they are by the append's answer.
+    func wasTold(_ payload: HintPayload) -> Bool {
+        guard let number = payload.number else { return false }
+        return state.withLock { state in
+            // From 1 on; a greater one is not ours.
+            let count = number &- state.firstNumber
+            guard count > 0, count <= state.numberCount else { return false }
+            return count < state.numberCount || !state.queue.awaitsAppend
+        }
+    }
 
     /// What has been sent so far passes for another's from here on.
-    func disown() { state.withLock { $0.sender = .random(in: .min ... .max) } }
+    func disown() {
+        state.withLock { state in
+            (state.firstNumber, state.numberCount) = (.random(in: .min ... .max), 0)
+        }
+    }
 
     var hasWaiting: Bool { state.withLock { $0.queue.hasWaiting } }
 
@@ -145,7 +160,7 @@ final class Announcer: Sendable {
         )
     }
 
-    /// Whether this process's tails have been told of all these.
+    /// Whether this process's tails are told of all these by appends.
     private func isTold(_ digests: [UInt64]) -> Bool {
         state.withLock { state in
             guard !state.untold.isEmpty else { return true }
@@ -155,9 +170,14 @@ final class Announcer: Sendable {
     }
 
     private func notification(of digests: [UInt64], isOurs: Bool) -> Batch.Command {
+        let number: UInt64? = state.withLock { state in
+            guard isOurs else { return nil }
+            state.numberCount += 1
+            return state.firstNumber &+ state.numberCount
+        }
         var parameters = Parameters()
         parameters.append(channel)
-        parameters.append(HintPayload(digests: digests, from: isOurs ? sender : nil).text)
+        parameters.append(HintPayload(digests: digests, number: number).text)
         return (statements.notify, parameters)
     }
 

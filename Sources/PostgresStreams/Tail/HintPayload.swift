@@ -1,8 +1,8 @@
 /// The payload of a notification: digests of streams' names, 16 hex digits each, with commas between. From anybody, so
-/// that what is no digest is passed over. A journal's begins with `-` and a number of its own, in as many digits, by which it
-/// knows them again.
+/// that what is no digest is passed over. A journal's begins with `-` and a number, in as many digits, by which it knows them
+/// again.
 struct HintPayload: Sequence, Sendable {
-    /// A payload has less than 8,000 bytes: 400 digests of 16 and the sender's number, with commas between.
+    /// A payload has less than 8,000 bytes: 400 digests of 16 and a number, with commas between.
     static let capacity = 400
 
     let text: String
@@ -11,23 +11,19 @@ struct HintPayload: Sequence, Sendable {
 
     /// The payload of these, at most `capacity` of them.
     ///
-    /// - Parameter sender: a journal's own number; nil where nobody is to pass it over.
-    init(digests: some Collection<UInt64>, from sender: UInt64? = nil) {
+    /// - Parameter number: by which its sender knows it again; nil where nobody is to.
+    init(digests: some Collection<UInt64>, number: UInt64? = nil) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(17 * (digests.count + 1))
-        if let sender { bytes = Self.mark(of: sender) }
+        if let number {
+            bytes.append(UInt8(ascii: "-"))
+            Self.append(number, to: &bytes)
+        }
         for digest in digests {
             if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
             Self.append(digest, to: &bytes)
         }
         text = String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// What its notifications begin with; no digest.
-    private static func mark(of sender: UInt64) -> [UInt8] {
-        var bytes = [UInt8(ascii: "-")]
-        append(sender, to: &bytes)
-        return bytes
     }
 
     private static func append(_ number: UInt64, to bytes: inout [UInt8]) {
@@ -37,16 +33,20 @@ struct HintPayload: Sequence, Sendable {
         }
     }
 
-    /// Whether it says that it is the sender's.
-    func isFrom(_ sender: UInt64) -> Bool { text.utf8.starts(with: Self.mark(of: sender)) }
+    /// The number that it begins with.
+    var number: UInt64? {
+        guard text.utf8.first == UInt8(ascii: "-") else { return nil }
+        var iterator = Iterator(bytes: text.utf8.dropFirst().makeIterator())
+        return iterator.field()
+    }
 
-    func makeIterator() -> Iterator { Iterator(bytes: text.utf8.makeIterator()) }
+    func makeIterator() -> Iterator { Iterator(bytes: text.utf8[...].makeIterator()) }
 
     struct Iterator: IteratorProtocol {
-        var bytes: String.UTF8View.Iterator
+        var bytes: Substring.UTF8View.Iterator
         private var isAtEnd = false
 
-        init(bytes: String.UTF8View.Iterator) { self.bytes = bytes }
+        init(bytes: Substring.UTF8View.Iterator) { self.bytes = bytes }
 
         mutating func next() -> UInt64? {
             while !isAtEnd {
@@ -56,7 +56,7 @@ struct HintPayload: Sequence, Sendable {
         }
 
         /// Reads up to the next comma; nil for what is not 16 lower-case hex digits.
-        private mutating func field() -> UInt64? {
+        mutating func field() -> UInt64? {
             var digest: UInt64 = 0
             var count = 0
             var isHex = true

@@ -208,12 +208,11 @@ final class TailHub: Sendable {
         switch hint {
         case .streams(let payload):
             let digests = HintPayload(payload)
-            // What is in ours our tails have been told, though a standby may not have had it then. Not those who look for new
-            // streams.
-            let isOurs = digests.isFrom(announcer.sender) && !reader.isOnStandby
+            // Though a standby may not have had it when they were. Nor have those been told who look for new streams.
+            let isKnown = announcer.wasTold(digests) && !reader.isOnStandby
             let (concernsUs, discoveries) = state.withLock { state in
                 // All of them: what one tail follows may be news to another.
-                (isOurs ? false : state.registry.hint(digests), Array(state.discoveries.values))
+                (isKnown ? false : state.registry.hint(digests), Array(state.discoveries.values))
             }
             if concernsUs { read() }
             for discovery in discoveries { discovery.look(for: digests) }
