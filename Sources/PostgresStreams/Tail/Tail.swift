@@ -27,7 +27,8 @@ public enum TailStart: Sendable, Hashable {
 /// - with `refused` when the server refuses to let it be read and always will,
 /// - with `logReplaced` when what it delivered is no longer there.
 ///
-/// A consumer that does not pull costs nothing and delays nobody.
+/// A consumer that does not pull costs nothing and delays nobody. One that waits for the next event, where the same journal
+/// appends it, has it as soon as that is acknowledged, without a question to the server.
 public struct Tail: AsyncSequence, Sendable {
     public typealias Element = RecordedEvent
     public typealias Failure = JournalError
