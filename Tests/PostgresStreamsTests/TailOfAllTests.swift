@@ -19,9 +19,11 @@ struct TailOfAllTests {
     }
 
     private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
-        try await stream.elsewhere { stream in
-            for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
-        }
+        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+    }
+
+    private func appendElsewhere(_ range: Range<Int>, _ stream: PostgresStream) async throws {
+        try await stream.elsewhere { try await append(range, $0) }
     }
 
     @Test("it brings each stream's events in order: streams there are, and streams created by others meanwhile")
@@ -69,15 +71,15 @@ struct TailOfAllTests {
     @Test("with a prefix only those; from the end only what comes, but all of a stream that is created later")
     func prefixAndEnd() async throws {
         try await withTestJournal { journal in
-            try await append(0..<4, try journal.stream("a/1"))
-            try await append(0..<4, try journal.stream("b/1"))
+            try await appendElsewhere(0..<4, try journal.stream("a/1"))
+            try await appendElsewhere(0..<4, try journal.stream("b/1"))
             async let seen = ids(after: journal.tailAll(prefix: "a/", from: .end), count: 5)
             await journal.untilState(.listening)
             // The tail has asked for the ends when it has asked for anything at all.
-            try await append(0..<2, try journal.stream("b/2"))
-            try await append(4..<6, try journal.stream("b/1"))
-            try await append(4..<6, try journal.stream("a/1"))
-            try await append(0..<3, try journal.stream("a/2"))
+            try await appendElsewhere(0..<2, try journal.stream("b/2"))
+            try await appendElsewhere(4..<6, try journal.stream("b/1"))
+            try await appendElsewhere(4..<6, try journal.stream("a/1"))
+            try await appendElsewhere(0..<3, try journal.stream("a/2"))
             let found = try await seen
             #expect(found == ["a/1": ["4", "5"], "a/2": ["0", "1", "2"]])
         }
@@ -105,12 +107,12 @@ struct TailOfAllTests {
             try await slow.run("begin")
             try await slow.run("select * from durable_streams.append('slow', \(event))")
             // Long enough for any number of looks at what has a higher id.
-            try await append(0..<1, try journal.stream("fast 1"))
+            try await appendElsewhere(0..<1, try journal.stream("fast 1"))
             try await withSQL(url) { sql in
                 let scans = "select calls from pg_stat_user_functions union all select 0 limit 1"
                 for _ in 0..<20 { try await sql.run("select pg_sleep(0.02), (\(scans))") }
             }
-            try await append(0..<1, try journal.stream("fast 2"))
+            try await appendElsewhere(0..<1, try journal.stream("fast 2"))
             try await slow.run("commit")
             #expect(try await seen == ["fast 1": ["0"], "fast 2": ["0"], "slow": ["slow"]])
         }

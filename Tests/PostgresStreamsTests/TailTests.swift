@@ -16,9 +16,11 @@ struct TailTests {
     }
 
     private func append(_ range: Range<Int>, _ stream: PostgresStream) async throws {
-        try await stream.elsewhere { stream in
-            for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
-        }
+        for n in range { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
+    }
+
+    private func appendElsewhere(_ range: Range<Int>, _ stream: PostgresStream) async throws {
+        try await stream.elsewhere { try await append(range, $0) }
     }
 
     private func untilListening(_ journal: Journal) async {
@@ -32,7 +34,7 @@ struct TailTests {
             async let fromStart = ids(stream.tail(), count: 3)
             async let fromPosition = ids(stream.tail(from: .position(2)), count: 1)
             await untilListening(journal)
-            try await append(0..<3, stream)
+            try await appendElsewhere(0..<3, stream)
             #expect(try await fromStart == ["0", "1", "2"])
             #expect(try await fromPosition == ["2"])
         }
@@ -42,12 +44,12 @@ struct TailTests {
     func starts() async throws {
         try await withTestJournal { journal in
             let stream = try journal.stream("s")
-            try await append(0..<10, stream)
+            try await appendElsewhere(0..<10, stream)
             #expect(try await ids(stream.tail(), count: 10) == (0..<10).map(String.init))
             #expect(try await ids(stream.tail(from: .position(7)), count: 3) == ["7", "8", "9"])
             async let pastTheEnd = ids(stream.tail(from: .position(12)), count: 2)
             await untilListening(journal)
-            try await append(10..<14, stream)
+            try await appendElsewhere(10..<14, stream)
             #expect(try await pastTheEnd == ["12", "13"])
         }
     }
@@ -56,11 +58,11 @@ struct TailTests {
     func end() async throws {
         try await withTestJournal { journal in
             let stream = try journal.stream("s")
-            try await append(0..<10, stream)
+            try await appendElsewhere(0..<10, stream)
             async let seen = ids(stream.tail(from: .end), count: 3)
             // The journal's only tail: it has asked before it listens.
             await untilListening(journal)
-            try await append(10..<13, stream)
+            try await appendElsewhere(10..<13, stream)
             #expect(try await seen == ["10", "11", "12"])
         }
     }
@@ -70,7 +72,7 @@ struct TailTests {
         try await withTestJournal { journal in
             let stream = try journal.stream("named")
             let before = Date()
-            try await append(0..<1, stream)
+            try await appendElsewhere(0..<1, stream)
             for try await event in stream.tail() {
                 #expect(event.stream.text == "named")
                 #expect(event.position == 0)
@@ -124,12 +126,12 @@ struct TailTests {
         try await withTestJournal(.with { $0.pageSize = 10 }) { journal in
             let (slow, fast) = (try journal.stream("s"), try journal.stream("t"))
             var iterator = slow.tail().makeAsyncIterator()
-            try await append(0..<1, slow)
+            try await appendElsewhere(0..<1, slow)
             #expect(try await iterator.next()?.position == 0)
             for round in 0..<20 {
                 async let seen = ids(fast.tail(from: .position(round * 5)), count: 5)
-                try await append((1 + round * 10)..<(11 + round * 10), slow)
-                try await append((round * 5)..<(5 + round * 5), fast)
+                try await appendElsewhere((1 + round * 10)..<(11 + round * 10), slow)
+                try await appendElsewhere((round * 5)..<(5 + round * 5), fast)
                 #expect(try await seen == (0..<5).map { "\(round * 5 + $0)" })
             }
             for position in 1...200 {
@@ -207,7 +209,7 @@ struct TailTests {
             let stream = try journal.stream("end")
             async let seen = ids(stream.tail(), count: 1)
             await untilListening(journal)
-            try await append(0..<1, stream)
+            try await appendElsewhere(0..<1, stream)
             #expect(try await seen == ["0"])
         }
     }
@@ -230,7 +232,7 @@ struct TailTests {
                         try await sql.run("select pg_notify('durable_streams', \(payload.literal))")
                     }
                     try await sql.run("select pg_notify('other', 'x'), pg_notify('Durable_Streams', 'x')")
-                    try await append((2 * round)..<(2 * round + 2), stream)
+                    try await appendElsewhere((2 * round)..<(2 * round + 2), stream)
                 }
             }
             #expect(try await seen == (0..<40).map(String.init))
@@ -249,7 +251,7 @@ struct TailTests {
                     "select pg_notify('durable_streams', n || repeat(',0', 3000)) from generate_series(1, 2000) n"
                 )
             }
-            try await append(0..<1, stream)
+            try await appendElsewhere(0..<1, stream)
             #expect(try await seen == ["0"])
         }
     }
