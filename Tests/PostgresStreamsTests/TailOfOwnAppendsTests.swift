@@ -27,6 +27,16 @@ struct TailOfOwnAppendsTests {
         }
     }
 
+    /// A stream with one event, and a tail of it that has delivered that and hears.
+    private func following(_ journal: Journal) async throws -> (stream: PostgresStream, tail: TailSubscription) {
+        let stream = try journal.stream("s")
+        try await stream.append(.close("0", .ok(nil)))
+        let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
+        #expect(try await tail.next().rows.map(\.position) == [0])
+        await journal.untilState(.listening)
+        return (stream, tail)
+    }
+
     @Test("all that it appends, in whatever way, is there at once, and is what a read gives")
     func everyWay() async throws {
         try await withTestJournal(Self.deaf) { journal in
@@ -96,11 +106,7 @@ struct TailOfOwnAppendsTests {
             configuration.listening.probeInterval = .seconds(3600)
         }
         try await withTestJournal(change) { journal in
-            let stream = try journal.stream("s")
-            try await stream.append(.close("0", .ok(nil)))
-            let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
-            #expect(try await tail.next().rows.map(\.position) == [0])
-            await journal.untilState(.listening)
+            let (stream, tail) = try await following(journal)
             // What reads for those that follow is the connection that listens.
             func requests() -> Int { proxy.requestCount { $0.contains("listen ") } }
             var next = Task { try await tail.next().rows.map(\.position) }
@@ -214,11 +220,7 @@ struct TailOfOwnAppendsTests {
             $0.listening.probeInterval = .seconds(3600)
         }
         try await withWireProxy(change) { proxy, journal, _ in
-            let stream = try journal.stream("s")
-            try await stream.append(.close("0", .ok(nil)))
-            let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
-            #expect(try await tail.next().rows.map(\.position) == [0])
-            await journal.untilState(.listening)
+            let (stream, tail) = try await following(journal)
             async let next = tail.next()
             try await untilWaiting(journal)
             proxy.set(.init(direction: .toClient, index: 0, fault: .hold))
@@ -240,11 +242,7 @@ struct TailOfOwnAppendsTests {
             $0.listening.probeInterval = .seconds(3600)
         }
         try await withWireProxy(change) { proxy, journal, _ in
-            let stream = try journal.stream("s")
-            try await stream.append(.close("0", .ok(nil)))
-            let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: 0)
-            #expect(try await tail.next().rows.map(\.position) == [0])
-            await journal.untilState(.listening)
+            let (stream, tail) = try await following(journal)
             async let next = tail.next()
             try await untilWaiting(journal)
             proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))

@@ -249,7 +249,7 @@ final class Appender: Sendable {
             isIdle = state.isIdle(wire)
         }
         // First those who wait for their answer, then the tails.
-        tell(tails, of: departure, outcome)
+        tellTails(of: departure, outcome)
         if isAnnouncingDue { announcer.send() }
         if needsReconnect { return session.close() }
         if isIdle {
@@ -263,11 +263,7 @@ final class Appender: Sendable {
 
     /// What is appended here the tails here have without a notification, and pass ours over: so they are told of all that
     /// is in the log now, and of all that may be.
-    private func tell(
-        _ tails: TailHub,
-        of departure: AppenderState.Departure,
-        _ outcome: Result<[QueryResult], BatchFailure>
-    ) {
+    private func tellTails(of departure: AppenderState.Departure, _ outcome: Result<[QueryResult], BatchFailure>) {
         let segment = departure.segment
         let streams = segment.runs.lazy.map(\.stream)
         switch outcome {

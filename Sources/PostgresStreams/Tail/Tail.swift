@@ -28,7 +28,8 @@ public enum TailStart: Sendable, Hashable {
 /// - with `logReplaced` when what it delivered is no longer there.
 ///
 /// A consumer that does not pull costs nothing and delays nobody. One that waits for the next event, where the same journal
-/// appends it, has it as soon as that is acknowledged, without a question to the server.
+/// appends it, has it as a rule as soon as that is acknowledged, without a question to the server. (Not through a pooler; and
+/// batches, and a stream's first append, are read.)
 public struct Tail: AsyncSequence, Sendable {
     public typealias Element = RecordedEvent
     public typealias Failure = JournalError
