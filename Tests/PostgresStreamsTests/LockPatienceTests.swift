@@ -19,11 +19,11 @@ struct LockPatienceTests {
             }
             #expect(settings.map(\.first) == ["append_batch", "append_next", "resolve"])
             for function in settings.prefix(2) {
-                #expect(function.last?.contains("lock_timeout=\(Statements.patience)") == true)
+                #expect(function.last?.contains("lock_timeout=\(AppendStatements.patience)") == true)
             }
             #expect(settings.last?.last?.contains("lock_timeout=5s") == true)
             let statements = Statements(schema: try SchemaName("durable_streams"))
-            #expect(statements.appendSettings.sql.contains("'lock_timeout', '\(Statements.patience)'"))
+            #expect(statements.append.settings.sql.contains("'lock_timeout', '\(AppendStatements.patience)'"))
         }
     }
 

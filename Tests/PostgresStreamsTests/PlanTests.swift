@@ -161,14 +161,14 @@ struct PlanTests {
                 + "array['y', 'y']::\"char\"[], array['r', 'r'], array['{}', '{}']::json[]"
         )
         let calls = [
-            (statements.appendChained.sql, one.types, one.values),
-            (statements.appendChainedTimed.sql, one.types, one.values),
-            (statements.appendAllChained.sql, two.types, two.values),
-            (statements.appendAllChainedTimed.sql, two.types, two.values),
+            (statements.append.chained.sql, one.types, one.values),
+            (statements.append.chainedTimed.sql, one.types, one.values),
+            (statements.append.allChained.sql, two.types, two.values),
+            (statements.append.allChainedTimed.sql, two.types, two.values),
         ]
         try await withTables { url, sql in
             try await prepare(knowledge, sql)
-            try await sql.run("prepare settings(text, boolean) as \(statements.appendSettings.sql)")
+            try await sql.run("prepare settings(text, boolean) as \(statements.append.settings.sql)")
             try await sql.run("execute settings('on', false)")
             try await sql.run(statements.planning.sql)
             for (index, call) in calls.enumerated() {

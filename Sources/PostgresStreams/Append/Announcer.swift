@@ -103,13 +103,13 @@ final class Announcer: Sendable {
 
     private func batch(of digests: [UInt64]) -> Batch? {
         guard !digests.isEmpty else { return nil }
-        return Batch([notification(of: digests, isOurs: isTold(digests))]) { [weak self] outcome in
+        return Batch([notification(payload(of: digests))]) { [weak self] outcome in
             guard let self else { return }
             switch outcome {
             case .success: sent(worked: true)
             // It is tried again on its own connection, which deals with failures. What it is behind may have been lost with it,
             // and be committed just then.
-            case .failure: send(digests, isOurs: false)
+            case .failure: send(HintPayload(digests: digests))
             }
         }
     }
@@ -119,14 +119,13 @@ final class Announcer: Sendable {
     /// Sends what waits, now or when the one that is under way has been answered.
     func send() {
         let digests = state.withLock { $0.queue.takeApart(at: .now) }
-        if !digests.isEmpty { send(digests, isOurs: isTold(digests)) }
+        if !digests.isEmpty { send(payload(of: digests)) }
     }
 
-    /// - Parameter isOurs: this process's tails may pass it over.
-    private func send(_ digests: [UInt64], isOurs: Bool, isRepeated: Bool = false) {
+    private func send(_ payload: HintPayload, isRepeated: Bool = false) {
         // One that is not there may be long in coming, and appends have theirs.
         let patience = requester.isConnected ? Self.patience : Self.patienceToConnect
-        requester.send([notification(of: digests, isOurs: isOurs)], deadline: .now + patience) { [weak self] result in
+        requester.send([notification(payload)], deadline: .now + patience) { [weak self] result in
             guard let self else { return }
             switch result {
             case .success: return sent(worked: true)
@@ -134,12 +133,12 @@ final class Announcer: Sendable {
             case .failure(let error):
                 if error.sqlState == Self.queueFull {
                     clearQueue()
-                    if !isRepeated { return send(digests, isOurs: isOurs, isRepeated: true) }
+                    if !isRepeated { return send(payload, isRepeated: true) }
                 }
                 if !requester.isConnected {
                     state.withLock { state in
-                        state.queue.cutOff(digests, at: .now)
-                        if !isOurs { state.untold.formUnion(digests) }
+                        state.queue.cutOff(payload, at: .now)
+                        if payload.number == nil { state.untold.formUnion(payload) }
                     }
                 }
                 failed(error)
@@ -160,24 +159,23 @@ final class Announcer: Sendable {
         )
     }
 
-    /// Whether this process's tails are told of all these by appends.
-    private func isTold(_ digests: [UInt64]) -> Bool {
-        state.withLock { state in
-            guard !state.untold.isEmpty else { return true }
-            defer { state.untold.subtract(digests) }
-            return state.untold.isDisjoint(with: digests)
-        }
-    }
-
-    private func notification(of digests: [UInt64], isOurs: Bool) -> Batch.Command {
+    /// With a number where appends tell this process's tails of all these, so that they may pass it over.
+    private func payload(of digests: [UInt64]) -> HintPayload {
         let number: UInt64? = state.withLock { state in
-            guard isOurs else { return nil }
+            guard state.untold.isDisjoint(with: digests) else {
+                state.untold.subtract(digests)
+                return nil
+            }
             state.numberCount += 1
             return state.firstNumber &+ state.numberCount
         }
+        return HintPayload(digests: digests, number: number)
+    }
+
+    private func notification(_ payload: HintPayload) -> Batch.Command {
         var parameters = Parameters()
         parameters.append(channel)
-        parameters.append(HintPayload(digests: digests, number: number).text)
+        parameters.append(payload.text)
         return (statements.notify, parameters)
     }
 

@@ -360,7 +360,7 @@ final class Appender: Sendable {
         var parameters = Parameters()
         parameters.append(durability.rawValue)
         parameters.append(isLocal)
-        return (statements.appendSettings, parameters)
+        return (statements.append.settings, parameters)
     }
 
     private func expire(_ wire: Int) {

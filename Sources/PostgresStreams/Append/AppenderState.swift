@@ -279,7 +279,7 @@ struct AppenderState {
         }
         spread.answered(
             effects.told.count,
-            sinceSending: wires.lazy.compactMap(\.underWay.first?.sentAt).reduce(segment.sentAt, min),
+            sinceSending: wires.lazy.compactMap { $0.underWay.first?.sentAt }.reduce(segment.sentAt, min),
             pause: pace.roundTrip / 2,
             areAllOpen: wires.allSatisfy(\.isOpen),
             at: now

@@ -20,12 +20,12 @@ extension Segment {
         hasSettings: Bool,
         isTimed: Bool = false
     ) -> Batch.Command {
-        guard isChained else { return (statements.appendBatch, batchParameters(durability)) }
-        guard hasSettings else { return (statements.appendNext, nextParameters(durability)) }
+        guard isChained else { return (statements.append.batch, batchParameters(durability)) }
+        guard hasSettings else { return (statements.append.next, nextParameters(durability)) }
         guard runs.count == 1 else {
-            return (isTimed ? statements.appendAllChainedTimed : statements.appendAllChained, allChainedParameters())
+            return (isTimed ? statements.append.allChainedTimed : statements.append.allChained, allChainedParameters())
         }
-        return (isTimed ? statements.appendChainedTimed : statements.appendChained, chainedParameters())
+        return (isTimed ? statements.append.chainedTimed : statements.append.chained, chainedParameters())
     }
 
     /// What goes before it so that it waits so long at most for what somebody else holds.

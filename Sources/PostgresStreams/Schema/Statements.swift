@@ -9,13 +9,7 @@ struct Statements: Sendable {
     let readCommitted: Statement
     let planning: Statement
     let schemaVersion: Statement
-    let appendSettings: Statement
-    let appendBatch: Statement
-    let appendChained: Statement
-    let appendAllChained: Statement
-    let appendChainedTimed: Statement
-    let appendAllChainedTimed: Statement
-    let appendNext: Statement
+    let append: AppendStatements
     let isAtWork: Statement
     let transactionSettings: Statement
     let lockTimeout: Statement
@@ -46,13 +40,6 @@ struct Statements: Sendable {
     let strayEvents: Statement
 
     let schema: SchemaName
-
-    /// How long an append waits for what another transaction holds before it is refused, and then goes alone: `append_batch`
-    /// and `append_next` (0002_append.sql) say so too. Until then all streams that share its transaction wait, since one of them is held.
-    ///
-    /// Less than a second, and commits that wait for a slow standby would be taken for it: they hold their locks for as long.
-    /// Refused too early, an append is only tried again, so that more would but prolong the wait of the others.
-    static let patience = "1s"
 
     init(schema: SchemaName) {
         self.schema = schema
@@ -87,64 +74,7 @@ struct Statements: Sendable {
             sql: "select coalesce(pg_catalog.max(version), 0) from \(quoted).migrations"
         )
 
-        // What append_batch sets for itself and the view appends cannot: for the transaction, or for a session of our own.
-        appendSettings = Statement(
-            name: "append_settings",
-            sql: """
-                select set_config('synchronous_commit', $1, $2), set_config('durable_streams.appending', 'on', $2), \
-                set_config('enable_seqscan', 'off', $2), set_config('enable_bitmapscan', 'off', $2), \
-                set_config('plan_cache_mode', 'force_generic_plan', $2), \
-                set_config('lock_timeout', '\(Self.patience)', $2), set_config('client_min_messages', 'warning', $2)
-                """,
-            parameterTypes: [.text, .bool]
-        )
-
-        appendBatch = Statement(
-            name: "append_batch",
-            sql: "select * from \(quoted).append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            parameterTypes: [
-                .textArray, .int8Array, .int8Array, .boolArray, .uuidArray, .int4Array, .int4Array, .charArray,
-                .textArray, .jsonArray, .text,
-            ]
-        )
-
-        let columns = "(stream_id, position, previous, token, kind, coroutine_id, event)"
-        func appendChained(_ name: String, returning clause: String = "") -> Statement {
-            Statement(
-                name: name,
-                sql: "insert into \(quoted).appends \(columns) values ($1, $2, $3, $4, $5, $6, $7)\(clause)",
-                parameterTypes: [.int8, .int8, .uuid, .uuid, .char, .text, .json]
-            )
-        }
-
-        // In the select list, where the arrays give their elements row by row; in FROM each would be stored whole first. And
-        // by the function's full name: behind a pooler the search path is whatever it is.
-        func appendAllChained(_ name: String, returning clause: String = "") -> Statement {
-            Statement(
-                name: name,
-                sql: """
-                    insert into \(quoted).appends \(columns) \
-                    select \((1...7).map { "pg_catalog.unnest($\($0))" }.joined(separator: ", "))\(clause)
-                    """,
-                parameterTypes: [
-                    .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray,
-                ]
-            )
-        }
-        self.appendChained = appendChained("append_chained")
-        self.appendAllChained = appendAllChained("append_all_chained")
-        // Where somebody tails in this process, who has the events from the answer.
-        appendChainedTimed = appendChained("append_chained_timed", returning: " returning recorded_at")
-        appendAllChainedTimed = appendAllChained("append_all_chained_timed", returning: " returning recorded_at")
-
-        // Behind a pooler, and until a session has its settings: what it rests on it sets for itself, and it is planned once.
-        appendNext = Statement(
-            name: "append_next",
-            sql: "select \(quoted).append_next($1, $2, $3, $4, $5, $6, $7, $8)",
-            parameterTypes: [
-                .int8Array, .int8Array, .uuidArray, .uuidArray, .charArray, .textArray, .jsonArray, .text,
-            ]
-        )
+        append = AppendStatements(in: quoted)
 
         // Whether the server is at what the process was sent: it does not wait for us, with more to come or an answer to be
         // taken. Where processes are not shown, it may be. Of a pooler's, which are many, one that waits for a lock or a

@@ -137,7 +137,7 @@ extension TailHub {
         state.withLock { state in
             state.isReading[read.lane] = false
             if read.lane == .following {
-                let counts = pages.map(\.rows.count)
+                let counts = pages.map { $0.rows.count }
                 pause = state.pause.after(counts, of: read.limits, isAll: read.isAll, from: read.begin, to: end)
                 state.isPausing = pause != nil
             }

@@ -71,6 +71,8 @@ struct TailBenchmarkReaderCommand: AsyncParsableCommand {
         _ journal: Journal,
         _ hasFirst: () -> Void
     ) async throws -> (Int, Int, [Noted]) {
+        // The option's value is looked up each time.
+        let sample = sample
         var noted: [Noted] = []
         var count = 0
         for try await recorded in try journal.stream("\(prefix)\(number)").tail(untilClose: true) {
