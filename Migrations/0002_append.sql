@@ -100,7 +100,7 @@ begin
     -- A run has events, and offsets that leave no gap; as a rule one, at 0. (Two of the same the primary key refuses.)
     if (v_size = v_count and 0 = all (p_offsets) and p_runs = array(select generate_series(1, v_count))) is not true
         and (
-            select (count(r.run) = v_count and count(*) filter (where r.is_dense) = v_count
+            select (count(*) = v_count and count(r.run) = v_count and count(*) filter (where r.is_dense) = v_count
                 and min(r.run) = 1 and max(r.run) = v_count) is not true
             from (
                 select e.run, min(e.place) = 0 and max(e.place) = count(*) - 1 as is_dense

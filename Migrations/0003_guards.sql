@@ -1,8 +1,13 @@
--- What the keys and checks of 0001_journal.sql cannot refuse, refused: for everyone, the tables' owner included.
+-- What the keys and checks of 0001_journal.sql cannot refuse, refused: for everyone who may write to the tables, their owner
+-- included. It keeps mistakes out, not whoever means it: an owner can switch triggers off, and who has a right on the tables
+-- can say that positions were checked (durable_streams.appending). Writers have none (roles.sql).
 --
 -- Triggers cost the append path nothing that could be measured: those on change do not fire on insert, and the one on
 -- insert is only asked whether append_batch or the view appends is at work. An engine without triggers can do without this
 -- file's rules, as long as nobody but those writes.
+
+-- As in 0002_append.sql: files may be run in sessions of their own.
+select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', false);
 
 create function refuse_change() returns trigger
 language plpgsql
@@ -40,6 +45,10 @@ set search_path from current
 set enable_seqscan = off
 as $$
 begin
+    -- Elsewhere the columns' types, and what is done to compare them with ours, would be somebody else's.
+    if tg_relid <> 'events'::regclass then
+        raise exception 'check_insert is for events' using errcode = '42501';
+    end if;
     perform pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || s.name, 0))
     from streams s where s.id = new.stream_id;
     -- A statement of its own, under the lock.
@@ -80,5 +89,8 @@ $$;
 create trigger streams_epoch_only_rises
     before update on streams
     for each row execute function check_stream_change();
+
+-- To make a trigger takes the right to execute its function, to have it fire takes none.
+revoke all on function refuse_change(), check_insert(), check_stream_change() from public;
 
 insert into migrations (version, name) values (3, '0003_guards');

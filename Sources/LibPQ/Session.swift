@@ -52,6 +52,9 @@ package final class Session: Sendable {
         var lastWords: ServerMessage?
         /// Why the connection is of no more use, though it is there.
         var breach: ConnectionFailure?
+        /// libpq did not take what was to be sent, and the connection is there all the same: it has no memory left. The answers
+        /// would be those of less than was asked.
+        var isIncomplete = false
         /// Why it ended.
         var end: ConnectionFailure?
         let replication = ReplicationWatch()
@@ -100,7 +103,7 @@ package final class Session: Sendable {
             guard state.phase == .open else { return (batches, state.end) }
             for batch in batches { state.pipeline.enqueue(batch) }
             Self.sendNext(state: &state)
-            if state.isFlushing || state.hasAnswers { wakePipe.wake() }
+            if state.isFlushing || state.hasAnswers || state.isIncomplete { wakePipe.wake() }
             return ([], nil)
         }
         let failure = reason ?? ConnectionFailure(.closed, "the session is not open")
@@ -125,7 +128,7 @@ package final class Session: Sendable {
         state.withLock { state in
             state.pipeline.goesAhead = true
             Self.sendNext(state: &state)
-            if state.isFlushing || state.hasAnswers { wakePipe.wake() }
+            if state.isFlushing || state.hasAnswers || state.isIncomplete { wakePipe.wake() }
         }
     }
 
@@ -307,7 +310,10 @@ package final class Session: Sendable {
             // Where nobody can say, it is looked once more.
             if state.isEncrypted { state.holdsInput = state.connection?.holdsInput ?? !state.holdsInput }
             if let breach = state.breach { return breach }
-            return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
+            guard isAlive, state.connection?.isAlive == true, !state.isIncomplete else {
+                return Self.lossReason(state: &state)
+            }
+            return nil
         }
         for batch in finished { batch.completion(batch.outcome) }
         for event in events { handler(self, event) }
@@ -353,16 +359,17 @@ package final class Session: Sendable {
         if state.usesPreparedStatements {
             for command in batch.commands where state.prepared.insert(command.statement.name).inserted {
                 preparing.append(command.statement.name)
-                _ = state.connection?.sendPrepare(command.statement)
+                if state.connection?.sendPrepare(command.statement) != true { state.isIncomplete = true }
             }
         }
         for command in batch.commands {
-            _ =
+            let isTaken =
                 state.usesPreparedStatements
                 ? state.connection?.sendQueryPrepared(command.statement, command.parameters)
                 : state.connection?.sendQueryParams(command.statement, command.parameters)
+            if isTaken != true { state.isIncomplete = true }
         }
-        _ = state.connection?.pipelineSync()
+        if state.connection?.pipelineSync() != true { state.isIncomplete = true }
         return preparing
     }
 

@@ -102,20 +102,31 @@ struct AppendCommand: AsyncParsableCommand {
                 try await copyEvents(to: target, due)
                 try await Output.standard.finish()
             } catch let error as LineError {
-                await Self.writeOut()
-                throw ToolError(.badInput, "\(error). The lines before it are appended, nothing after them is")
+                let loss = await Self.loss(due)
+                let words = "\(error). The lines before it are appended, nothing after them is"
+                throw loss.map { ToolError(.outputFailed, "\($0); \(words)") } ?? ToolError(.badInput, words)
             } catch let error as OutputError {
-                let lost = due.unwritten.map { "\($0); " } ?? ""
-                throw ToolError(.outputFailed, "\(error); \(lost)no more is appended")
+                throw ToolError(.outputFailed, "\(Self.loss(error, due)); no more is appended")
             } catch {
-                await Self.writeOut()
+                if let loss = await Self.loss(due) { StandardError.say(loss) }
                 throw error
             }
         }
     }
 
-    /// The answers that were handed over, while there is a word for those that cannot be written.
-    private static func writeOut() async { try? await Output.standard.finish() }
+    /// Writes out the answers that were handed over; what there is to say of those that cannot be written.
+    private static func loss(_ due: AnswersDue) async -> String? {
+        do {
+            try await Output.standard.finish()
+            return nil
+        } catch {
+            return loss(error, due)
+        }
+    }
+
+    private static func loss(_ error: any Error, _ due: AnswersDue) -> String {
+        due.unwritten.map { "\(error); \($0)" } ?? "\(error)"
+    }
 
     private func copyEvents(to target: PostgresStream, _ due: AnswersDue) async throws {
         let limits = LineReader<NumberedEvent>.Limits(lineBytes: PostgresStream.maximumEventByteCount)
@@ -123,6 +134,8 @@ struct AppendCommand: AsyncParsableCommand {
         var expected = expect
         while let batch = try await lines.next() {
             guard let first = batch.first, let last = batch.last else { continue }
+            // Or it would be known only with the next answer.
+            try Output.standard.check()
             due.begin(first.number...last.number)
             do {
                 let positions = try await Self.append(batch.map(\.event), to: target, expecting: expected)
@@ -158,7 +171,10 @@ private struct NumberedEvent: Sendable {
     let event: DurableEvent
 
     init(_ line: UnsafeBufferPointer<UInt8>, number: Int) throws {
-        guard !line.isEmpty else { throw LineError(number: number, reason: "it is empty; every line is an event") }
+        // A carriage return alone ends an empty line of a file with both.
+        guard !line.isEmpty, !(line.count == 1 && line[0] == UInt8(ascii: "\r")) else {
+            throw LineError(number: number, reason: "it is empty; every line is an event")
+        }
         do {
             event = try DurableEvent(utf8: line)
         } catch {

@@ -29,9 +29,13 @@ struct ClaimCommand: AsyncParsableCommand {
         try await withJournal(connection.configuration) { journal in
             try journal.refuseReadOnly()
             let claim = try await journal.stream(stream).claim()
-            try await Output.standard.write(
-                Array(#"{"epoch":\#(claim.epoch),"position":\#(claim.position)}"#.utf8) + [10]
-            )
+            let answer = #"{"epoch":\#(claim.epoch),"position":\#(claim.position)}"#
+            do {
+                try await Output.standard.write(Array(answer.utf8) + [10])
+                try await Output.standard.finish()
+            } catch {
+                throw ToolError(.outputFailed, "\(error); \(stream) is claimed: \(answer)")
+            }
         }
     }
 }

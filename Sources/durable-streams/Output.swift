@@ -78,6 +78,15 @@ final class Output: Sendable {
         if let failure = state.withLock({ $0.failure }) { throw failure }
     }
 
+    /// - Throws: `OutputError` where what is written now would be lost: writing has failed, or nobody reads any more.
+    func check() throws {
+        if let failure = state.withLock({ $0.failure }) { throw failure }
+        var looked = pollfd(fd: descriptor, events: 0, revents: 0)
+        guard poll(&looked, 1, 0) > 0 else { return }
+        if looked.revents & Int16(POLLNVAL) != 0 { throw OutputError(code: EBADF) }
+        if looked.revents & Int16(POLLERR) != 0 { throw OutputError(code: EPIPE) }
+    }
+
     /// Returns when nobody can read what we write any more. Never, where that cannot be told: a file, a terminal.
     ///
     /// For those who write seldom: they would notice only with their next line.

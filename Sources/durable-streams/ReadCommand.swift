@@ -53,16 +53,22 @@ struct ReadCommand: AsyncParsableCommand {
             var left = limit ?? .max
             var bytes: [UInt8] = []
             var events = journal.stream(stream).read(from: from).makeAsyncIterator()
-            while left > 0, let recorded = try await events.next() {
-                left -= 1
-                if positions {
-                    EventLine.appendPositioned(recorded, to: &bytes)
-                } else {
-                    EventLine.append(recorded.event, to: &bytes)
+            do {
+                while left > 0, let recorded = try await events.next() {
+                    left -= 1
+                    if positions {
+                        EventLine.appendPositioned(recorded, to: &bytes)
+                    } else {
+                        EventLine.append(recorded.event, to: &bytes)
+                    }
+                    guard bytes.count >= Self.bufferByteCount else { continue }
+                    try await Output.standard.write(bytes)
+                    bytes.removeAll(keepingCapacity: true)
                 }
-                guard bytes.count >= Self.bufferByteCount else { continue }
+            } catch let error as JournalError {
+                // What came before it is good.
                 try await Output.standard.write(bytes)
-                bytes.removeAll(keepingCapacity: true)
+                throw error
             }
             try await Output.standard.write(bytes)
         }

@@ -175,17 +175,52 @@ struct AppendTests {
         }
     }
 
-    @Test("exits 74 when its answers cannot be written, and says what is appended without one")
+    @Test("where nobody reads its answers it exits 74 and appends nothing")
     func readerGone() async throws {
         try await ToolDatabase.with { tool in
             let process = try tool.start(["append", "s"], reader: .gone)
-            process.write(line: Sample.event(0))
             process.write(Array(Sample.events(5000).utf8))
             process.closeInput()
             let outcome = await process.outcome
             #expect(outcome.status == 74)
-            #expect(outcome.messages.contains("stdout"))
-            #expect(outcome.messages.contains("appended (position"), "\(outcome.messages)")
+            #expect(outcome.messages.contains("stdout"), "\(outcome.messages)")
+            #expect(try await tool.run("read", "s").output.isEmpty)
+        }
+    }
+
+    @Test(
+        "an answer that cannot be written is told of, whatever ends it",
+        arguments: ["", "\(Sample.event(1))\n", "bad\n", "\r\n"]
+    )
+    func unwritten(rest: String) async throws {
+        try await ToolDatabase.with { tool in
+            let process = try tool.start(["append", "s"], reader: .full)
+            process.write(line: Sample.event(0))
+            while try await tool.run("read", "s").lines.isEmpty {}
+            process.write(Array(rest.utf8))
+            process.closeInput()
+            let outcome = await process.outcome
+            #expect(outcome.status == 74, "\(outcome.messages)")
+            let words = "line 1 is appended (position 0); its answer could not be written"
+            #expect(outcome.messages.contains(words), "\(outcome.messages)")
+            #expect(outcome.messages.contains("line 2: ") == ["bad\n", "\r\n"].contains(rest), "\(outcome.messages)")
+            #expect(try await tool.run("read", "s").lines.count == 1)
+        }
+    }
+
+    @Test("interrupted, it tells of an answer that could not be written; so does a claim")
+    func unwrittenAtTheEnd() async throws {
+        try await ToolDatabase.with { tool in
+            let process = try tool.start(["append", "s"], reader: .full)
+            process.write(line: Sample.event(0))
+            while try await tool.run("read", "s").lines.isEmpty {}
+            process.send(SIGTERM)
+            let outcome = await process.outcome
+            #expect(outcome.status == 130)
+            #expect(outcome.messages.contains("its answer could not be written"), "\(outcome.messages)")
+            let claim = await (try tool.start(["claim", "s"], reader: .full)).outcome
+            #expect(claim.status == 74)
+            #expect(claim.messages.contains(#"s is claimed: {"epoch":1,"position":1}"#), "\(claim.messages)")
         }
     }
 }

@@ -23,6 +23,8 @@ final class ToolProcess: Sendable {
         case present
         /// Nobody, from the beginning: it cannot write.
         case gone
+        /// A disk that takes nothing.
+        case full
         /// Nobody until `wakeReader`: it can write as much as a pipe holds.
         case asleep
     }
@@ -35,6 +37,7 @@ final class ToolProcess: Sendable {
         process.environment = environment
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
         (process.standardInput, process.standardOutput, process.standardError) = (stdin, stdout, stderr)
+        if reader == .full { process.standardOutput = FileHandle(forWritingAtPath: "/dev/full") }
         let (statuses, continuation) = AsyncStream.makeStream(of: Int32.self)
         process.terminationHandler = { process in
             continuation.yield(

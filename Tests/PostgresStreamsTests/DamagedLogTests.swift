@@ -30,11 +30,11 @@ struct DamagedLogTests {
         "it is neither taken for the log's end nor passed over, by whoever reads or replays",
         arguments: [
             // In the middle of the first page, at its end, over all of it, and at the log's beginning; behind it; one in two.
-            "position = 50", "position = 127", "position < 200", "position = 0", "position between 100 and 140",
-            "position = 150", "position % 2 = 1",
+            ("position = 50", 50), ("position = 127", 127), ("position < 200", 0), ("position = 0", 0),
+            ("position between 100 and 140", 100), ("position = 150", 150), ("position % 2 = 1", 1),
         ]
     )
-    func reading(_ hole: String) async throws {
+    func reading(_ hole: String, first: Int) async throws {
         try await withHole(in: 300, where: hole) { stream, _ in
             let all = await thrown { try await stream.readAll() }
             #expect(all?.code == .logDamaged)
@@ -46,7 +46,12 @@ struct DamagedLogTests {
                 }
             }
             #expect(paged?.code == .logDamaged)
-            #expect(paged?.message.contains("stream s") == true)
+            #expect(
+                paged?.message.contains("stream s: position \(first) is missing") == true,
+                "\(paged?.message ?? "")"
+            )
+            // All before it is good.
+            #expect(next == first)
             let replay = await thrown { try await stream.replayIndex().coroutines() }
             #expect(replay?.code == .logDamaged || replay?.code == .logReplaced, "\(replay.map { "\($0)" } ?? "none")")
         }
@@ -55,7 +60,7 @@ struct DamagedLogTests {
     @Test("a tail ends there, whether it reads one event at a time or many")
     func tailing() async throws {
         try await withHole(in: 300, where: "position = 50 or position = 200") { stream, _ in
-            for start in [0, 51, 100] {
+            for (start, first) in [(0, 50), (51, 200), (100, 200)] {
                 var next = start
                 let error = await thrown {
                     for try await event in stream.tail(from: .position(start)) {
@@ -64,7 +69,8 @@ struct DamagedLogTests {
                     }
                 }
                 #expect(error?.code == .logDamaged)
-                #expect(next <= (start == 0 ? 50 : 200))
+                #expect(next == first)
+                #expect(error?.message.contains("position \(first) is missing") == true)
             }
         }
     }

@@ -150,6 +150,14 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
         HostileBatch(what: "a run that is none", runs: "array[2]").misshapen,
         HostileBatch(what: "a negative run", runs: "array[-1]").misshapen,
         HostileBatch(what: "a null run", runs: "array[null]").misshapen,
+        HostileBatch(
+            what: "a null run beside one that is there",
+            runs: "array[1, null]",
+            offsets: "array[0, 5]",
+            kinds: "array['y', 'y']",
+            ids: "array['a', 'b']",
+            events: "array['{}', '{}']"
+        ).misshapen,
         HostileBatch(what: "no runs", runs: "array[]").misshapen,
         HostileBatch(what: "an offset that leaves a gap", offsets: "array[1]").misshapen,
         HostileBatch(what: "a negative offset", offsets: "array[-1]").misshapen,

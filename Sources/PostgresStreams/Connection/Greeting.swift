@@ -20,9 +20,10 @@ extension Greeting {
     /// What is asked, in one batch.
     static func questions(_ options: Link.Options) -> [Batch.Command] {
         let statements = options.statements
-        let questions =
-            options.schemaVersion == nil ? [statements.greeting] : [statements.greeting, statements.schemaVersion]
-        return questions.map { ($0, Parameters()) }
+        guard options.schemaVersion != nil else { return [(statements.greeting, Parameters())] }
+        var schema = Parameters()
+        schema.append(options.schema.quoted)
+        return [(statements.greeting, Parameters()), (statements.schemaVersion, schema)]
     }
 
     /// What came of it: a server that is fit, or why it is not.
@@ -54,6 +55,16 @@ extension Greeting {
                     .unfit,
                     "\(info.place) is \(reason) and takes no appends: name the primary, or several hosts with "
                         + "target_session_attrs=read-write"
+                )
+            )
+        }
+        if options.schemaVersion != nil, let schema = results.last, schema.rowCount == 1, schema.bool(row: 0, column: 1)
+        {
+            return .failure(
+                JournalError(
+                    .unfit,
+                    "row-level security hides what schema \(options.schema.text) holds from this role: "
+                        + "alter table … disable row level security, or alter role … bypassrls"
                 )
             )
         }

@@ -166,6 +166,9 @@ final class Requester: Sendable {
     /// Which server its last connection was to (`Greeting.serverStart`); nil before the first.
     var serverStart: Int64? { state.withLock { $0.serverStart } }
 
+    /// Makes another connection: this one's server is not what it was.
+    func reconnect() { connection?.reset() }
+
     func close() {
         let abandoned = state.withLock { $0.close() }
         for request in abandoned {

@@ -116,19 +116,21 @@ struct RequesterState {
     ) -> (Request?, needsReconnect: Bool) {
         // The session takes no more, though its end is yet to be told. The first it lost is what the server was at.
         var wasAtIt = false
+        // Or what was lost is an answer alone, and the session goes on, without us.
+        var isLost = false
         if case .failure(.connectionLost(_, let wasSent)) = outcome, self.session === session {
             self.session = nil
-            wasAtIt = wasSent
+            (wasAtIt, isLost) = (wasSent, true)
         }
         silentSince = now
-        guard var request = underWay.removeValue(forKey: id) else { return (nil, false) }
-        guard !request.isWithdrawn else { return (request, false) }
+        guard var request = underWay.removeValue(forKey: id) else { return (nil, isLost) }
+        guard !request.isWithdrawn else { return (request, isLost) }
         // Lost: it goes back where it was, to the front, behind those lost with it that came before. One that may be why
         // rests, so that the others are answered meanwhile.
         if case .failure(.connectionLost) = outcome {
             if wasAtIt { request.losses += 1 }
             if wasAtIt, request.losses > 1 { rest(request) } else { putBack(request) }
-            return (nil, false)
+            return (nil, isLost)
         }
         guard case .failure(.refused(let message)) = outcome, !request.finalStates.contains(message.sqlState) else {
             return (request, false)

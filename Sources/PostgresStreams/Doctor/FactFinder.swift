@@ -90,7 +90,7 @@ struct FactFinder {
                 has_table_privilege(c.oid, 'insert, update, delete, truncate')::text,
                 pg_has_role(c.relowner, 'usage')::text, coalesce(array_to_string(c.reloptions, ','), ''),
                 age(c.relfrozenxid)::text, coalesce(pg_stat_get_dead_tuples(c.oid), 0)::text,
-                coalesce(pg_stat_get_live_tuples(c.oid), 0)::text
+                coalesce(pg_stat_get_live_tuples(c.oid), 0)::text, row_security_active(c.oid)::text
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
             where n.nspname = $1 and c.relname in ('migrations', 'streams', 'events') and c.relkind in ('r', 'p')
             """,
@@ -106,7 +106,8 @@ struct FactFinder {
                 options: row[5],
                 age: Int(row[6]) ?? 0,
                 deadRows: Int(row[7]) ?? 0,
-                liveRows: Int(row[8]) ?? 0
+                liveRows: Int(row[8]) ?? 0,
+                isFiltered: row[9] == "true"
             )
         }
         let functions = try await ask(
@@ -145,9 +146,11 @@ struct FactFinder {
         let standbys = try await ask(
             "the standbys",
             """
-            select count(*)::text, count(*) filter (where sync_state in ('sync', 'quorum'))::text,
-                coalesce(bool_or(sync_state is null), false)::text
-            from pg_catalog.pg_stat_replication
+            select count(*)::text, count(*) filter (where r.sync_state in ('sync', 'quorum'))::text,
+                coalesce(bool_or(r.sync_state is null), false)::text
+            from pg_catalog.pg_stat_replication r
+            where not exists (
+                select from pg_catalog.pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')
             """
         )
         facts.standbys = standbys.first.map { row in

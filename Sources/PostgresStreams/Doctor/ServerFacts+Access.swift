@@ -15,7 +15,7 @@ extension ServerFacts {
         let check = "role"
         let advice =
             "by whoever may create roles and owns the schema: "
-            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer to \(role)"
+            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer to \(quotedRole)"
         guard schemaUsable else {
             return .problem(
                 check,
@@ -31,6 +31,16 @@ extension ServerFacts {
                 "\(role) may not read \(unreadable.joined(separator: ", "))",
                 means: "the journal cannot be opened",
                 advice: advice
+            )
+        }
+        let filtered = Self.neededTables.filter { tables[$0]?.isFiltered == true }
+        guard filtered.isEmpty else {
+            return .problem(
+                check,
+                "row-level security hides rows of \(filtered.joined(separator: ", ")) from \(role)",
+                means: "what is recorded would pass for not recorded; the journal does not open",
+                advice: filtered.map { "alter table \(schema.quoted).\($0) disable row level security" }
+                    .joined(separator: "; ")
             )
         }
         let unusable = Self.neededToAppend.filter { functions[$0] == false }
@@ -57,7 +67,9 @@ extension ServerFacts {
                 check,
                 "\(role) may also write by itself to \(writable.joined(separator: ", "))",
                 means: "the functions are enough; only the guards stand between such a write and the log",
-                advice: "revoke insert, update, delete, truncate on \(writable.joined(separator: ", ")) from \(role)"
+                advice: "revoke insert, update, delete, truncate on "
+                    + writable.map { "\(schema.quoted).\($0)" }.joined(separator: ", ")
+                    + " from \(quotedRole), or from public or the role that hands them on"
             )
         }
         return .ok(
@@ -89,7 +101,7 @@ extension ServerFacts {
                 advice: "alter table … enable trigger …, or durable-streams migrate into a new schema"
             )
         }
-        return .ok("guards", "on: events cannot be changed or deleted, positions cannot be jumped")
+        return .ok("guards", "on: events cannot be changed or deleted, positions cannot be jumped by mistake")
     }
 
     var connectionsFinding: Finding? {

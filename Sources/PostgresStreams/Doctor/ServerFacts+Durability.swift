@@ -90,7 +90,7 @@ extension ServerFacts {
                     check,
                     "synchronous_standby_names is '\(names)', \(standbys.connected) connected",
                     means: "which of them are synchronous is hidden from role \(role); without enough commits wait",
-                    advice: "grant pg_monitor to \(role), to let the doctor see"
+                    advice: "grant pg_monitor to \(quotedRole), to let the doctor see"
                 )
             }
             let needed = Self.neededStandbys(names)
@@ -103,7 +103,9 @@ extension ServerFacts {
                     check,
                     "synchronous_standby_names is '\(names)', and \(there) connected",
                     means: "every commit waits until \(more): appends do not return",
-                    advice: "bring the standbys back, or alter system set synchronous_standby_names = ''"
+                    advice:
+                        "bring the standbys back, or alter system set synchronous_standby_names = '', after which a "
+                        + "failover may lose what is acknowledged"
                 )
             }
             return .ok(
@@ -117,7 +119,9 @@ extension ServerFacts {
                 check,
                 "\(standbys.connected) connected, none synchronous",
                 means: "what is acknowledged survives a crash of this server; a failover to a standby may lose the end",
-                advice: "alter system set synchronous_standby_names = 'ANY 1 (*)', if that must not happen"
+                advice:
+                    "alter system set synchronous_standby_names = 'ANY 1 (…)' with the standbys' names, if that must "
+                    + "not happen; with * any subscriber would do"
             )
         }
         return .ok(
@@ -171,7 +175,7 @@ extension ServerFacts {
                 "storage",
                 "not logged: \(unlogged.joined(separator: ", "))",
                 means: "they are empty after a crash of the server",
-                advice: unlogged.map { "alter table \($0) set logged" }.joined(separator: "; ")
+                advice: unlogged.map { "alter table \(schema.quoted).\($0) set logged" }.joined(separator: "; ")
             )
         }
         return tables.isEmpty ? nil : .ok("storage", "the tables are logged")

@@ -102,7 +102,9 @@ extension ServerFacts {
                 check,
                 "turned off for \(disabled.joined(separator: ", "))",
                 means: "its rows are frozen only in an emergency, all at once",
-                advice: disabled.map { "alter table \($0) reset (autovacuum_enabled)" }.joined(separator: "; ")
+                advice: disabled.map { "alter table \(schema.quoted).\($0) reset (autovacuum_enabled)" }.joined(
+                    separator: "; "
+                )
             )
         }
         let oldest = tables.values.map(\.age).max() ?? 0

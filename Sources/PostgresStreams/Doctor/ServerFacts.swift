@@ -22,8 +22,11 @@ struct ServerFacts: Sendable {
         var age = 0
         var deadRows = 0
         var liveRows = 0
+        /// Row-level security hides rows from the role, or may.
+        var isFiltered = false
     }
 
+    /// Physical ones: who reads changes, a subscriber for instance, cannot take the server's place.
     struct Standbys: Sendable {
         var connected = 0
         /// Those that a commit waits for.
@@ -39,6 +42,10 @@ struct ServerFacts: Sendable {
     var backendPID: Int?
     var isInRecovery = false
     var role = ""
+    /// As an SQL identifier.
+    var quotedRole: String {
+        "\"" + role.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
     var isSuperuser = false
     var roleConnectionLimit = -1
     var databaseConnectionLimit = -1
@@ -71,11 +78,14 @@ struct ServerFacts: Sendable {
     func remedy(_ name: String, to value: String? = nil) -> String {
         let change = value.map { "set \(name) = \($0)" } ?? "reset \(name)"
         return switch settings[name]?.source {
-        case "user": "alter role \(role) \(change)"
+        case "user": "alter role \(quotedRole) \(change)"
         case "database": "alter database … \(change)"
-        case "database user": "alter role \(role) in database … \(change)"
+        case "database user": "alter role \(quotedRole) in database … \(change)"
         case "client": "take \(name) out of the connection string's options, or out of PGOPTIONS"
-        default: "alter system \(change); select pg_reload_conf()"
+        case "command line": "take \(name) out of the server's command line, which goes before its configuration"
+        case "configuration file" where value == nil:
+            "take \(name) out of the server's configuration, or out of the service's parameters, and reload it"
+        default: "alter system \(change), then select pg_reload_conf(); with a managed service by its parameters"
         }
     }
 

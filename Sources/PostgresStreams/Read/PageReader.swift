@@ -9,6 +9,8 @@ struct PageReader {
     private var limit: Int
     private var underWay: PageRequest?
     private var isAtEnd = false
+    /// Why there is no page behind the last one.
+    private var damage: JournalError?
 
     /// What a page should weigh, in bytes of JSON.
     static let targetByteCount = 4 << 20
@@ -26,9 +28,12 @@ struct PageReader {
     }
 
     /// The next page, not empty; nil at the end.
+    ///
+    /// - Throws: `logDamaged` where a position is missing, behind all that come before it.
     mutating func next() async throws(JournalError) -> [EventRow]? {
         // The page may have come already.
         try JournalError.checkCancellation()
+        if let damage { throw damage }
         guard !isAtEnd else { return nil }
         var page = underWay ?? request()
         underWay = nil
@@ -48,7 +53,7 @@ struct PageReader {
         isAtEnd = rows.count < limit && !endsLarge
         let average = rows.reduce(0) { $0 + $1.event.json.utf8Count } / rows.count
         limit = Swift.min(journal.configuration.pageSize, Swift.max(16, Self.targetByteCount / Swift.max(1, average)))
-        if !isAtEnd { underWay = request() }
+        if !isAtEnd, damage == nil { underWay = request() }
         return rows
     }
 
@@ -74,12 +79,16 @@ struct PageReader {
         )
     }
 
-    /// - Throws: `logDamaged` where one is missing.
-    private func rows(_ result: QueryResult) throws(JournalError) -> [EventRow] {
+    /// The page's rows, up to the first that is missing.
+    private mutating func rows(_ result: QueryResult) throws(JournalError) -> [EventRow] {
         let rows = (0..<result.rowCount).compactMap { EventRow(result, row: $0) }
         let end = result.integer(row: 0, column: EventRow.columnCount)
-        guard Self.isWhole(rows.count, from: position, to: end) else { throw .damaged(name, from: position) }
-        return rows
+        if Self.isWhole(rows.count, from: position, to: end) { return rows }
+        let whole = zip(rows, position...).prefix { $0.position == $1 }.map(\.0)
+        let damage = JournalError.damaged(name, at: position + whole.count)
+        guard !whole.isEmpty else { throw damage }
+        self.damage = damage
+        return whole
     }
 
     /// - Parameter end: where the page ends of which nothing is missing; nil where its first position is, or the stream.

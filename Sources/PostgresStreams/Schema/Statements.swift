@@ -65,13 +65,20 @@ struct Statements: Sendable {
         // dear that the server might compile the plan for it, were there no other.)
         // And another's functions and operators may go before the server's: all tables below are named with their schema.
         let off = ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"]
-        let settings = [("search_path", "pg_catalog, pg_temp")] + off.map { ($0, "off") }
+        // Rows that are hidden from this role would pass for rows that are not there: without row_security that is an error.
+        let settings = [("search_path", "pg_catalog, pg_temp"), ("row_security", "off")] + off.map { ($0, "off") }
         let setting = settings.map { "pg_catalog.set_config('\($0)', '\($1)', false)" }.joined(separator: ", ")
         planning = Statement(name: "planning", sql: "select \(setting)")
 
         schemaVersion = Statement(
             name: "schema_version",
-            sql: "select coalesce(pg_catalog.max(version), 0) from \(quoted).migrations"
+            sql: """
+                select coalesce(pg_catalog.max(version), 0), (
+                    select pg_catalog.bool_or(pg_catalog.row_security_active($1 || '.' || t.name))
+                    from pg_catalog.unnest(array['migrations', 'streams', 'events']) as t (name))
+                from \(quoted).migrations
+                """,
+            parameterTypes: [.text]
         )
 
         append = AppendStatements(in: quoted)
@@ -225,7 +232,8 @@ struct Statements: Sendable {
             parameterTypes: [.textArray, .int8Array, .int8Array, .int8Array]
         )
 
-        // The ordinals of those that have moved. A scalar subquery, or the planner may read a table to join it.
+        // The ordinals of those that have moved; and 0 where the server is no standby. A scalar subquery, or the planner may
+        // read a table to join it.
         tailLook = Statement(
             name: "tail_look",
             sql: """
@@ -234,6 +242,7 @@ struct Statements: Sendable {
                     select true from \(quoted).events e
                     where e.stream_id = (select s.id from \(quoted).streams s where s.name = t.name)
                         and e.position = t.position and e.kind <> 'r')
+                union all select 0 where not pg_catalog.pg_is_in_recovery()
                 """,
             parameterTypes: [.textArray, .int8Array]
         )

@@ -378,7 +378,8 @@ final class Listener: Sendable {
             case .success: self?.act { $0.listened(at: .now) }
             case .failure(.refused(let message)):
                 self?.act { $0.listenRefused(sqlState: message.sqlState, at: .now) }
-            case .failure(.connectionLost): break
+            // Where it is not lost, but that answer, it would never be asked again.
+            case .failure(.connectionLost): session.close()
             }
         }
     }

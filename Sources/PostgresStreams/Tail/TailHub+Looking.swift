@@ -41,11 +41,13 @@ extension TailHub {
     }
 
     private func looked(_ queries: [TailRegistry.Query], _ result: Result<QueryResult, JournalError>) {
+        var isPrimary = false
         let (goesOn, looksAgain): (Bool, Bool) = state.withLock { state in
             if case .success(let result) = result {
                 for row in 0..<result.rowCount {
-                    guard let ordinal = result.integer(row: row, column: 0), queries.indices.contains(ordinal - 1)
-                    else { continue }
+                    guard let ordinal = result.integer(row: row, column: 0) else { continue }
+                    if ordinal == 0 { isPrimary = true }
+                    guard queries.indices.contains(ordinal - 1) else { continue }
                     state.registry.found(queries[ordinal - 1])
                 }
             } else {
@@ -56,6 +58,9 @@ extension TailHub {
             defer { state.looksAgain = false }
             return (false, state.looksAgain)
         }
+        // A standby that is promoted keeps those who read. What they have of the old primary is compared with what is there over
+        // the next connection, to a server of which nobody thinks that it only lags.
+        if isPrimary, reader.isOnStandby { reader.reconnect() }
         read()
         if goesOn { askLook() }
         if looksAgain { look() }

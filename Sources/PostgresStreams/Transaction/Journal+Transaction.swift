@@ -62,6 +62,8 @@ extension Journal {
             try await commit(conversation, transaction)
         } catch {
             replayIndices.failed(transaction.appends.map { ($0.events, $0.stream, $0.position) }, error)
+            // They may be there: who tails looks.
+            if error.outcome != .notWritten { announce(transaction.appends.map(\.stream)) }
             throw error
         }
         for append in transaction.appends {
