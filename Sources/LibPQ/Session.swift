@@ -52,9 +52,6 @@ package final class Session: Sendable {
         var lastWords: ServerMessage?
         /// Why the connection is of no more use, though it is there.
         var breach: ConnectionFailure?
-        /// libpq did not take what was to be sent, and the connection is there all the same: it has no memory left. The answers
-        /// would be those of less than was asked.
-        var isIncomplete = false
         /// Why it ended.
         var end: ConnectionFailure?
         let replication = ReplicationWatch()
@@ -103,7 +100,7 @@ package final class Session: Sendable {
             guard state.phase == .open else { return (batches, state.end) }
             for batch in batches { state.pipeline.enqueue(batch) }
             Self.sendNext(state: &state)
-            if state.isFlushing || state.hasAnswers || state.isIncomplete { wakePipe.wake() }
+            if state.isFlushing || state.hasAnswers || state.breach != nil { wakePipe.wake() }
             return ([], nil)
         }
         let failure = reason ?? ConnectionFailure(.closed, "the session is not open")
@@ -128,7 +125,7 @@ package final class Session: Sendable {
         state.withLock { state in
             state.pipeline.goesAhead = true
             Self.sendNext(state: &state)
-            if state.isFlushing || state.hasAnswers || state.isIncomplete { wakePipe.wake() }
+            if state.isFlushing || state.hasAnswers || state.breach != nil { wakePipe.wake() }
         }
     }
 
@@ -310,10 +307,7 @@ package final class Session: Sendable {
             // Where nobody can say, it is looked once more.
             if state.isEncrypted { state.holdsInput = state.connection?.holdsInput ?? !state.holdsInput }
             if let breach = state.breach { return breach }
-            guard isAlive, state.connection?.isAlive == true, !state.isIncomplete else {
-                return Self.lossReason(state: &state)
-            }
-            return nil
+            return isAlive && state.connection?.isAlive == true ? nil : Self.lossReason(state: &state)
         }
         for batch in finished { batch.completion(batch.outcome) }
         for event in events { handler(self, event) }
@@ -356,20 +350,25 @@ package final class Session: Sendable {
     /// Returns the statements that had to be prepared: before the others, so that their results come first.
     private static func send(_ batch: Batch, state: inout State) -> [String] {
         var preparing: [String] = []
+        var isTaken = true
         if state.usesPreparedStatements {
             for command in batch.commands where state.prepared.insert(command.statement.name).inserted {
                 preparing.append(command.statement.name)
-                if state.connection?.sendPrepare(command.statement) != true { state.isIncomplete = true }
+                isTaken = state.connection?.sendPrepare(command.statement) == true && isTaken
             }
         }
         for command in batch.commands {
-            let isTaken =
+            let isSent =
                 state.usesPreparedStatements
                 ? state.connection?.sendQueryPrepared(command.statement, command.parameters)
                 : state.connection?.sendQueryParams(command.statement, command.parameters)
-            if isTaken != true { state.isIncomplete = true }
+            isTaken = isSent == true && isTaken
         }
-        if state.connection?.pipelineSync() != true { state.isIncomplete = true }
+        isTaken = state.connection?.pipelineSync() == true && isTaken
+        if !isTaken, state.connection?.isAlive == true {
+            // It has no memory: the answers would be those of less than was asked.
+            state.breach = ConnectionFailure(.network, state.connection?.errorMessage ?? "")
+        }
         return preparing
     }
 
@@ -384,7 +383,7 @@ package final class Session: Sendable {
     private static func collect(state: inout State, into finished: inout [Pipeline.Finished]) {
         // A null ends the results of one statement; two in a row, and libpq has nothing more to give.
         var nulls = 0
-        while !state.pipeline.isEmpty, nulls < 2, state.connection?.isBusy == false {
+        while state.breach == nil, !state.pipeline.isEmpty, nulls < 2, state.connection?.isBusy == false {
             let result = state.connection?.getResult()
             state.breach = breach(of: result, state.replication)
             if state.breach != nil { return }

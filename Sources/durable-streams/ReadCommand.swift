@@ -50,27 +50,32 @@ struct ReadCommand: AsyncParsableCommand {
         var configuration = connection.configuration
         if let limit { configuration.pageSize = max(1, min(configuration.pageSize, limit)) }
         try await withJournal(configuration) { journal in
-            var left = limit ?? .max
-            var bytes: [UInt8] = []
             var events = journal.stream(stream).read(from: from).makeAsyncIterator()
+            var bytes: [UInt8] = []
             do {
-                while left > 0, let recorded = try await events.next() {
-                    left -= 1
-                    if positions {
-                        EventLine.appendPositioned(recorded, to: &bytes)
-                    } else {
-                        EventLine.append(recorded.event, to: &bytes)
-                    }
-                    guard bytes.count >= Self.bufferByteCount else { continue }
-                    try await Output.standard.write(bytes)
-                    bytes.removeAll(keepingCapacity: true)
-                }
+                try await copy(&events, through: &bytes)
             } catch let error as JournalError {
                 // What came before it is good.
                 try await Output.standard.write(bytes)
                 throw error
             }
             try await Output.standard.write(bytes)
+        }
+    }
+
+    /// - Parameter bytes: what is not handed over yet.
+    private func copy(_ events: inout StreamReading.Iterator, through bytes: inout [UInt8]) async throws {
+        var left = limit ?? .max
+        while left > 0, let recorded = try await events.next() {
+            left -= 1
+            if positions {
+                EventLine.appendPositioned(recorded, to: &bytes)
+            } else {
+                EventLine.append(recorded.event, to: &bytes)
+            }
+            guard bytes.count >= Self.bufferByteCount else { continue }
+            try await Output.standard.write(bytes)
+            bytes.removeAll(keepingCapacity: true)
         }
     }
 }

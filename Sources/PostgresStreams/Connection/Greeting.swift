@@ -58,18 +58,11 @@ extension Greeting {
                 )
             )
         }
-        if options.schemaVersion != nil, let schema = results.last, schema.rowCount == 1, schema.bool(row: 0, column: 1)
-        {
-            return .failure(
-                JournalError(
-                    .unfit,
-                    "row-level security hides what schema \(options.schema.text) holds from this role: "
-                        + "alter table … disable row level security, or alter role … bypassrls"
-                )
-            )
-        }
-        if let known = options.schemaVersion, let found = results.last?.integer(row: 0, column: 0), known != found {
-            return .failure(Migrator.mismatch(found: found, known: known, schema: options.schema))
+        if let known = options.schemaVersion, let answer = results.last, let found = answer.integer(row: 0, column: 0) {
+            if answer.bool(row: 0, column: 1) { return .failure(.hiddenRows(of: options.schema)) }
+            if found != known {
+                return .failure(Migrator.mismatch(found: found, known: known, schema: options.schema))
+            }
         }
         return .success(greeting)
     }
@@ -92,6 +85,14 @@ extension Greeting {
 }
 
 extension JournalError {
+    static func hiddenRows(of schema: SchemaName) -> JournalError {
+        JournalError(
+            .unfit,
+            "row-level security hides what schema \(schema.text) holds from this role: "
+                + "alter table … disable row level security, or alter role … bypassrls"
+        )
+    }
+
     static func wrongEncoding(_ encoding: String) -> JournalError {
         JournalError(
             .unfit,

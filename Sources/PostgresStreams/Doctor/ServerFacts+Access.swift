@@ -15,7 +15,7 @@ extension ServerFacts {
         let check = "role"
         let advice =
             "by whoever may create roles and owns the schema: "
-            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer to \(quotedRole)"
+            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer to \(role.quotedIdentifier)"
         guard schemaUsable else {
             return .problem(
                 check,
@@ -69,7 +69,7 @@ extension ServerFacts {
                 means: "the functions are enough; only the guards stand between such a write and the log",
                 advice: "revoke insert, update, delete, truncate on "
                     + writable.map { "\(schema.quoted).\($0)" }.joined(separator: ", ")
-                    + " from \(quotedRole), or from public or the role that hands them on"
+                    + " from \(role.quotedIdentifier), or from public or the role that hands them on"
             )
         }
         return .ok(

@@ -90,7 +90,7 @@ extension ServerFacts {
                     check,
                     "synchronous_standby_names is '\(names)', \(standbys.connected) connected",
                     means: "which of them are synchronous is hidden from role \(role); without enough commits wait",
-                    advice: "grant pg_monitor to \(quotedRole), to let the doctor see"
+                    advice: "grant pg_monitor to \(role.quotedIdentifier), to let the doctor see"
                 )
             }
             let needed = Self.neededStandbys(names)

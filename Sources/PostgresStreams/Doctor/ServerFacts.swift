@@ -42,10 +42,6 @@ struct ServerFacts: Sendable {
     var backendPID: Int?
     var isInRecovery = false
     var role = ""
-    /// As an SQL identifier.
-    var quotedRole: String {
-        "\"" + role.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
     var isSuperuser = false
     var roleConnectionLimit = -1
     var databaseConnectionLimit = -1
@@ -78,9 +74,9 @@ struct ServerFacts: Sendable {
     func remedy(_ name: String, to value: String? = nil) -> String {
         let change = value.map { "set \(name) = \($0)" } ?? "reset \(name)"
         return switch settings[name]?.source {
-        case "user": "alter role \(quotedRole) \(change)"
+        case "user": "alter role \(role.quotedIdentifier) \(change)"
         case "database": "alter database … \(change)"
-        case "database user": "alter role \(quotedRole) in database … \(change)"
+        case "database user": "alter role \(role.quotedIdentifier) in database … \(change)"
         case "client": "take \(name) out of the connection string's options, or out of PGOPTIONS"
         case "command line": "take \(name) out of the server's command line, which goes before its configuration"
         case "configuration file" where value == nil:

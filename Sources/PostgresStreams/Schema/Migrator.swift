@@ -82,11 +82,11 @@ public struct Migrator: Sendable {
     /// The SQL that would run on a database without a journal, for psql: complete, in one transaction, and recorded.
     public var script: String {
         // IF NOT EXISTS would ask for the right to create schemas where there is nothing to create.
-        let isMissing = "to_regnamespace(\(literal(schema.quoted))) is null"
+        let isMissing = "to_regnamespace(\(schema.quoted.quotedLiteral)) is null"
         let makesSchema = "if \(isMissing) then create schema \(schema.quoted); end if;"
         var lines = [
             "\(Self.begin) read write;", "\(Self.withoutTimeout);", "set local standard_conforming_strings = on;",
-            "do \(literal("begin \(makesSchema) end"));",
+            "do \("begin \(makesSchema) end".quotedLiteral);",
             "set local search_path = \(schema.quoted), pg_temp;", "",
         ]
         for file in MigrationFile.all {
@@ -170,10 +170,6 @@ public struct Migrator: Sendable {
         }
         if case .failure = result, Task.isCancelled { throw JournalError.cancelled }
         return try result.get()
-    }
-
-    private func literal(_ text: String) -> String {
-        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
     }
 
     private func parameters(_ text: String) -> Parameters {

@@ -21,7 +21,7 @@ struct SchemaName: Sendable, Hashable {
             )
         }
         self.text = text
-        quoted = "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        quoted = text.quotedIdentifier
     }
 
     /// As it stands between the single quotes of a shell.
