@@ -261,3 +261,14 @@ const char *floor_options(const char *conninfo) {
     PQconninfoFree(all);
     return options;
 }
+
+floor_number floor_integer(const char *conninfo, const char *query) {
+    floor_number number = {0};
+    PGconn *connection = open_connection(conninfo, number.error, sizeof number.error);
+    if (!connection) return number;
+    PGresult *result = execute(connection, query);
+    if (PQntuples(result) == 1) number.value = strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    succeeded(connection, result, number.error, sizeof number.error);
+    PQfinish(connection);
+    return number;
+}

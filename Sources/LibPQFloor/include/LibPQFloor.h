@@ -6,6 +6,7 @@
 #define LIBPQ_FLOOR_H
 
 #include "FloorStop.h"
+#include "NotifyFloor.h"
 #include "TailFloor.h"
 #include "ReplayFloor.h"
 #include "Relay.h"
@@ -37,5 +38,14 @@ const char *floor_execute(const char *conninfo, const char *sql);
 /// What a connection string says of `options`, decoded; empty where it says nothing. Valid until the next call on the
 /// thread.
 const char *floor_options(const char *conninfo);
+
+typedef struct {
+    long value;
+    /// Empty, or why there is none.
+    char error[512];
+} floor_number;
+
+/// The integer that a query answers.
+floor_number floor_integer(const char *conninfo, const char *query);
 
 #endif

@@ -1,47 +1,29 @@
-// What a C program needs from an event's INSERT to its row in another session: LISTEN, poll, SELECT over bare libpq.
+// What a C program needs from an event's INSERT to its row in another process: LISTEN, poll, SELECT over bare libpq.
 #ifndef TAIL_FLOOR_H
 #define TAIL_FLOOR_H
 
-typedef struct {
-    double start_p50_microseconds;
-    double start_p99_microseconds;
-    double acknowledged_p50_microseconds;
-    double acknowledged_p99_microseconds;
-    /// What was reached of `rate`.
-    double events_per_second;
-    /// Empty, or why there are no figures.
-    char error[512];
-} floor_tail_figures;
+#include <stdint.h>
 
-/// One session inserts and notifies, two transactions in one pipeline; another listens, and selects what is new of the
-/// stream that was named. `rate` inserts a second at most, for so many seconds, in turn over `tails` streams with ids from
-/// `first_stream` up. An insert that has to wait for the one before starts when it was due.
-floor_tail_figures floor_tail(
+typedef struct {
+    long count;
+    /// What they took.
+    double seconds;
+    /// Empty, or why there were no more.
+    char error[512];
+} floor_tail_written;
+
+/// One session inserts and notifies, two transactions in one pipeline: `rate` inserts a second at most, for so many seconds
+/// and `capacity` of them at most, in turn over `tails` streams with ids from `first_stream` up. When the n-th began and was
+/// committed is put into `started` and `acknowledged`, monotonic, in nanoseconds. One that has to wait for the one before
+/// starts when it was due.
+floor_tail_written floor_tail_write(
     const char *conninfo, const char *schema, long first_stream, int tails, double rate, double seconds,
-    const char *event);
+    const char *event, int64_t *started, int64_t *acknowledged, long capacity);
 
-typedef struct {
-    double notifies_per_second;
-    double p50_microseconds;
-    char error[512];
-} floor_notify_figures;
-
-/// One session notifies `channel` in transactions of their own, one after the other, while `listeners` others of ours
-/// listen on it and read what comes.
-floor_notify_figures floor_notify(
-    const char *conninfo, const char *channel, const char *payload, int listeners, double seconds);
-
-/// One session, named for `channel`, that listens on it and reads what comes, until standard input ends. Says `ready` on standard output
-/// once it listens. Returns an empty text, or the error.
-const char *floor_listen(const char *conninfo, const char *channel);
-
-typedef struct {
-    long value;
-    /// Empty, or why there is none.
-    char error[512];
-} floor_number;
-
-/// The integer that a query answers.
-floor_number floor_integer(const char *conninfo, const char *query);
+/// One session, named for the schema, that listens, and selects what is new of the stream that was named. For a process of
+/// its own: it says `ready` on standard output once it listens, is told on standard input how many were written, and then
+/// says for each `event TAIL POSITION NANOSECONDS`, when it was there, and `done COUNT`. Returns an empty text, or the error;
+/// valid until the next call on the thread.
+const char *floor_tail_follow(const char *conninfo, const char *schema, long first_stream, int tails);
 
 #endif

@@ -11,8 +11,8 @@ struct BenchCommand: AsyncParsableCommand {
             """,
         subcommands: [
             AppendBenchmarkCommand.self, AppendBenchmarkWriterCommand.self, TailBenchmarkCommand.self,
-            TailBenchmarkReaderCommand.self, ListenerFloorCommand.self, ReplayBenchmarkCommand.self,
-            MemoryBenchmarkCommand.self, RelayCommand.self,
+            TailBenchmarkReaderCommand.self, TailReaderFloorCommand.self, ListenerFloorCommand.self,
+            ReplayBenchmarkCommand.self, MemoryBenchmarkCommand.self, RelayCommand.self,
         ]
     )
 }

@@ -23,7 +23,7 @@ struct TailBenchmark: Sendable {
     /// `rate` appends a second in turn over `tails` streams: from the append's start, and from its answer, to delivery.
     ///
     /// A NOTIFY wakes the server's processes of all that listen in a database, so that while one side is measured there is
-    /// nothing of the other's. Each slice has a reader of its own, as each of the floor's has connections of its own.
+    /// nothing of the other's. Each slice has a reader of its own, a process on either side.
     func paced(_ journal: Journal, tails: Int, rate: Double) async throws -> [TailBenchmarkRow] {
         try await TailBenchmarkRow.inTurn(
             rounds,
@@ -36,6 +36,7 @@ struct TailBenchmark: Sendable {
     }
 
     private func pacedOurs(_ journal: Journal, tails: Int, rate: Double) async throws -> TailBenchmarkRow {
+        try await untilGone()
         let prefix = prefix()
         let (reader, _) = try await start(journal, prefix: prefix, tails: tails)
         defer { reader.kill() }
@@ -45,8 +46,12 @@ struct TailBenchmark: Sendable {
         try await each(tails) { try await streams[$0].append(event) }
         let slice = try await append(to: streams, rate: rate)
         let report = try await finish(streams, reader)
-        let written = slice.written.dropFirst(slice.written.count / 5)
-        var row = try row("\(tails) tails, \(Int(rate)) appends/s", written, report)
+        return try row("\(tails) tails, \(Int(rate)) appends/s", slice, report)
+    }
+
+    /// All but the first fifth.
+    private func row(_ name: String, _ slice: Slice, _ report: TailBenchmarkReader.Report) throws -> TailBenchmarkRow {
+        var row = try row(name, slice.written.dropFirst(slice.written.count / 5), report)
         row.figures.append(("perSecond", Double(slice.written.count) / slice.elapsed))
         return row
     }
@@ -69,19 +74,50 @@ struct TailBenchmark: Sendable {
     private func pacedFloor(tails: Int, rate: Double) async throws -> TailBenchmarkRow {
         try await untilGone()
         let first = Self.floorStreams.subtract(tails, ordering: .relaxed).newValue
-        let figures = try await Floor.run {
-            floor_tail(databaseURL, quotedSchema, first, Int32(tails), rate, seconds, AppendBenchmark.eventText)
+        let reader = try TailBenchmarkReader(floorOf: self, firstStream: first, tails: tails)
+        defer { reader.kill() }
+        try await reader.ready()
+        async let floorSlice = floorSlice(firstStream: first, tails: tails, rate: rate, reader)
+        // First what becomes of the reader: without it nobody need go on writing.
+        let report = try await reader.report()
+        return try await row("floor: \(tails) tails, \(Int(rate)) inserts/s", floorSlice, report)
+    }
+
+    private func floorSlice(
+        firstStream: Int,
+        tails: Int,
+        rate: Double,
+        _ reader: TailBenchmarkReader
+    ) async throws -> Slice {
+        let (slice, error) = try await Floor.run {
+            let capacity = Int(rate * seconds) + 1
+            var started = [Int64](repeating: 0, count: capacity)
+            var acknowledged = started
+            let written = floor_tail_write(
+                databaseURL,
+                configuration.schema,
+                firstStream,
+                Int32(tails),
+                rate,
+                seconds,
+                AppendBenchmark.eventText,
+                &started,
+                &acknowledged,
+                capacity
+            )
+            let events = (0..<written.count).map { number in
+                Written(
+                    stream: number % tails,
+                    position: number / tails,
+                    start: Int(started[number]),
+                    acknowledged: Int(acknowledged[number])
+                )
+            }
+            return (Slice(written: events, elapsed: written.seconds), written.error)
         }
-        try Floor.check(figures.error)
-        return TailBenchmarkRow(
-            name: "floor: \(tails) tails, \(Int(rate)) inserts/s",
-            figures: [
-                ("startP50", figures.start_p50_microseconds), ("startP99", figures.start_p99_microseconds),
-                ("acknowledgedP50", figures.acknowledged_p50_microseconds),
-                ("acknowledgedP99", figures.acknowledged_p99_microseconds),
-                ("perSecond", figures.events_per_second),
-            ]
-        )
+        reader.expect(slice.written.count)
+        try Floor.check(error)
+        return slice
     }
 
     private struct Written: Sendable {

@@ -10,8 +10,8 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
             By default: appends at a steady rate over streams that a second process tails; from the append's start and from \
             its answer to the event's delivery, in microseconds. One append after the other: one that has to wait for the one \
             before starts when it was due, and perSecond is the rate that was reached. The floor is a C program's INSERT, \
-            NOTIFY, LISTEN, poll and SELECT over bare libpq at the same rate. Each is measured in turn, --rounds times; \
-            medians count.
+            NOTIFY, LISTEN, poll and SELECT over bare libpq at the same rate, the reader a process of its own there too. \
+            Each is measured in turn, --rounds times; medians count.
 
               durable-streams bench tail --tails 1 --rate 200
               durable-streams bench tail --tails 1000 --rate 1000 --json

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A reader process of `bench tail`, and what it says.
+/// A reader process of `bench tail`, ours or the floor's, and what it says.
 final class TailBenchmarkReader: Sendable {
     struct Report: Sendable {
         /// When each noted event was delivered, in nanoseconds, by stream and position.
@@ -24,22 +24,35 @@ final class TailBenchmarkReader: Sendable {
     ) throws {
         let arguments = [
             "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
-            "\(tails)",
-            "--sample", "\(sample)",
+            "\(tails)", "--sample", "\(sample)",
         ]
         process = try ChildProcess(arguments + (polls ? ["--polling"] : []), databaseURL: benchmark.databaseURL)
     }
 
+    /// The floor's, of streams with ids from `firstStream` up.
+    init(floorOf benchmark: TailBenchmark, firstStream: Int, tails: Int) throws {
+        let arguments = [
+            "bench", "tail-reader-floor", "--schema", benchmark.configuration.schema, "--first-stream=\(firstStream)",
+            "--tails", "\(tails)",
+        ]
+        process = try ChildProcess(arguments, databaseURL: benchmark.databaseURL, input: .lines)
+    }
+
+    /// Tells the floor's how many events there are.
+    func expect(_ count: Int) { process.write(line: "\(count)") }
+
     /// Waits until every tail has had its first event and hears.
     ///
-    /// - Returns: the memory without the tails and with them, in bytes.
+    /// - Returns: the memory without the tails and with them, in bytes; of ours.
+    @discardableResult
     func ready() async throws -> (base: Int, ready: Int) {
         var base = 0
         while let lines = try await process.lines.next() {
             for line in lines {
                 let words = Self.words(line)
-                if words.first == "base" { base = Int(words[1]) ?? 0 }
-                if words.first == "ready" { return (base, Int(words[1]) ?? 0) }
+                let memory = words.last.flatMap { Int($0) } ?? 0
+                if words.first == "base" { base = memory }
+                if words.first == "ready" { return (base, memory) }
             }
         }
         throw BenchmarkError(description: "the reader ended before it was ready: \(await process.end)")
