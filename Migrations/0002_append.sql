@@ -35,7 +35,7 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --
 -- Per run (one stream's append; the n-th elements of these belong together; streams each once, sorted by name, bytewise, or
 -- two batches may deadlock):
---   p_streams    the stream's name; it is created if it does not exist
+--   p_streams    the stream's name; it is created if it does not exist and the run is written
 --   p_epochs     the epoch the writer claimed; null (or 0) for an unclaimed writer
 --   p_positions  where the run's first event goes (exact), or the lowest position it can have (not exact)
 --   p_exact      true: at p_positions or not at all. false: at the end of the stream, wherever that is by now
@@ -55,7 +55,7 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --             sending of this run; nothing was written and never will be for this position; the next one is answered
 --   fenced    the epoch is not the stream's, which is answered; the position is null, or the run's where it had been
 --             written before it was fenced
--- and the stream's id, which the view appends asks for.
+-- and the stream's id, which the view appends asks for; null where there is no such stream.
 create function append_batch(
     p_streams text[], p_epochs bigint[], p_positions bigint[], p_exact boolean[], p_tokens uuid[],
     p_runs integer[], p_offsets integer[], p_kinds "char"[], p_coroutine_ids text[], p_events json[],
@@ -71,6 +71,7 @@ as $$
 declare
     v_count integer := cardinality(p_streams);
     v_size integer := cardinality(p_events);
+    v_missing text[];
     v_reserved boolean[];
     v_next bigint;
     v_is_reserved boolean;
@@ -130,27 +131,36 @@ begin
             case when tail.next = tail.named and tail.epoch = coalesce(tail.writer, 0) then 'written' end)
         into stream_ids, epochs, positions, v_reserved, outcomes
         from (
-            select s.id, s.epoch, r.named, r.writer, coalesce(last.kind = 'r', false) as is_reserved,
+            select s.id, coalesce(s.epoch, 0) as epoch, r.named, r.writer, coalesce(last.kind = 'r', false) as is_reserved,
                 coalesce(last.position + (last.kind <> 'r')::integer, case when r.named = 0 then 0 end) as next
             from unnest(p_streams, p_positions, p_epochs) with ordinality as r (name, named, writer, run)
             -- Behind an offset, here and below: the planner must not join, whatever it thinks of the table's size.
-            cross join lateral (select s.id, s.epoch from streams s where s.name = r.name offset 0) s
+            left join lateral (select s.id, s.epoch from streams s where s.name = r.name offset 0) s on true
             left join lateral (
                 select e.position, e.kind from events e where e.stream_id = s.id and e.position >= r.named - 1
                 order by e.position desc limit 1) last on true
             order by r.run
         ) tail;
 
-        if coalesce(cardinality(stream_ids), 0) <> v_count then
-            if attempt > 1 then
+        if array_position(stream_ids, null) is not null then
+            if array_position(p_streams, null) is not null then
                 raise exception 'append_batch: a stream is null' using errcode = '22023';
             end if;
-            -- First the transaction's number, then the streams': who looks for new streams by number waits for the ends of the
-            -- transactions that may yet bring one below those there are, and would not know of this one.
-            v_setting := pg_current_xact_id();
-            insert into streams (name) select distinct r.name collate "C" from unnest(p_streams) as r (name) order by 1
-            on conflict on constraint streams_name_is_unique do nothing;
-            continue;
+            -- Those that are written to. What names an epoch, or a position that an empty stream has not, is refused below.
+            v_missing := array(
+                select r.name from unnest(p_streams, stream_ids, p_positions, p_epochs) as r (name, id, named, writer)
+                where r.id is null and coalesce(r.named, 0) = 0 and coalesce(r.writer, 0) = 0);
+            if v_missing <> '{}' then
+                if attempt > 1 then
+                    raise exception 'append_batch: streams that were created are not there' using errcode = '55000';
+                end if;
+                -- First the transaction's number, then the streams': who looks for new streams by number waits for the ends of
+                -- the transactions that may yet bring one below those there are, and would not know of this one.
+                v_setting := pg_current_xact_id();
+                insert into streams (name) select distinct r.name collate "C" from unnest(v_missing) as r (name) order by 1
+                on conflict on constraint streams_name_is_unique do nothing;
+                continue;
+            end if;
         end if;
 
         if array_position(outcomes, null) is not null then

@@ -82,6 +82,12 @@ extension SessionOptions {
         }
     }
 
+    /// Why a connection string is none; nil where it is one.
+    package static func fault(of connectionString: String) -> ConnectionFailure? {
+        guard case .failure(let failure) = ConnectionString.parse(connectionString) else { return nil }
+        return failure
+    }
+
     /// Whether a connection string names several hosts and does not ask for the one that takes writes.
     package static func mayReachStandby(_ connectionString: String) -> Bool {
         guard hostCount(connectionString) > 1, case .success(let parsed) = ConnectionString.parse(connectionString),

@@ -1,6 +1,12 @@
+import LibPQ
+
 extension JournalConfiguration {
     /// Refuses a property that is out of its range, and says which.
     func validate() throws(JournalError) {
+        // The other's is found where it is connected to; without this one tails would poll for ever.
+        if let fault = listenURL.flatMap(SessionOptions.fault) {
+            throw JournalError(.invalidArgument, "JournalConfiguration.listenURL: \(fault.message)")
+        }
         try check("writerConnections", writerConnections, 1...greatestConnectionCount)
         try check("readerConnections", readerConnections, 1...greatestConnectionCount)
         try check("transactionConnections", transactionConnections, 1...greatestConnectionCount)

@@ -61,6 +61,7 @@ struct AppendCommand: AsyncParsableCommand {
     var claim = false
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp("How long an append, or the claim, is tried over lost connections.", valueName: "seconds")
     )
     var deadline = 30.0

@@ -20,6 +20,7 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         name: .customLong("connect-timeout"),
+        parsing: .unconditional,
         help: ArgumentHelp(
             "How long to try to reach the server at the start, at most \(Int(Self.longestConnectTimeout)).",
             valueName: "seconds"

@@ -63,6 +63,6 @@ struct ListCommand: AsyncParsableCommand {
         return String(repeating: " ", count: max(0, 9 - count.count)) + count + " events  "
             + Timestamp(summary.lastActivity).text + "  " + status
             + String(repeating: " ", count: max(0, 9 - status.count)) + "  "
-            + JSONString(summary.name.text).encoded.printable
+            + JSONString(summary.name.text).encoded.printableJSON
     }
 }

@@ -29,19 +29,19 @@ struct StressCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Option(help: ArgumentHelp("How long, without settling at the end.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How long, without settling at the end.", valueName: "n"))
     var minutes = 1.0
 
-    @Option(help: ArgumentHelp("How many tasks append at the same time.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How many tasks append at the same time.", valueName: "n"))
     var writers = 16
 
-    @Option(help: ArgumentHelp("How many tails follow.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How many tails follow.", valueName: "n"))
     var tails = 8
 
-    @Option(help: ArgumentHelp("Over how many streams.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Over how many streams.", valueName: "n"))
     var streams = 8
 
-    @Option(help: ArgumentHelp("Appends a second, all writers together.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Appends a second, all writers together.", valueName: "n"))
     var rate = 1000
 
     @Option(

@@ -36,6 +36,7 @@ struct UsageTests {
             ["read", "s", "--database-url", "host=a nonsense"], ["migrate", "--schema", "$user"],
             ["bench", "memory", "--interval", "1e300"], ["bench", "memory", "--minutes", "1"],
             ["bench", "tail", "--catch-up", "9223372036854775807"],
+            ["tail", "s", "--listen-url", "nonsense"],
         ]
     )
     func usage(arguments: [String]) async throws {
@@ -73,6 +74,22 @@ struct UsageTests {
         let outcome = try await Tool().run(arguments)
         #expect(outcome.status == 64)
         #expect(outcome.messages.contains("a whole number from 0"), "\(outcome.messages)")
+    }
+
+    @Test(
+        "a negative number elsewhere is refused for what it is, not as one that is missing",
+        arguments: [
+            ["append", "s", "--deadline", "-1"], ["read", "s", "--connect-timeout", "-1"],
+            ["stress", "--minutes", "-1"], ["stress", "--writers", "-1"], ["bench", "append", "--writers", "-1"],
+            ["bench", "tail", "--tails", "-1"], ["bench", "tail", "--catch-up", "-1"],
+            ["bench", "replay", "--rounds", "-1"], ["bench", "append", "--seconds", "-1"],
+            ["bench", "append", "--round-trip", "-1"],
+        ]
+    )
+    func negativeElsewhere(arguments: [String]) async throws {
+        let outcome = try await Tool().run(arguments)
+        #expect(outcome.status == 64)
+        #expect(outcome.messages.contains("take"), "\(outcome.messages)")
     }
 
     @Test("append's help and the tool's say 74 where answers cannot be written; the bench's, what rights it needs")

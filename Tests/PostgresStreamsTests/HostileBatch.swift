@@ -123,7 +123,8 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             .misshapen,
         HostileBatch(what: "no streams", streams: "array[]").misshapen,
         HostileBatch(what: "null streams", streams: "null").misshapen,
-        HostileBatch(what: "a null stream", streams: "array[null]"),
+        HostileBatch(what: "a null stream", streams: "array[null]").misshapen,
+        HostileBatch(what: "a null stream from the start", streams: "array[null]", positions: "array[0]").misshapen,
         HostileBatch(what: "an empty name", streams: "array['']", positions: "array[0]"),
         HostileBatch(what: "a two-dimensional array of streams", streams: "array[array['open'], array['claimed']]")
             .misshapen,

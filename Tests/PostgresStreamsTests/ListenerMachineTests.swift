@@ -97,8 +97,8 @@ struct ListenerMachineTests {
         _ = log.start()
         _ = log.connected()
         _ = log.listened()
-        log.machine.heard("probe:0", at: log.now)
-        log.machine.heard("probe:", at: log.now)
+        #expect(log.machine.heard("probe:0", at: log.now).isEmpty)
+        #expect(log.machine.heard("probe:", at: log.now).isEmpty)
         #expect(log.machine.shown == .reconnecting(.starting))
     }
 
@@ -145,6 +145,32 @@ struct ListenerMachineTests {
         log.taken()
         while !log.saw("reconnect") { _ = log.wait() }
         #expect(log.machine.shown == .polling(.heartbeatMissed))
+    }
+
+    @Test("behind a pooler a probe that is only late is heard all the same: it listens again")
+    func lateBehindPooler() {
+        var log = ListenerTranscript()
+        _ = log.start()
+        _ = log.connected(pooler: true)
+        _ = log.listened()
+        log.taken()
+        while !log.saw("unlisten") { _ = log.wait() }
+        #expect(log.hear() == "listen")
+        #expect(log.machine.shown == .polling(.pooler))
+        #expect(log.hear() == "", "that is known by now")
+        #expect(log.listened() == "probe look")
+        #expect(log.machine.shown == .polling(.pooler))
+        log.hear()
+        #expect(log.machine.shown == .listening)
+
+        var lost = ListenerTranscript()
+        _ = lost.start()
+        _ = lost.connected(pooler: true)
+        _ = lost.listened()
+        lost.taken()
+        while !lost.saw("unlisten") { _ = lost.wait() }
+        _ = lost.lost("gone")
+        #expect(lost.hear() == "", "of another connection")
     }
 
     @Test("turned off or on a standby it polls and says why; a standby is asked again")
@@ -334,10 +360,8 @@ private struct ListenerTranscript {
     }
 
     /// Our probe arrives.
-    mutating func hear() {
-        machine.heard(token, at: now)
-        actions = []
-    }
+    @discardableResult
+    mutating func hear() -> String { text(machine.heard(token, at: now)) }
 
     /// The server took our probe.
     mutating func taken() { machine.probeTaken(token, at: now) }

@@ -39,4 +39,34 @@ struct StreamCreationTests {
             }
         }
     }
+
+    @Test("an append that is refused creates no stream; one beside it that is not creates its own")
+    func refused() async throws {
+        try await withTestJournal { journal in
+            let error = await thrown { try await journal.stream("s").append(.close("root", .cancelled), expecting: 3) }
+            #expect(error?.code == .conflict)
+            #expect(error?.actualPosition == 0)
+            try await withSQL(journal.configuration.databaseURL) { sql in
+                try await sql.run("set search_path = durable_streams")
+                let answers = try await sql.run(
+                    """
+                    select unnest(outcomes), unnest(positions), unnest(epochs), unnest(stream_ids) is null from append_batch(
+                        array['a', 'b', 'c', 'd'], array[null, null, 4, null]::bigint[], array[0, 2, 0, 1],
+                        array[true, true, true, false], array(select gen_random_uuid() from generate_series(1, 4)),
+                        array[1, 2, 3, 4], array[0, 0, 0, 0], array['c', 'c', 'c', 'c']::"char"[],
+                        array['root', 'root', 'root', 'root'], array['{}', '{}', '{}', '{}']::json[])
+                    """
+                )
+                #expect(
+                    answers == [
+                        ["written", "0", "0", "f"], ["conflict", "0", "0", "t"], ["fenced", "", "0", "t"],
+                        ["conflict", "0", "0", "t"],
+                    ]
+                )
+                #expect(try await sql.run("select name from streams") == [["a"]])
+            }
+            // What was refused can be appended where the stream is, and then the stream is there.
+            #expect(try await journal.stream("s").append(.close("root", .cancelled), expecting: 0) == 0)
+        }
+    }
 }

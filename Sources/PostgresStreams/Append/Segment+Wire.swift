@@ -199,10 +199,13 @@ extension Segment {
             guard
                 let outcome = outcomes[index].flatMap({ Answer.Outcome(rawValue: String(decoding: $0, as: UTF8.self)) }
                 ),
-                let epoch = integer(epochs[index]), let streamID = integer(streamIDs[index])
+                let epoch = integer(epochs[index])
             else { return nil }
+            // What is refused may be for a stream that is not there.
+            let streamID = integer(streamIDs[index])
+            guard streamID != nil || outcome == .conflict || outcome == .fenced else { return nil }
             answers.append(
-                Answer(outcome: outcome, position: integer(positions[index]), epoch: epoch, streamID: streamID)
+                Answer(outcome: outcome, position: integer(positions[index]), epoch: epoch, streamID: streamID ?? 0)
             )
         }
         return answers

@@ -326,10 +326,7 @@ final class Listener: Sendable {
             if reader.isOnStandby { noteActivity() }
             return
         }
-        act { machine in
-            machine.heard(notification.payload, at: .now)
-            return []
-        }
+        act { $0.heard(notification.payload, at: .now) }
     }
 
     // MARK: The machine

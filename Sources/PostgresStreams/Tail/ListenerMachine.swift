@@ -5,7 +5,7 @@
 ///
 ///     start ──► connect ──► LISTEN ──► probe ──► heard: listening ──► probe, every probeInterval …
 ///                  ▲           │          │
-///                  │           │          └── not heard in time: poll, connect anew (behind a pooler, if never: UNLISTEN)
+///                  │           │          └── not heard in time: poll, connect anew (behind a pooler, if never: UNLISTEN, until it comes)
 ///                  │           └── refused (standby, no permission): poll, ask again now and then
 ///                  └── lost: poll meanwhile
 struct ListenerMachine {
@@ -59,6 +59,8 @@ struct ListenerMachine {
     /// Why it is no use on the connection there is.
     private var obstacle: ListeningState.Reason?
     private var probe: Probe?
+    /// The probe for which LISTEN was taken back. It may only be late.
+    private var missed: String?
     /// Until when what was asked on the connection itself must be answered, in the order it was asked.
     private var questions: [Instant] = []
     private var nextProbe: Instant?
@@ -149,6 +151,7 @@ struct ListenerMachine {
         isTrusted = false
         obstacle = nil
         probe = nil
+        missed = nil
         questions = []
         nextProbe = nil
         nextListen = nil
@@ -182,8 +185,13 @@ struct ListenerMachine {
     // MARK: Probes
 
     /// A notification that says it is a probe: ours, another process's, or anybody's.
-    mutating func heard(_ token: String, at now: Instant) {
-        guard probe?.token == token else { return }
+    mutating func heard(_ token: String, at now: Instant) -> [Action] {
+        if token == missed {
+            // So the pooler does hand them on.
+            missed = nil
+            return [.listen]
+        }
+        guard probe?.token == token else { return [] }
         probe = nil
         hasHeard = true
         isTrusted = true
@@ -192,6 +200,7 @@ struct ListenerMachine {
         nextProbe = now + options.probeInterval
         if shown != .listening { nextLook = now + lookInterval(at: now, isListening: true) }
         shown = .listening
+        return []
     }
 
     /// The server has taken the probe that was sent.
@@ -260,6 +269,7 @@ struct ListenerMachine {
             nextLook = now
             if isBehindPooler, !hasHeard {
                 hasListened = false
+                missed = probe.token
                 shown = .polling(.pooler)
                 actions.append(.unlisten)
             } else {

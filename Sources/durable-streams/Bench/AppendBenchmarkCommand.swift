@@ -37,23 +37,25 @@ struct AppendBenchmarkCommand: AsyncParsableCommand {
     @OptionGroup var options: BenchmarkOptions
     @OptionGroup var timing: BenchmarkTiming
 
-    @Option(help: ArgumentHelp("How many tasks append at the same time.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How many tasks append at the same time.", valueName: "n"))
     var writers = 64
 
-    @Option(help: ArgumentHelp("Over how many streams.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Over how many streams.", valueName: "n"))
     var streams = 64
 
-    @Option(help: ArgumentHelp("How many appends a second row paced makes.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How many appends a second row paced makes.", valueName: "n"))
     var rate = 2000.0
 
     @Option(
         name: .customLong("table-events"),
+        parsing: .unconditional,
         help: ArgumentHelp("How many events the table of row big has; its stream has a tenth.", valueName: "n")
     )
     var tableEvents = 10_000_000
 
     @Option(
         name: .customLong("file-events"),
+        parsing: .unconditional,
         help: ArgumentHelp("How many events the file of row tool has.", valueName: "n")
     )
     var fileEvents = 1_000_000

@@ -11,6 +11,7 @@ struct BenchmarkOptions: ParsableArguments {
 
     @Option(
         name: .customLong("round-trip"),
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Put the private server so far away, by a process that hands on what comes.",
             valueName: "milliseconds"

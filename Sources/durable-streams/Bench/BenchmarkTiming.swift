@@ -2,10 +2,16 @@ import ArgumentParser
 
 /// How long and how often each row of a benchmark is measured.
 struct BenchmarkTiming: ParsableArguments {
-    @Option(help: ArgumentHelp("How long each round of each row is measured.", valueName: "seconds"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How long each round of each row is measured.", valueName: "seconds")
+    )
     var seconds = 2.0
 
-    @Option(help: ArgumentHelp("How often each row is measured; medians count.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How often each row is measured; medians count.", valueName: "n")
+    )
     var rounds = 5
 
     func validate() throws {

@@ -27,13 +27,13 @@ struct MemoryBenchmarkCommand: AsyncParsableCommand {
 
     @OptionGroup var options: BenchmarkOptions
 
-    @Option(help: ArgumentHelp("How long.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How long.", valueName: "n"))
     var minutes = 10.0
 
-    @Option(help: ArgumentHelp("How often to read, in seconds.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How often to read, in seconds.", valueName: "n"))
     var interval = 15.0
 
-    @Option(help: ArgumentHelp("Appends a second, over 16 streams.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Appends a second, over 16 streams.", valueName: "n"))
     var rate = 500
 
     func validate() throws {

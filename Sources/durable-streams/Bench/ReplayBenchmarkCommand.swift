@@ -29,13 +29,16 @@ struct ReplayBenchmarkCommand: AsyncParsableCommand {
 
     @OptionGroup var options: BenchmarkOptions
 
-    @Option(help: ArgumentHelp("How many events the stream has.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How many events the stream has.", valueName: "n"))
     var events = 1_000_000
 
-    @Option(help: ArgumentHelp("Over how many coroutines they are spread.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Over how many coroutines they are spread.", valueName: "n"))
     var coroutines = 100
 
-    @Option(help: ArgumentHelp("How often the stream is read for each row; medians count.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How often the stream is read for each row; medians count.", valueName: "n")
+    )
     var rounds = 5
 
     @Option(

@@ -30,10 +30,11 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
     @OptionGroup var options: BenchmarkOptions
     @OptionGroup var timing: BenchmarkTiming
 
-    @Option(help: ArgumentHelp("How many streams are tailed.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("How many streams are tailed.", valueName: "n"))
     var tails = 1
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Appends per second over all streams, at most; 0: none, the tails are idle, for 40 seconds at least.",
             valueName: "n"
@@ -41,13 +42,20 @@ struct TailBenchmarkCommand: AsyncParsableCommand {
     )
     var rate = 200.0
 
-    @Option(help: ArgumentHelp("Append at full speed by so many writers instead.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Append at full speed by so many writers instead.", valueName: "n")
+    )
     var writers: Int?
 
-    @Option(name: .customLong("catch-up"), help: ArgumentHelp("Tail so many events that are there.", valueName: "n"))
+    @Option(
+        name: .customLong("catch-up"),
+        parsing: .unconditional,
+        help: ArgumentHelp("Tail so many events that are there.", valueName: "n")
+    )
     var catchUp: Int?
 
-    @Option(help: ArgumentHelp("Notify while so many processes tail.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Notify while so many processes tail.", valueName: "n"))
     var processes: Int?
 
     @Flag(help: "With --rate 0: without notifications.")
