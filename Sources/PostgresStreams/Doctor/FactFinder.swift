@@ -33,7 +33,7 @@ struct FactFinder {
         "synchronous_commit", "synchronous_standby_names", "fsync", "full_page_writes", "statement_timeout",
         "transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout", "autovacuum",
         "track_counts", "autovacuum_freeze_max_age", "max_connections", "superuser_reserved_connections",
-        "reserved_connections", "session_replication_role",
+        "reserved_connections", "session_replication_role", ServerFacts.neonSetting,
     ]
 
     private mutating func askSettings() async throws(JournalError) {

@@ -75,6 +75,18 @@ extension ServerFacts {
     func standbyFinding(_ durability: JournalConfiguration.Durability) -> Finding? {
         guard !isInRecovery, let standbys else { return nil }
         let check = "standbys"
+        let names = value("synchronous_standby_names") ?? ""
+        if isNeon, names == "walproposer" {
+            guard durability != .local, durability != .off else {
+                return .problem(
+                    check,
+                    "Neon's safekeepers; commits that are \(durability.rawValue) do not wait for them",
+                    means: "when this server ends, what is acknowledged may be lost",
+                    advice: "leave JournalConfiguration.durability at .on"
+                )
+            }
+            return .ok(check, "Neon's safekeepers", means: "what is acknowledged is on a majority of them")
+        }
         if durability == .local || durability == .off, standbys.connected > 0 {
             return .warning(
                 check,
@@ -83,7 +95,6 @@ extension ServerFacts {
                 advice: "leave the journal's durability on, if that must not happen"
             )
         }
-        let names = value("synchronous_standby_names") ?? ""
         if !names.isEmpty, durability != .local, durability != .off {
             if standbys.isHidden {
                 return .warning(
@@ -139,6 +150,7 @@ extension ServerFacts {
     }
 
     var fsyncFinding: Finding {
+        if isNeon, let fsync = value("fsync") { return .ok("fsync", "\(fsync): Neon's safekeepers keep the log") }
         guard value("fsync") != "off" else {
             return .problem(
                 "fsync",

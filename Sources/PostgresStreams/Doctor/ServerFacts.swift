@@ -57,6 +57,13 @@ struct ServerFacts: Sendable {
 
     func value(_ name: String) -> String? { settings[name]?.value }
 
+    /// Only Neon's servers have it, and tell it everybody.
+    static let neonSetting = "neon.timeline_id"
+
+    /// Its servers keep nothing: commits wait for a majority of its safekeepers, which are called `walproposer` among the
+    /// standbys, and what is on the server's own disk does not matter (neondatabase/neon, `control_plane/src/endpoint.rs`).
+    var isNeon: Bool { value(Self.neonSetting)?.isEmpty == false }
+
     /// Where a setting was made, in words.
     func origin(_ name: String) -> String {
         switch settings[name]?.source {
