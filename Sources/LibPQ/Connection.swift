@@ -82,6 +82,16 @@ struct Connection: ~Copyable, @unchecked Sendable {
         return options.map { ConnectionString.values(of: $0, only: keywords) } ?? [:]
     }
 
+    /// `PQtransactionStatus` and `PQparameterStatus`, as of the last answer; nil while something is under way.
+    var standing: SessionStanding? {
+        let encoding = PQparameterStatus(pointer, "client_encoding").map { String(cString: $0) } ?? ""
+        return switch PQtransactionStatus(pointer) {
+        case PQTRANS_IDLE: SessionStanding(isInTransaction: false, clientEncoding: encoding)
+        case PQTRANS_INTRANS, PQTRANS_INERROR: SessionStanding(isInTransaction: true, clientEncoding: encoding)
+        default: nil
+        }
+    }
+
     // MARK: Sending
 
     func sendPrepare(_ statement: Statement) -> Bool {

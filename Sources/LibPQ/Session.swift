@@ -154,6 +154,11 @@ package final class Session: Sendable {
     /// Whether it takes batches.
     package var isOpen: Bool { state.withLock { $0.phase == .open } }
 
+    /// Where it stands after what was answered last; nil where something is under way, or it has no connection.
+    package var standing: SessionStanding? {
+        state.withLock { state in state.pipeline.isEmpty ? state.connection?.standing : nil }
+    }
+
     /// Ends the session without waiting for what is under way, which is told that its outcome is unknown.
     package func close() {
         state.withLock { state in

@@ -211,7 +211,8 @@ public final class Journal: Sendable {
     }
 
     /// Waits for the transactions and appends under way, and a second at most until the tails have been told of them; then
-    /// ends everything: later calls fail with `closed`, tails end so too.
+    /// ends everything: later calls fail with `closed`, tails end so too. An append that comes while it waits is either
+    /// waited for as well, or fails with `closed`, and was not written.
     ///
     /// No transaction begins any more: it fails with `closed`. For those that run it waits for the configuration's
     /// `appendDeadline` at most, and no longer once its task is cancelled; then it ends them, and what their bodies ask for
@@ -223,6 +224,7 @@ public final class Journal: Sendable {
         transactions.close()
         await runningTransactions.flush(within: configuration.appendDeadline)
         runningTransactions.endAll()
+        gate.refuse()
         await flushAppends()
         await announcer.flushBriefly()
         closeNow()

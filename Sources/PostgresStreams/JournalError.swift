@@ -89,8 +89,10 @@ public struct JournalError: Error, Sendable, CustomStringConvertible {
     init(ofOurs refusal: ServerMessage, outcome: Outcome?) {
         self.init(refusal, outcome: outcome)
         guard refusal.sqlState == SQLState.insufficientPrivilege else { return }
-        message += ". The role needs the rights of Migrations/roles.sql"
+        message += Self.rightsHint
     }
+
+    static let rightsHint = ". The role needs the rights of Migrations/roles.sql"
 
     public var description: String {
         switch outcome {

@@ -29,6 +29,29 @@ struct SessionTests {
         }
     }
 
+    @Test("tells where statements have brought it: in a transaction or not, and in which encoding")
+    func standing() async throws {
+        var live = try await open()
+        func standing(after sql: String) async -> SessionStanding? {
+            _ = await live.run(sql)
+            return live.session.standing
+        }
+        func expect(_ sql: String, _ isInTransaction: Bool, _ encoding: String = "UTF8") async {
+            let standing = await standing(after: sql)
+            #expect(standing?.isInTransaction == isInTransaction, "\(sql)")
+            #expect(standing?.clientEncoding == encoding, "\(sql)")
+        }
+        await expect("select 1", false)
+        await expect("begin", true)
+        await expect("select 1 / 0", true)
+        await expect("rollback", false)
+        await expect("begin", true)
+        await expect("set local client_encoding = 'LATIN1'", true, "LATIN1")
+        await expect("commit", false)
+        try await live.close()
+        #expect(live.session.standing == nil)
+    }
+
     @Test("takes the connection string's word over our defaults, and insists on what must hold")
     func options() async throws {
         let url = try await SessionServer.shared.server().url

@@ -78,7 +78,7 @@ struct AppendQueueTranscript {
     }
 
     /// Of the segment sent last.
-    var lockPatience: Duration? { queue.onTheWire.last.flatMap { queue.lockPatience(of: $0) } }
+    var lockPatience: Duration? { queue.onTheWire.last.flatMap { queue.lockPatience(of: $0, at: Self.start) } }
 
     /// However long they are.
     mutating func endRests() { queue.endRests(at: Self.start + .seconds(3600)) }

@@ -46,6 +46,30 @@ struct ClosingTests {
         }
     }
 
+    @Test("an append that comes while close waits is waited for, or was not written: of none it is not known")
+    func meanwhile() async throws {
+        try await withTestDatabase { url in
+            for round in 0..<6 {
+                let journal = try await Journal.open(.quiet(url))
+                let errors = try await withThrowingTaskGroup(of: JournalError?.self) { group in
+                    for writer in 0..<8 {
+                        let stream = try journal.stream("s\(round)/\(writer)")
+                        group.addTask {
+                            await thrown { while true { try await stream.append(.close("root", .ok(nil))) } }
+                        }
+                    }
+                    for _ in 0..<20 { try await journal.stream("s\(round)").append(.close("root", .ok(nil))) }
+                    await journal.close()
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+                for error in errors {
+                    #expect(error?.code == .closed)
+                    #expect(error?.outcome == .notWritten)
+                }
+            }
+        }
+    }
+
     @Test("the sequence of listening states ends with the journal")
     func states() async throws {
         try await withTestDatabase { url in

@@ -59,6 +59,25 @@ struct HeldStreamTests {
         }
     }
 
+    @Test("an append whose stream is held until its deadline was refused each time: it is known not to be written")
+    func heldAppends() async throws {
+        for milliseconds in [1800, 2400, 3100, 4300] {
+            try await withTestJournal(.with { $0.appendDeadline = .milliseconds(milliseconds) }) { journal in
+                try await withSQL(journal.configuration.databaseURL) { sql in
+                    for name in 0..<3 { try await hold("\(name)", sql) }
+                    let outcomes = try await withThrowingTaskGroup(of: JournalError?.self) { group in
+                        for name in 0..<3 {
+                            let stream = try journal.stream("\(name)")
+                            group.addTask { await thrown { try await stream.append(.close("root", .cancelled)) } }
+                        }
+                        return try await group.reduce(into: []) { $0.append($1?.outcome) }
+                    }
+                    #expect(outcomes == [.notWritten, .notWritten, .notWritten])
+                }
+            }
+        }
+    }
+
     @Test("a claim has its turn among appends that follow one on the other, while another stream is held")
     func busy() async throws {
         try await withTestJournal { journal in

@@ -197,15 +197,17 @@ struct TransactionEndTests {
             try await withOneConnection { journal in
                 let foreign = try other.stream("s")
                 let own = try journal.stream("s")
-                try await journal.transaction { tx in
-                    for events in [[Self.event], []] {
-                        let error = await thrown { try await tx.append(contentsOf: events, to: foreign) }
-                        #expect(error?.code == .invalidArgument)
-                        #expect(error?.outcome == .notWritten)
+                for events in [[Self.event], []] {
+                    let error = await thrown {
+                        try await journal.transaction { tx in
+                            try await tx.append(Self.event, to: own)
+                            try await tx.append(contentsOf: events, to: foreign)
+                        }
                     }
-                    try await tx.append(Self.event, to: own)
+                    #expect(error?.code == .invalidArgument)
+                    #expect(error?.outcome == .notWritten)
                 }
-                #expect(try await own.nextPosition() == 1)
+                #expect(try await own.nextPosition() == 0)
                 #expect(try await foreign.nextPosition() == 0)
             }
         }
@@ -215,14 +217,16 @@ struct TransactionEndTests {
     func nothing() async throws {
         try await withOneConnection { journal in
             let stream = try journal.stream("s")
-            try await journal.transaction { tx in
-                #expect(try await tx.append(contentsOf: [], to: stream) == 0..<0)
-                try await tx.append(Self.event, to: stream)
-                #expect(try await tx.append(contentsOf: [], to: stream, expecting: 1) == 1..<1)
-                let error = await thrown { try await tx.append(contentsOf: [], to: stream, expecting: 4) }
-                #expect(error?.code == .conflict)
-                #expect(error?.actualPosition == 1)
+            let error = await thrown {
+                try await journal.transaction { tx in
+                    #expect(try await tx.append(contentsOf: [], to: stream) == 0..<0)
+                    try await tx.append(Self.event, to: stream)
+                    #expect(try await tx.append(contentsOf: [], to: stream, expecting: 1) == 1..<1)
+                    try await tx.append(contentsOf: [], to: stream, expecting: 4)
+                }
             }
+            #expect(error?.code == .conflict)
+            #expect(error?.actualPosition == 1)
         }
     }
 

@@ -42,11 +42,14 @@ struct TransactionNestingTests {
     func conflict() async throws {
         try await withTestJournal(Self.change) { journal in
             let stream = try journal.stream("s")
-            try await journal.transaction { tx in
-                let error = await thrown { try await tx.append(Self.event, to: stream, expecting: 7) }
-                #expect(error?.code == .conflict)
-                await expectRefusal { try await stream.append(Self.event) }
+            let error = await thrown {
+                try await journal.transaction { tx in
+                    let error = await thrown { try await tx.append(Self.event, to: stream, expecting: 7) }
+                    #expect(error?.code == .conflict)
+                    await expectRefusal { try await stream.append(Self.event) }
+                }
             }
+            #expect(error?.code == .conflict)
         }
     }
 
@@ -79,10 +82,12 @@ struct TransactionNestingTests {
             let (first, second) = (try journal.stream("a"), try journal.stream("b"))
             try await journal.transaction { outer in
                 try await outer.append(Self.event, to: first)
+                // It fails the one that asks for it.
+                await expectRefusal {
+                    _ = try await journal.transaction { inner in try await inner.append(Self.event, to: first) }
+                }
                 try await journal.transaction { inner in
-                    await expectRefusal { try await inner.append(Self.event, to: first) }
                     try await inner.append(Self.event, to: second)
-                    await expectRefusal { try await outer.append(Self.event, to: second) }
                     await expectRefusal { try await first.append(Self.event) }
                     await expectRefusal { try await second.append(Self.event) }
                 }
@@ -90,8 +95,17 @@ struct TransactionNestingTests {
                 #expect(try await second.append(Self.event) == 1)
                 #expect(try await outer.append(Self.event, to: second) == 2)
             }
+            await expectRefusal {
+                try await journal.transaction { outer in
+                    try await outer.append(Self.event, to: first)
+                    try await journal.transaction { inner in
+                        try await inner.append(Self.event, to: second)
+                        await expectRefusal { try await outer.append(Self.event, to: second) }
+                    }
+                }
+            }
             #expect(try await first.nextPosition() == 1)
-            #expect(try await second.nextPosition() == 3)
+            #expect(try await second.nextPosition() == 4)
         }
     }
 

@@ -75,7 +75,9 @@ struct TransactionTests {
         "what would end it, or has no answer, is refused before it is sent",
         arguments: [
             "commit", " ROLLBACK", ";end", "begin", "/* a /* nested */ comment */ commit", "-- a line\ncommit",
-            "copy (select 1) to stdout", "rollback to savepoint a", "prepare transaction 'a'", "select 1 \0",
+            "-- a\u{2028} line\nrollback", "--\u{301}\nrollback", "/*\u{301}*/ rollback",
+            "-- a\u{b}\rrollback", "\u{c}rollback", "\u{b}rollback", "copy (select 1) to stdout",
+            "rollback to savepoint a", "prepare transaction 'a'", "select 1 \0",
         ]
     )
     func control(_ sql: String) async throws {
@@ -88,25 +90,70 @@ struct TransactionTests {
         }
     }
 
-    @Test("a conflict and a fence are told inside, and the transaction is the caller's to end")
+    @Test("an append that is refused fails the transaction, though the body swallows that: no effect without its event")
     func answers() async throws {
-        try await Accounts.with { _, journal in
+        try await Accounts.with { url, journal in
             let stream = try journal.stream("s")
             let old = try await stream.claim().stream
             let new = try await stream.claim().stream
-            try await journal.transaction { tx in
-                let fenced = await #expect(throws: JournalError.self) { try await tx.append(Self.event, to: old) }
-                #expect(fenced?.code == .fenced)
-                let conflict = await #expect(throws: JournalError.self) {
-                    try await tx.append(Self.event, to: new, expecting: 4)
+            func expectFailure(
+                _ code: JournalError.Code,
+                _ append: @escaping @Sendable (JournalTransaction) async throws -> Void
+            ) async {
+                let error = await thrown {
+                    try await journal.transaction { tx in
+                        try await tx.query("update accounts set balance = 0")
+                        let error = await thrown { try await append(tx) }
+                        #expect(error?.code == code)
+                        let later = await thrown { try await tx.append(Self.event, to: new) }
+                        #expect(later?.code == code)
+                        let query = await thrown { try await tx.query("select 1") }
+                        #expect(query?.code == code)
+                    }
                 }
-                #expect(conflict?.code == .conflict)
-                #expect(conflict?.actualPosition == 0)
-                // Neither is an error of SQL: the transaction goes on.
-                let position = try await tx.append(Self.event, to: new)
-                #expect(position == 0)
+                #expect(error?.code == code)
+                #expect(error?.outcome == .notWritten)
             }
-            #expect(try await stream.readAll().count == 1)
+            await expectFailure(.fenced) { tx in try await tx.append(Self.event, to: old) }
+            await expectFailure(.conflict) { tx in try await tx.append(Self.event, to: new, expecting: 4) }
+            await expectFailure(.conflict) { tx in try await tx.append(contentsOf: [], to: new, expecting: 4) }
+            await expectFailure(.invalidArgument) { tx in try await tx.append(Self.event, to: new, expecting: -1) }
+            try await withJournal(.quiet(url)) { other in
+                let foreign = try other.stream("s")
+                await expectFailure(.invalidArgument) { tx in try await tx.append(Self.event, to: foreign) }
+            }
+            #expect(try await Accounts.balance(url) == 100)
+            #expect(try await stream.readAll().isEmpty)
+            // The connection is as good as new.
+            #expect(try await journal.transaction { tx in try await tx.append(Self.event, to: new) } == 0)
+        }
+    }
+
+    @Test(
+        "another client encoding fails it: events would be stored as something else, in a stream of another name",
+        arguments: [
+            "set local client_encoding = 'LATIN1'", "set names 'latin1'",
+            "select set_config('client_encoding', 'LATIN1', true)",
+        ]
+    )
+    func encoding(_ sql: String) async throws {
+        try await Accounts.with { url, journal in
+            let stream = try journal.stream("é")
+            let error = await thrown {
+                try await journal.transaction { tx in
+                    try await tx.query("update accounts set balance = 0")
+                    let error = await thrown { try await tx.query(sql) }
+                    #expect(error?.message.contains("client_encoding") == true)
+                    _ = await thrown { try await tx.append(Self.event, to: stream) }
+                }
+            }
+            #expect(error?.code == .invalidArgument)
+            #expect(error?.outcome == .notWritten)
+            #expect(try await Accounts.balance(url) == 100)
+            #expect(try await journal.streams().reduce(0) { count, _ in count + 1 } == 0)
+            // The session is as it was.
+            let answer = try await journal.transaction { tx in try await tx.query("show client_encoding") }
+            #expect(answer.first?[0].text == "UTF8")
         }
     }
 

@@ -134,6 +134,9 @@ final class AppendGate: Sendable {
         }
     }
 
+    /// Fails whoever comes from here on. Those that wait are still let in.
+    func refuse() { state.withLock { $0.isClosed = true } }
+
     /// Fails who waits, and whoever comes.
     func close() {
         perform { state in

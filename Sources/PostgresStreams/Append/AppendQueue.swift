@@ -249,10 +249,13 @@ struct AppendQueue {
         unsettled.firstIndex { $0.isLone == isLone && !isResting($0) }.map { unsettled.remove(at: $0) }
     }
 
-    /// How long the segment may wait for its stream's lock; nil: as long as any.
-    func lockPatience(of sent: Sent) -> Duration? {
+    /// How long the segment may wait for its stream's lock; nil: as long as any. Where it has to be given up soon, less than
+    /// until then: an append that was refused is not written, of one that still waits there that is not known.
+    func lockPatience(of sent: Sent, at now: ContinuousClock.Instant) -> Duration? {
         guard sent.isLone, let lane = sent.segment.runs.first?.lane else { return nil }
-        return rests[lane]?.lockPatience ?? Rest.leastPatience
+        let patience = rests[lane]?.lockPatience ?? Rest.leastPatience
+        guard let deadline = sent.segment.firstDeadline else { return patience }
+        return max(.milliseconds(1), min(patience, (deadline - now) / 2))
     }
 
     private mutating func cut(atMost runCount: Int, takesLone: Bool) -> Sent? {

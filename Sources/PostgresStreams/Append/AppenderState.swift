@@ -199,7 +199,7 @@ struct AppenderState {
                 isPrepared: wires[wire].isPrepared,
                 isBehindPooler: wires[wire].isBehindPooler,
                 serverStart: wires[wire].serverStart,
-                lockPatience: queue.lockPatience(of: sent)
+                lockPatience: queue.lockPatience(of: sent, at: now)
             )
         )
         return true

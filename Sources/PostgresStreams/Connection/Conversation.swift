@@ -163,5 +163,8 @@ final class Conversation: Sendable {
 
     var isOpen: Bool { session.isOpen }
 
+    /// What was run has made of the session; nil where that is not known.
+    var standing: SessionStanding? { session.standing }
+
     func close() { session.close() }
 }

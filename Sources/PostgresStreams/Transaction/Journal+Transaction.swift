@@ -18,9 +18,10 @@ extension Journal {
     /// }
     /// ```
     ///
-    /// It is committed when `body` returns, and rolled back when `body` throws. The body runs once: where other transactions
-    /// got in its way and it should be tried again (the error's `asksForRetry`), that is the caller's to do. Its notifications
-    /// go out after the commit.
+    /// It is committed when `body` returns, and rolled back when `body` throws, or has caught what an append of the
+    /// transaction threw. The body runs once: where other transactions got in its way and it should be tried again (the error's
+    /// `asksForRetry`), or its connection was lost (`unreachable` with the outcome `notWritten`), that is the caller's to do.
+    /// Its notifications go out after the commit.
     ///
     /// From its first append to a stream on, all other writers of that stream wait until it has ended: append last, and keep
     /// what comes behind short. What would wait for the end of the body it stands in is refused with `invalidArgument`:
@@ -52,18 +53,18 @@ extension Journal {
             guard !Task.isCancelled else {
                 throw JournalError.cancelledUnsent
             }
+            if let failure = transaction.failure { throw failure }
         } catch {
             transaction.end()
             await rollBack(conversation, transaction)
+            if let failure = transaction.failure, failure.outcome != .notWritten { isOver(transaction, failure) }
             throw error
         }
         transaction.end()
         do throws(JournalError) {
             try await commit(conversation, transaction)
         } catch {
-            replayIndices.failed(transaction.appends.map { ($0.events, $0.stream, $0.position) }, error)
-            // They may be there: who tails looks.
-            if error.outcome != .notWritten { announce(transaction.appends.map(\.stream)) }
+            isOver(transaction, error)
             throw error
         }
         for append in transaction.appends {
@@ -71,6 +72,13 @@ extension Journal {
         }
         announce(transaction.appends.map(\.stream))
         return result
+    }
+
+    /// It failed, and what it appended may be there.
+    private func isOver(_ transaction: JournalTransaction, _ error: JournalError) {
+        replayIndices.failed(transaction.appends.map { ($0.events, $0.stream, $0.position) }, error)
+        // Who tails looks.
+        if error.outcome != .notWritten { announce(transaction.appends.map(\.stream)) }
     }
 
     private func begin(

@@ -19,6 +19,8 @@ public final class JournalTransaction: Sendable {
     private struct State {
         var appends: [Appended] = []
         var ranSQL = false
+        /// Why it must not be committed, whatever the body makes of it.
+        var failure: JournalError?
         /// The body has ended, and the connection is somebody else's.
         var isOver = false
     }
@@ -38,6 +40,9 @@ public final class JournalTransaction: Sendable {
 
     /// What was appended so far.
     var appends: [Appended] { state.withLock { $0.appends } }
+
+    /// Why it must not be committed; nil: it may.
+    var failure: JournalError? { state.withLock(\.failure) }
 
     /// Whether the session, which is the next one's too, may not be as it was.
     var leavesTraces: Bool { !isBehindPooler && state.withLock { $0.ranSQL } }
@@ -69,6 +74,7 @@ public final class JournalTransaction: Sendable {
     ///   - `BEGIN`, `START`, `COMMIT`, `END`, `ROLLBACK`, `ABORT`, and `PREPARE`, since `PREPARE TRANSACTION` ends it too;
     ///   - with them `ROLLBACK TO SAVEPOINT`: what was appended behind the savepoint would be taken for committed;
     ///   - `COPY`, whose rows have no way to go;
+    ///   - a `client_encoding` other than UTF8, which events and names are sent in: it was set, and the transaction fails;
     ///   - text or a parameter with a NUL, more than 65,535 parameters, or 1 GiB of them;
     ///   - whatever comes after the body.
     @discardableResult
@@ -84,7 +90,40 @@ public final class JournalTransaction: Sendable {
         for parameter in parameters { sent.append(text: parameter.text) }
         let statement = Statement(name: "", sql: sql, hasTextResults: true)
         state.withLock { $0.ranSQL = true }
-        return SQLAnswer(try await run([(statement, sent)]))
+        let result = try await run([(statement, sent)])
+        if let standing = conversation.standing { try check(standing, after: result.commandTag) }
+        return SQLAnswer(result)
+    }
+
+    /// Refuses what a statement has made of the session where appends would go wrong: it shows in no answer.
+    private func check(_ standing: SessionStanding, after tag: String) throws(JournalError) {
+        guard standing.isInTransaction else {
+            conversation.close()
+            throw failed(
+                JournalError(
+                    .invalidArgument,
+                    outcome: tag == "ROLLBACK" ? .notWritten : .unknown,
+                    "a statement ended the transaction (\(tag)), which ends with its body"
+                )
+            )
+        }
+        guard ["UTF8", ""].contains(standing.clientEncoding) else {
+            throw failed(
+                JournalError(
+                    .invalidArgument,
+                    outcome: .notWritten,
+                    "client_encoding was set to \(standing.clientEncoding): events and names are sent in UTF8"
+                )
+            )
+        }
+    }
+
+    /// From here on nothing more is run, and it is not committed.
+    private func failed(_ error: JournalError) -> JournalError {
+        state.withLock { state in
+            if state.failure == nil { state.failure = error }
+        }
+        return error
     }
 
     private static func check(_ sql: String, _ parameters: [SQLValue]) throws(JournalError) {
@@ -111,29 +150,36 @@ public final class JournalTransaction: Sendable {
         }
     }
 
-    /// In lower case, behind comments, blanks and empty statements.
+    /// In lower case, behind comments, blanks and empty statements; by PostgreSQL's rules (`src/backend/parser/scan.l`), which
+    /// know bytes and no characters.
     static func firstWord(of sql: String) -> String {
-        var rest = sql[...]
+        var rest = Array(sql.utf8)[...]
+        func skip(while isSkipped: (UInt8) -> Bool) { rest = rest.drop(while: isSkipped) }
+        func take(_ text: StaticString) -> Bool {
+            let isThere = text.withUTF8Buffer { rest.starts(with: $0) }
+            if isThere { rest = rest.dropFirst(text.utf8CodeUnitCount) }
+            return isThere
+        }
         while true {
-            rest = rest.drop { $0.isWhitespace || $0 == ";" }
-            if rest.hasPrefix("--") {
-                rest = rest.drop { !$0.isNewline }
-            } else if rest.hasPrefix("/*") {
+            // From 16 on \v is a blank; before it is nothing that a statement could begin with.
+            skip { " \t\n\r\u{b}\u{c};".utf8.contains($0) }
+            if take("--") {
+                skip { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
+            } else if take("/*") {
                 // They nest.
-                var depth = 0
-                repeat {
-                    if rest.hasPrefix("/*") {
+                var depth = 1
+                while depth > 0, !rest.isEmpty {
+                    if take("/*") {
                         depth += 1
-                        rest = rest.dropFirst(2)
-                    } else if rest.hasPrefix("*/") {
+                    } else if take("*/") {
                         depth -= 1
-                        rest = rest.dropFirst(2)
                     } else {
                         rest = rest.dropFirst()
                     }
-                } while depth > 0 && !rest.isEmpty
+                }
             } else {
-                return rest.prefix { $0.isLetter }.lowercased()
+                let word = rest.prefix { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20 }
+                return String(decoding: word, as: UTF8.self).lowercased()
             }
         }
     }
@@ -143,6 +189,9 @@ public final class JournalTransaction: Sendable {
     /// Until the transaction has ended it holds the stream's lock: other writers of the stream, of this journal and of others,
     /// wait until then. So append last, and keep the rest of the body short. Where another transaction holds the stream, it
     /// waits itself, for 5 s.
+    ///
+    /// Where it throws the transaction has failed, whatever the body makes of the error: it takes nothing more, and is rolled
+    /// back. So no effect is committed without its event.
     ///
     /// - Throws: `JournalError`: `conflict`, `fenced` and `refused` as `PostgresStream.append`; `unreachable` where the server
     ///   does not answer within `appendDeadline`, or within 10 s where that is less; `invalidArgument` for a stream of another
@@ -162,6 +211,18 @@ public final class JournalTransaction: Sendable {
         contentsOf events: [DurableEvent],
         to stream: PostgresStream,
         expecting position: Int? = nil
+    ) async throws(JournalError) -> Range<Int> {
+        do throws(JournalError) {
+            return try await appendAll(events, to: stream, expecting: position)
+        } catch {
+            throw failed(error)
+        }
+    }
+
+    private func appendAll(
+        _ events: [DurableEvent],
+        to stream: PostgresStream,
+        expecting position: Int?
     ) async throws(JournalError) -> Range<Int> {
         try PostgresStream.check(events, expecting: position)
         guard stream.journal === journal else {
@@ -227,6 +288,7 @@ public final class JournalTransaction: Sendable {
             return try await run(commands, within: patience)
         } catch {
             var error = error
+            if error.sqlState == SQLState.insufficientPrivilege { error.message += JournalError.rightsHint }
             if error.sqlState == SQLState.lockNotAvailable {
                 error.message = "another transaction holds the stream: \(error.message)"
             }
@@ -252,16 +314,17 @@ public final class JournalTransaction: Sendable {
     ) async throws(JournalError) -> QueryResult {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    guard !state.isOver else { return true }
+                let refusal: JournalError? = state.withLock { state in
+                    guard !state.isOver else { return Self.isOver }
+                    if let failure = state.failure { return failure }
                     if let time { conversation.limit(to: time) }
                     conversation.submit(commands) { [conversation] result in
                         if time != nil { conversation.limit(to: nil) }
                         continuation.resume(returning: result)
                     }
-                    return false
+                    return nil
                 }
-                if isOver { continuation.resume(returning: .failure(Self.isOver)) }
+                if let refusal { continuation.resume(returning: .failure(refusal)) }
             }
         } onCancel: {
             state.withLock { if !$0.isOver { conversation.close() } }
