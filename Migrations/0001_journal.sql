@@ -74,12 +74,12 @@ comment on constraint events_pkey on events is 'A position holds one event. Ever
 
 -- Whether and how a coroutine closed, without reading its stream. Hashed, since an index entry is bounded at about
 -- 2,700 bytes and a coroutine id is not.
-create index events_closes on events (stream_id, hashtextextended(coroutine_id, 0), position) where kind = 'c';
+create index events_closes on events (stream_id, pg_catalog.hashtextextended(coroutine_id, 0), position) where kind = 'c';
 
 -- Where a coroutine's last yield is, so that a replay need not read a long stream to its end to learn that a coroutine
 -- which never closed yields no more. Reading 4,096 events costs a few milliseconds, so that shorter streams, which are
 -- most, pay nothing for it; a yield of a longer one costs the server some 4 microseconds more, by bulk load 9 for 5.
-create index events_yields on events (stream_id, hashtextextended(coroutine_id, 0), position)
+create index events_yields on events (stream_id, pg_catalog.hashtextextended(coroutine_id, 0), position)
     where kind = 'y' and position >= 4096;
 
 -- Where a page of reading must end early: with this a page of n events is at most n × 32 KiB and one large event,

@@ -23,7 +23,14 @@
 --   * A commit that warns (SQLSTATE 01000, "canceling wait for synchronous replication") is on this server, and the standbys
 --     may not have it. Whoever relies on them sends the append, or the claim, again: its commit waits anew. The functions
 --     see to it that the warning comes through, whatever client_min_messages is by default.
---   * No NOTIFY here: it would hold a lock of the whole cluster until the commit is flushed. announce() does it after.
+--   * No NOTIFY here: it would hold a lock of the whole cluster until the commit is flushed. announce() does it after. Where
+--     nobody does, tails have the events with their next check, by default within 10 s.
+--   * append_batch, append_next and the view take kinds, coroutine ids and events as they are given: kind and coroutine_id must
+--     be the event's, the id spelt as the column's comment says, or replays and tails read something else. Only append looks
+--     into events. Of their size nothing is said here; the library reads none of more than 64 MiB or nested deeper than 1,002.
+--
+-- To tail: LISTEN on the channel that is the schema's name ("durable_streams"), in a transaction that is committed; then read
+-- up to the end; then wait, and read again at each notification, which only hints, and now and then without one.
 --
 -- The functions are "security definer", and the view's rule works with the rights of its owner: a writer needs no right on
 -- the tables (roles.sql). Hence the fixed search_path, with pg_temp at its end: unnamed it would come first, and a caller's
@@ -37,9 +44,9 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 -- two batches may deadlock):
 --   p_streams    the stream's name; it is created if it does not exist and the run is written
 --   p_epochs     the epoch the writer claimed; null (or 0) for an unclaimed writer
---   p_positions  where the run's first event goes (exact), or the lowest position it can have (not exact)
+--   p_positions  where the run's first event goes (exact), or the lowest position it can have (not exact); from 0
 --   p_exact      true: at p_positions or not at all. false: at the end of the stream, wherever that is by now
---   p_tokens     the run's random token
+--   p_tokens     the run's random token. It alone tells a run that is sent again: what else is sent with it is not compared
 -- Per event: p_runs (which run it belongs to, from 1), p_offsets (its place in the run, from 0), p_kinds ('y', 'c'),
 -- p_coroutine_ids, p_events. Each run has at least one.
 -- p_synchronous_commit: what the commit must wait for, null for 'on'; set for this transaction whatever the defaults say.
@@ -109,11 +116,14 @@ begin
     then
         raise exception 'append_batch: the runs are not 1, 2, … with events at the offsets 0, 1, …' using errcode = '22023';
     end if;
+    if 0 > any (p_positions) or 9223372036854774807 <= any (p_positions) then
+        raise exception 'append_batch: positions are 0 to 2^63 - 1002' using errcode = '22023';
+    end if;
     if 'r' = any (p_kinds) then
         raise exception 'append_batch: an event''s kind is y or c' using errcode = '22023';
     end if;
 
-    perform pg_advisory_xact_lock(hashtextextended(v_prefix || r.name, 0)) from unnest(p_streams) as r (name);
+    perform pg_advisory_xact_lock(pg_catalog.hashtextextended(v_prefix || r.name, 0)) from unnest(p_streams) as r (name);
     if not v_is_read_committed then
         -- Our snapshot is older than the locks: a claim since then fails this statement (40001), an append the insert.
         perform from streams s where s.name = any (p_streams) for no key update;
@@ -146,10 +156,12 @@ begin
             if array_position(p_streams, null) is not null then
                 raise exception 'append_batch: a stream is null' using errcode = '22023';
             end if;
-            -- Those that are written to. What names an epoch, or a position that an empty stream has not, is refused below.
+            -- Those that are written to. What names an epoch, or a position that an empty stream has not, is refused below;
+            -- but by an old snapshot they may be there all the same, and to make them tells (40001).
             v_missing := array(
                 select r.name from unnest(p_streams, stream_ids, p_positions, p_epochs) as r (name, id, named, writer)
-                where r.id is null and coalesce(r.named, 0) = 0 and coalesce(r.writer, 0) = 0);
+                where r.id is null
+                    and (not v_is_read_committed or coalesce(r.named, 0) = 0 and coalesce(r.writer, 0) = 0));
             if v_missing <> '{}' then
                 if attempt > 1 then
                     raise exception 'append_batch: streams that were created are not there' using errcode = '55000';
@@ -185,6 +197,21 @@ begin
                     positions[i] := v_found;
                 elsif positions[i] < p_positions[i] or (p_exact[i] and positions[i] > p_positions[i]) then
                     outcomes[i] := 'conflict';
+                    if not v_is_read_committed then
+                        -- The stream may go on behind our snapshot. If so its next place is taken, which the key knows.
+                        begin
+                            delete from events e
+                            where e.stream_id = stream_ids[i] and e.position = positions[i] and e.kind = 'r';
+                            insert into events (stream_id, position, recorded_at, token, kind, coroutine_id, event)
+                            values (stream_ids[i], positions[i], clock_timestamp(), p_tokens[i], 'r', '', 'null');
+                            raise exception 'undone' using errcode = 'DS000';
+                        exception
+                            when sqlstate 'DS000' then null;
+                            when unique_violation then
+                                raise exception 'stream % has grown since the transaction''s snapshot', p_streams[i]
+                                    using errcode = '40001';
+                        end;
+                    end if;
                 elsif positions[i] - p_positions[i] > 1000 then
                     outcomes[i] := 'behind';
                 else
@@ -208,6 +235,9 @@ begin
             where outcomes[e.run] = 'written';
             exit;
         exception when unique_violation then
+            if (select count(distinct r.name) from unnest(p_streams) as r (name)) < v_count then
+                raise exception 'append_batch: a stream is there twice' using errcode = '22023';
+            end if;
             if attempt = 12 or not v_is_read_committed then
                 raise;
             end if;
@@ -393,7 +423,7 @@ begin
         raise exception 'claim works at read committed, not at %', current_setting('transaction_isolation')
             using errcode = '0A000', hint = 'Reset default_transaction_isolation for this role or database.';
     end if;
-    v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
+    v_setting := pg_advisory_xact_lock(pg_catalog.hashtextextended(current_schema() || '/' || p_stream, 0));
     -- As in append_batch.
     v_setting := pg_current_xact_id();
     insert into streams (name) values (p_stream) on conflict on constraint streams_name_is_unique do nothing;
@@ -418,8 +448,11 @@ $$;
 -- are the stream's as of the same moment: an append that is not found, and was sent for an exact position below it or with
 -- an earlier epoch, is not there and never will be.
 --
---   p_waits  waits for a transaction that holds the stream, 5 s at most (55P03): the append may be inside it. At read
---            committed only, since what that transaction leaves must be seen.
+--   p_position  null or 0: through the whole stream, as for an append that named none.
+--   p_waits     waits for a transaction that holds the stream, 5 s at most (55P03): the append may be inside it. At read
+--               committed only, since what that transaction leaves must be seen.
+--
+-- Where it is there the stream's row is locked, on a primary: in a transaction that is read-only that is refused (25006).
 create function resolve(
     p_stream text, p_token uuid, p_position bigint, p_waits boolean default false, p_synchronous_commit text default 'on',
     out "position" bigint, out next_position bigint, out epoch bigint
@@ -431,8 +464,12 @@ set lock_timeout = '5s'
 as $$
 declare
     v_id bigint;
+    v_from bigint := coalesce(p_position, 0);
     v_setting text;
 begin
+    if p_stream is null or p_token is null then
+        raise exception 'resolve: the stream or the token is null' using errcode = '22023';
+    end if;
     if current_setting('synchronous_commit') is distinct from p_synchronous_commit then
         v_setting := set_config('synchronous_commit', coalesce(p_synchronous_commit, 'on'), true);
     end if;
@@ -444,16 +481,16 @@ begin
             raise exception 'resolve waits at read committed, not at %', current_setting('transaction_isolation')
                 using errcode = '0A000', hint = 'Reset default_transaction_isolation for this role or database.';
         end if;
-        v_setting := pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || p_stream, 0));
+        v_setting := pg_advisory_xact_lock(pg_catalog.hashtextextended(current_schema() || '/' || p_stream, 0));
     end if;
     select s.id, s.epoch into v_id, epoch from streams s where s.name = p_stream;
     epoch := coalesce(epoch, 0);
     select min(e.position) filter (where e.token = p_token), coalesce(max(e.position) + 1, 0)
     into position, next_position
-    from events e where e.stream_id = v_id and e.position >= p_position and e.kind <> 'r';
+    from events e where e.stream_id = v_id and e.position >= v_from and e.kind <> 'r';
     if next_position = 0 then
-        -- By a later snapshot, in which there may be more: nothing was at p_position or behind it when the token was looked for.
-        select least(coalesce(max(e.position) + 1, 0), p_position) into next_position from events e
+        -- By a later snapshot, in which there may be more: nothing was at v_from or behind it when the token was looked for.
+        select least(coalesce(max(e.position) + 1, 0), v_from) into next_position from events e
         where e.stream_id = v_id and e.kind <> 'r';
     end if;
     if position is not null and not pg_is_in_recovery() then
@@ -494,9 +531,10 @@ language sql stable
 begin atomic
     select e.position, e.recorded_at, e.event
     from events e
-    where e.stream_id = (select s.id from streams s where s.name = p_stream) and e.position >= p_position and e.kind <> 'r'
+    where e.stream_id = (select s.id from streams s where s.name = p_stream) and e.position >= coalesce(p_position, 0)
+        and e.kind <> 'r'
     order by e.position
-    limit p_limit;
+    limit coalesce(p_limit, 1000);
 end;
 
 -- Who may call what is granted in roles.sql, not to everybody.

@@ -49,7 +49,7 @@ begin
     if tg_relid <> 'events'::regclass then
         raise exception 'check_insert is for events' using errcode = '42501';
     end if;
-    perform pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || s.name, 0))
+    perform pg_advisory_xact_lock(pg_catalog.hashtextextended(current_schema() || '/' || s.name, 0))
     from streams s where s.id = new.stream_id;
     -- A statement of its own, under the lock.
     perform from streams s where s.id = new.stream_id and s.epoch = 0 for no key update;

@@ -27,7 +27,7 @@ begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'durable_streams_writer') then
         create role durable_streams_writer nologin;
     end if;
-    if not pg_has_role('durable_streams_writer', 'durable_streams_reader', 'member') then
+    if not pg_catalog.pg_has_role('durable_streams_writer', 'durable_streams_reader', 'member') then
         grant durable_streams_reader to durable_streams_writer;
     end if;
 end

@@ -48,7 +48,7 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             kinds: "array['c', 'c']",
             ids: "array['a', 'b']",
             events: "array['{}', '{}']"
-        ),
+        ).misshapen,
         HostileBatch(what: "a new stream twice", streams: "array['new', 'new']", positions: "array[0, 0]").misshapen,
         HostileBatch(
             what: "another writer's run under an open one's number",
@@ -130,15 +130,21 @@ struct HostileBatch: Sendable, CustomTestStringConvertible {
             .misshapen,
         HostileBatch(what: "a position past the end", positions: "array[7]"),
         HostileBatch(what: "a position before the end", positions: "array[1]"),
-        HostileBatch(what: "a negative position", positions: "array[-1]"),
-        HostileBatch(what: "a negative position, not exact", positions: "array[-5]", exact: "array[false]"),
-        HostileBatch(what: "the greatest position", positions: "array[9223372036854775807]"),
+        HostileBatch(what: "a negative position", positions: "array[-1]").misshapen,
+        HostileBatch(what: "a negative position, not exact", positions: "array[-5]", exact: "array[false]").misshapen,
+        HostileBatch(
+            what: "a negative position of a new stream, not exact",
+            streams: "array['new']",
+            positions: "array[-1]",
+            exact: "array[false]"
+        ).misshapen,
+        HostileBatch(what: "the greatest position", positions: "array[9223372036854775807]").misshapen,
         HostileBatch(
             what: "the greatest position, not exact",
             positions: "array[9223372036854775807]",
             exact: "array[false]"
-        ),
-        HostileBatch(what: "the least position", positions: "array[-9223372036854775808]"),
+        ).misshapen,
+        HostileBatch(what: "the least position", positions: "array[-9223372036854775808]").misshapen,
         HostileBatch(what: "a null position", positions: "array[null]"),
         HostileBatch(what: "no positions", positions: "array[]").misshapen,
         HostileBatch(what: "null exact", exact: "array[null]"),

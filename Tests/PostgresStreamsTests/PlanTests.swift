@@ -234,9 +234,10 @@ struct PlanTests {
             (
                 "resolve what is there",
                 """
-                select * from resolve('s8', (
+                select * from resolve('s8', coalesce((
                     select e.token from events e
-                    where e.stream_id = (select id from streams where name = 's8') and e.position = 15), 15, true)
+                    where e.stream_id = (select id from streams where name = 's8') and e.position = 15),
+                    gen_random_uuid()), 15, true)
                 """
             ),
             ("resolve past the end", "select * from resolve('s8', gen_random_uuid(), 5000)"),

@@ -16,6 +16,99 @@ struct SearchPathTests {
         "create function evil.unnest(anyarray) returns setof anyelement language sql as 'select $1[1] where false'",
     ]
 
+    /// Closer to what statements call them with than the server's own.
+    private static let closer = [
+        "hashtextextended(text, integer) returns bigint", "array_to_string(text[], text) returns text",
+        "pg_has_role(text, text, text) returns boolean",
+        "cardinality(bigint[]) returns integer", "unnest(bigint[]) returns setof bigint",
+        "unnest(text[]) returns setof text", "quote_ident(name) returns text",
+    ]
+
+    @Test("others' functions on the path are not run by who migrates, doctor, roles.sql, behind poolers")
+    func planted() async throws {
+        try await withPooler { pooled, url in
+            try await withSQL(url) { sql in
+                try await sql.run("create table public.ran (what text)")
+                for function in Self.closer {
+                    let type = function.split(separator: " ").last ?? ""
+                    try await sql.run(
+                        """
+                        create function public.\(function) language plpgsql as $$
+                        begin
+                            insert into public.ran values ('\(function)');
+                            \(function.contains("setof") ? "return" : "return null::\(type)");
+                        end $$
+                        """
+                    )
+                }
+                try await Migrator(.quiet(url)).migrate()
+                for url in [url, pooled] {
+                    _ = try await Doctor(.quiet(url)).examine()
+                    try await withJournal(.quiet(url), migrate: true) { journal in
+                        let stream = try journal.stream("s")
+                        let claim = try await stream.claim()
+                        try await claim.stream.append(.close("a", .cancelled))
+                        try await journal.transaction { tx in
+                            try await tx.append(.close("b", .cancelled), to: claim.stream)
+                        }
+                        for try await _ in journal.streams() {}
+                        for try await _ in journal.streams(status: .open) {}
+                        #expect(try await claim.stream.replayIndex().coroutineIDs().count >= 2)
+                        try await claim.stream.append(.close(.root, .cancelled))
+                        for try await _ in stream.tail(untilClose: true) {}
+                        for try await _ in journal.streams(status: .closed) {}
+                        _ = try await journal.verify(stream.name)
+                    }
+                }
+                try await sql.run("\\i \(Roles.file.literal)")
+                #expect(try await sql.run("select distinct what from public.ran") == [])
+            }
+        }
+    }
+
+    @Test("a schema in which others may create objects is not migrated; doctor says so")
+    func creators() async throws {
+        try await withTestDatabase(migrated: false) { url in
+            try await withSQL(url) { sql in
+                for grantee in ["public", "pg_monitor"] {
+                    try await sql.run("create schema durable_streams")
+                    try await sql.run("grant create on schema durable_streams to \(grantee)")
+                    let error = await thrown { try await Migrator(.quiet(url)).migrate() }
+                    #expect(error?.code == .unfit)
+                    #expect(error?.message.contains("from \(grantee)") == true, "\(error?.message ?? "")")
+                    let diagnosis = try await Doctor(.quiet(url)).examine()
+                    #expect(diagnosis["schema rights"]?.verdict == .problem)
+                    _ = try await sql.refusal(try Migrator(.quiet(url)).script)
+                    #expect(try await sql.value("select to_regclass('durable_streams.events') is null") == "t")
+                    try await sql.run("drop schema durable_streams")
+                }
+            }
+        }
+    }
+
+    @Test("a schema that was renamed is not opened: its functions append where its old name leads")
+    func renamed() async throws {
+        try await withTestDatabase(migrated: false) { url in
+            for name in ["tenant b", "plain"] {
+                let (old, new) = (JournalConfiguration.with(url) { $0.schema = name }, JournalConfiguration.quiet(url))
+                try await withJournal(old, migrate: true) { journal in
+                    _ = try await journal.stream("s").append(.close("a", .cancelled))
+                }
+                try await withSQL(url) { try await $0.run("alter schema \"\(name)\" rename to durable_streams") }
+                let error = await thrown { _ = try await Journal.open(new) }
+                #expect(error?.code == .unfit)
+                #expect(error?.message.contains("another name") == true)
+                let diagnosis = try await Doctor(new).examine()
+                #expect(diagnosis["schema name"]?.verdict == .problem)
+                try await withSQL(url) { try await $0.run("alter schema durable_streams rename to \"\(name)\"") }
+                try await withJournal(old) { journal in
+                    let position = try await journal.stream("s").append(.close("b", .cancelled))
+                    #expect(position == 1)
+                }
+            }
+        }
+    }
+
     @Test("events are written and found all the same")
     func hostile() async throws {
         try await withTestDatabase { url in

@@ -235,6 +235,49 @@ struct TransactionTests {
         }
     }
 
+    @Test(
+        "what its snapshot does not show is to be tried again too; what is as it seems is told as ever",
+        arguments: [TransactionIsolation.repeatableRead, .serializable]
+    )
+    func unseen(_ isolation: TransactionIsolation) async throws {
+        try await Accounts.with { _, journal in
+            /// What an append ends with whose transaction has its snapshot before `change`.
+            func error(
+                expecting position: Int?,
+                after change: (PostgresStream) async throws -> PostgresStream
+            ) async throws -> JournalError? {
+                let stream = try journal.stream("\(UInt64.random(in: .min ... .max))")
+                try await stream.append(Self.event)
+                return await thrown {
+                    try await journal.transaction(isolation: isolation) { tx in
+                        try await tx.query("select count(*) from accounts")
+                        try await tx.append(Self.event, to: change(stream), expecting: position)
+                    }
+                }
+            }
+            let grown = try await error(expecting: 2) { stream in
+                try await stream.append(Self.event)
+                return stream
+            }
+            #expect(grown?.asksForRetry == true, "\(grown?.message ?? "")")
+            let claimed = try await error(expecting: 1) { try await $0.claim().stream }
+            #expect(claimed?.asksForRetry == true, "\(claimed?.message ?? "")")
+            let other = try await error(expecting: nil) { _ in
+                let other = try await journal.stream("\(UInt64.random(in: .min ... .max))").claim().stream
+                try await other.append(Self.event)
+                return other
+            }
+            #expect(other?.asksForRetry == true, "\(other?.message ?? "")")
+            let conflict = try await error(expecting: 7) { $0 }
+            #expect(conflict?.code == .conflict)
+            #expect(conflict?.actualPosition == 1)
+            #expect(conflict?.asksForRetry == false)
+            let none = try await error(expecting: 7) { _ in try journal.stream("none") }
+            #expect(none?.code == .conflict)
+            #expect(none?.actualPosition == 0)
+        }
+    }
+
     @Test("one that waits too long for a stream that another holds is to be tried again")
     func held() async throws {
         try await Accounts.with { _, journal in

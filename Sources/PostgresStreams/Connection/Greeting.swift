@@ -60,6 +60,7 @@ extension Greeting {
         }
         if let known = options.schemaVersion, let answer = results.last, let found = answer.integer(row: 0, column: 0) {
             if answer.bool(row: 0, column: 1) { return .failure(.hiddenRows(of: options.schema)) }
+            if answer.bool(row: 0, column: 2) { return .failure(.renamed(options.schema)) }
             if found != known {
                 return .failure(Migrator.mismatch(found: found, known: known, schema: options.schema))
             }
@@ -90,6 +91,14 @@ extension JournalError {
             .unfit,
             "row-level security hides what schema \(schema.text) holds from this role: "
                 + "alter table … disable row level security, or alter role … bypassrls"
+        )
+    }
+
+    static func renamed(_ schema: SchemaName) -> JournalError {
+        JournalError(
+            .unfit,
+            "schema \(schema.text) had another name when it was migrated, and its functions append where that name leads: "
+                + "give it back by alter schema … rename"
         )
     }
 

@@ -59,7 +59,9 @@ public struct Doctor: Sendable {
         let pooler = conversation.info.poolerFinding(runningPID: facts.backendPID)
         findings += [conversation.info.tlsFinding, pooler, facts.serverFinding, facts.primaryFinding]
         findings.append(try await schemaFinding(conversation, facts))
-        findings += [facts.roleFinding, facts.guardFinding, facts.connectionsFinding].compactMap(\.self)
+        findings += [
+            facts.nameFinding, facts.creationFinding, facts.roleFinding, facts.guardFinding, facts.connectionsFinding,
+        ].compactMap(\.self)
         findings += [facts.fsyncFinding, facts.storageFinding].compactMap(\.self)
         findings.append(facts.synchronousCommitFinding(configuration.durability))
         let standbys = facts.standbyFinding(configuration.durability)

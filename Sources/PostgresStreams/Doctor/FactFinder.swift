@@ -52,10 +52,10 @@ struct FactFinder {
         let role = try await ask(
             "the role",
             """
-            select pg_backend_pid()::text, pg_is_in_recovery()::text, current_user::text, r.rolsuper::text,
+            select pg_catalog.pg_backend_pid()::text, pg_catalog.pg_is_in_recovery()::text, current_user::text, r.rolsuper::text,
                 r.rolconnlimit::text, d.datconnlimit::text
             from pg_catalog.pg_roles r, pg_catalog.pg_database d
-            where r.rolname = current_user and d.datname = current_database()
+            where r.rolname = current_user and d.datname = pg_catalog.current_database()
             """
         )
         if let row = role.first {
@@ -68,7 +68,7 @@ struct FactFinder {
         }
         let used = try await ask(
             "the connections",
-            "select sum(numbackends)::text from pg_catalog.pg_stat_database"
+            "select pg_catalog.sum(numbackends)::text from pg_catalog.pg_stat_database"
         )
         facts.usedConnections = used.first.flatMap { Int($0[0]) }
     }
@@ -78,19 +78,25 @@ struct FactFinder {
         name.append(schema.text)
         let usable = try await ask(
             "the schema",
-            "select has_schema_privilege(n.oid, 'usage')::text from pg_catalog.pg_namespace n where n.nspname = $1",
+            """
+            select pg_catalog.has_schema_privilege(n.oid, 'usage')::text,
+                (\(Statements.isRenamed(schema)))::text, coalesce(\(Statements.creators("$1")), '')
+            from pg_catalog.pg_namespace n where n.nspname = $1
+            """,
             [.text],
             name
         )
-        facts.schemaUsable = usable.first.map { $0[0] == "true" }
+        if let row = usable.first {
+            (facts.schemaUsable, facts.isRenamed, facts.creators) = (row[0] == "true", row[1] == "true", row[2])
+        }
         let tables = try await ask(
             "the tables",
             """
-            select c.relname::text, c.relpersistence::text, has_table_privilege(c.oid, 'select')::text,
-                has_table_privilege(c.oid, 'insert, update, delete, truncate')::text,
-                pg_has_role(c.relowner, 'usage')::text, coalesce(array_to_string(c.reloptions, ','), ''),
-                age(c.relfrozenxid)::text, coalesce(pg_stat_get_dead_tuples(c.oid), 0)::text,
-                coalesce(pg_stat_get_live_tuples(c.oid), 0)::text, row_security_active(c.oid)::text
+            select c.relname::text, c.relpersistence::text, pg_catalog.has_table_privilege(c.oid, 'select')::text,
+                pg_catalog.has_table_privilege(c.oid, 'insert, update, delete, truncate')::text,
+                pg_catalog.pg_has_role(c.relowner, 'usage')::text, coalesce(pg_catalog.array_to_string(c.reloptions, ','), ''),
+                pg_catalog.age(c.relfrozenxid)::text, coalesce(pg_catalog.pg_stat_get_dead_tuples(c.oid), 0)::text,
+                coalesce(pg_catalog.pg_stat_get_live_tuples(c.oid), 0)::text, pg_catalog.row_security_active(c.oid)::text
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
             where n.nspname = $1 and c.relname in ('migrations', 'streams', 'events') and c.relkind in ('r', 'p')
             """,
@@ -113,12 +119,12 @@ struct FactFinder {
         let functions = try await ask(
             "the functions and the view",
             """
-            select p.proname::text, bool_and(has_function_privilege(p.oid, 'execute'))::text
+            select p.proname::text, pg_catalog.bool_and(pg_catalog.has_function_privilege(p.oid, 'execute'))::text
             from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
             where n.nspname = $1 group by 1
             union all
-            select 'appends', (has_table_privilege(c.oid, 'insert')
-                and has_column_privilege(c.oid, a.attnum, 'select'))::text
+            select 'appends', (pg_catalog.has_table_privilege(c.oid, 'insert')
+                and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select'))::text
             from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
             join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = 'recorded_at'
             where n.nspname = $1 and c.relname = 'appends'
@@ -146,8 +152,8 @@ struct FactFinder {
         let standbys = try await ask(
             "the standbys",
             """
-            select count(*)::text, count(*) filter (where r.sync_state in ('sync', 'quorum'))::text,
-                coalesce(bool_or(r.sync_state is null), false)::text
+            select pg_catalog.count(*)::text, pg_catalog.count(*) filter (where r.sync_state in ('sync', 'quorum'))::text,
+                coalesce(pg_catalog.bool_or(r.sync_state is null), false)::text
             from pg_catalog.pg_stat_replication r
             where not exists (
                 select from pg_catalog.pg_replication_slots s where s.active_pid = r.pid and s.slot_type = 'logical')
@@ -156,7 +162,7 @@ struct FactFinder {
         facts.standbys = standbys.first.map { row in
             .init(connected: Int(row[0]) ?? 0, synchronous: Int(row[1]) ?? 0, isHidden: row[2] == "true")
         }
-        let usage = try await ask("the notification queue", "select pg_notification_queue_usage()::text")
+        let usage = try await ask("the notification queue", "select pg_catalog.pg_notification_queue_usage()::text")
         facts.queueUsage = usage.first.flatMap { Double($0[0]) }
     }
 

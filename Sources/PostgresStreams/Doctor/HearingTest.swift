@@ -36,7 +36,7 @@ struct HearingTest {
             continuation.yield(notification.payload)
         }
         defer { listener.close() }
-        let who = try await listener.run("select pg_backend_pid(), pg_is_in_recovery()").last
+        let who = try await listener.run("select pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery()").last
         guard who?.bool(row: 0, column: 1) != true else { return .standby }
         let isBehindPooler = who?.integer(row: 0, column: 0) != listener.info.backendPID
         try await listener.run("listen \(schema.quoted)")
@@ -69,7 +69,10 @@ struct HearingTest {
         parameters.append(schema.text)
         parameters.append(probe)
         try await speaker.run(
-            (Statement(name: "", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text]), parameters)
+            (
+                Statement(name: "", sql: "select pg_catalog.pg_notify($1, $2)", parameterTypes: [.text, .text]),
+                parameters
+            )
         )
     }
 

@@ -10,6 +10,26 @@ extension ServerFacts {
         "only_reservations_are_replaced", "streams_are_never_deleted", "streams_epoch_only_rises",
     ]
 
+    var nameFinding: Finding? {
+        guard isRenamed else { return nil }
+        return .problem(
+            "schema name",
+            "it had another name when it was migrated",
+            means: "its functions append where that name leads; the journal does not open",
+            advice: "alter schema \(schema.quoted) rename to what it was"
+        )
+    }
+
+    var creationFinding: Finding? {
+        guard !creators.isEmpty else { return nil }
+        return .problem(
+            "schema rights",
+            "objects in it may be created by \(creators)",
+            means: "the functions would run them with the rights of the schema's owner",
+            advice: "revoke create on schema \(schema.quoted) from \(creators)"
+        )
+    }
+
     var roleFinding: Finding? {
         guard let schemaUsable else { return nil }
         let check = "role"

@@ -47,6 +47,10 @@ struct ServerFacts: Sendable {
     var databaseConnectionLimit = -1
     var usedConnections: Int?
     var schemaUsable: Bool?
+    /// The schema had another name when it was migrated.
+    var isRenamed = false
+    /// Who may create objects in the schema and does not own it, with commas between.
+    var creators = ""
     var tables: [String: Table] = [:]
     /// Whether the role may call them.
     var functions: [String: Bool] = [:]

@@ -35,7 +35,7 @@ struct Stopwatch {
     func commit(_ durability: JournalConfiguration.Durability) async throws(JournalError) -> Duration {
         try await median(
             of: """
-                select set_config('synchronous_commit', '\(durability.rawValue)', true), \
+                select pg_catalog.set_config('synchronous_commit', '\(durability.rawValue)', true), \
                 pg_logical_emit_message(true, 'durable-streams doctor', '')::text
                 """
         )
@@ -47,7 +47,7 @@ struct Stopwatch {
         for _ in 0..<Self.sampleCount {
             let before = Date.now
             let start = ContinuousClock.now
-            let answer = try await conversation.run("select extract(epoch from clock_timestamp())::float8")
+            let answer = try await conversation.run("select extract(epoch from pg_catalog.clock_timestamp())::float8")
             let elapsed = (ContinuousClock.now - start) / .seconds(1)
             guard let theirs = answer.last?.double(row: 0, column: 0) else { return nil }
             let ours = before.timeIntervalSince1970 + elapsed / 2

@@ -29,8 +29,9 @@ public struct Migrator: Sendable {
     @discardableResult
     public func migrate() async throws(JournalError) -> [Int] {
         try await withConversation { (conversation) async throws(JournalError) in
-            let server = try await conversation.run("select current_setting('server_encoding'), pg_is_in_recovery()")
-                .last
+            let server = try await conversation.run(
+                "select pg_catalog.current_setting('server_encoding'), pg_catalog.pg_is_in_recovery()"
+            ).last
             if let encoding = server?.text(row: 0, column: 0), encoding != "UTF8" {
                 throw .wrongEncoding(encoding)
             }
@@ -38,6 +39,7 @@ public struct Migrator: Sendable {
             let mayWrite = server?.bool(row: 0, column: 1) == false
             while try await !begin(conversation, mayWrite: mayWrite) {}
             if try await !schemaExists(conversation) { try await conversation.run("create schema \(schema.quoted)") }
+            try await refuseCreators(conversation)
             try await conversation.run("set local search_path = \(schema.quoted), pg_temp")
             let applied = try await appliedFiles(conversation)
             let missing = try Self.missing(applied: applied, schema: schema)
@@ -84,9 +86,11 @@ public struct Migrator: Sendable {
         // IF NOT EXISTS would ask for the right to create schemas where there is nothing to create.
         let isMissing = "to_regnamespace(\(schema.quoted.quotedLiteral)) is null"
         let makesSchema = "if \(isMissing) then create schema \(schema.quoted); end if;"
+        let creators = Statements.creators(schema.text.quotedLiteral)
+        let refusal = "if \(creators) is not null then raise exception \(Self.creatable.quotedLiteral); end if;"
         var lines = [
-            "\(Self.begin) read write;", "\(Self.withoutTimeout);", "set local standard_conforming_strings = on;",
-            "do \("begin \(makesSchema) end".quotedLiteral);",
+            "\(Self.begin) read write;", "\(Self.withoutOthers);", "\(Self.withoutTimeout);",
+            "set local standard_conforming_strings = on;", "do \("begin \(makesSchema) \(refusal) end".quotedLiteral);",
             "set local search_path = \(schema.quoted), pg_temp;", "",
         ]
         for file in MigrationFile.all {
@@ -104,6 +108,9 @@ public struct Migrator: Sendable {
     /// A role's own is meant for its questions, not for a migration, nor for waiting until another's is done.
     private static let withoutTimeout = "set local statement_timeout = 0"
 
+    /// What others may have put where functions are looked for by default is not run with the rights of who migrates.
+    private static let withoutOthers = "set local search_path = pg_catalog, pg_temp"
+
     /// The files set it for the session, so that they can be run by hand; a pooler would hand it on to others.
     private static let resetPath = "reset search_path"
 
@@ -118,10 +125,11 @@ public struct Migrator: Sendable {
     /// For as long as another migrates, but a round at a time: a server that is gone must not pass for one that is busy.
     private func begin(_ conversation: Conversation, mayWrite: Bool) async throws(JournalError) -> Bool {
         try await conversation.run(Self.begin + (mayWrite ? " read write" : ""))
+        try await conversation.run(Self.withoutOthers)
         try await conversation.run(Self.withoutTimeout)
         // Not every server knows it.
         try await conversation.run(
-            "select set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'"
+            "select pg_catalog.set_config(name, '0', true) from pg_settings where name = 'transaction_timeout'"
         )
         try await conversation.run("set local lock_timeout = \(Int(Self.lockPatience.milliseconds))")
         do {
@@ -130,7 +138,10 @@ public struct Migrator: Sendable {
                 (
                     Statement(
                         name: "",
-                        sql: "select pg_advisory_xact_lock(hashtextextended('durable-streams migrate ' || $1, 0))",
+                        sql: """
+                            select pg_catalog.pg_advisory_xact_lock(
+                                pg_catalog.hashtextextended('durable-streams migrate ' || $1, 0))
+                            """,
                         parameterTypes: [.text]
                     ), parameters(schema.text)
                 ),
@@ -144,6 +155,20 @@ public struct Migrator: Sendable {
         try await conversation.run("set local lock_timeout to default")
         return true
     }
+
+    /// Whoever may create objects in the schema could have them run with the rights of its owner.
+    private func refuseCreators(_ conversation: Conversation) async throws(JournalError) {
+        let statement = Statement(name: "", sql: "select \(Statements.creators("$1"))", parameterTypes: [.text])
+        let answer = try await conversation.run((statement, parameters(schema.text))).last
+        guard let creators = answer?.optionalText(row: 0, column: 0) else { return }
+        throw JournalError(
+            .unfit,
+            "\(Self.creatable): revoke create on schema \(schema.quoted) from \(creators)"
+        )
+    }
+
+    private static let creatable =
+        "others than its owner may create objects in the schema, which would be run with its owner's rights"
 
     private struct Applied {
         var name: String

@@ -29,9 +29,9 @@ extension Statements {
         count: String
     ) -> String {
         """
-        (select min(l.position) from \(schema).events l
+        (select pg_catalog.min(l.position) from \(schema).events l
         where l.stream_id = \(stream) and l.position >= \(position) and l.position < \(position) + \(count)
-            and octet_length(l.event::text) > \(PageReader.largeEventByteCount))
+            and pg_catalog.octet_length(l.event::text) > \(PageReader.largeEventByteCount))
         """
     }
 }

@@ -70,12 +70,14 @@ struct Statements: Sendable {
         let setting = settings.map { "pg_catalog.set_config('\($0)', '\($1)', false)" }.joined(separator: ", ")
         planning = Statement(name: "planning", sql: "select \(setting)")
 
+        // Also whether the functions work in another schema: they keep the name that theirs had when they were made.
         schemaVersion = Statement(
             name: "schema_version",
             sql: """
                 select coalesce(pg_catalog.max(version), 0), (
                     select pg_catalog.bool_or(pg_catalog.row_security_active($1 || '.' || t.name))
-                    from pg_catalog.unnest(array['migrations', 'streams', 'events']) as t (name))
+                    from pg_catalog.unnest(array['migrations', 'streams', 'events']) as t (name)),
+                    \(Self.isRenamed(schema))
                 from \(quoted).migrations
                 """,
             parameterTypes: [.text]
@@ -90,7 +92,7 @@ struct Statements: Sendable {
             name: "",
             sql: """
                 select exists (select from pg_catalog.pg_stat_activity \
-                where usename = session_user and datname = current_database() and pid <> pg_backend_pid() \
+                where usename = session_user and datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid() \
                 and case when $1 is not null then pid = $1 and (state is null or state = 'disabled' \
                 or state in ('active', 'fastpath function call') and wait_event_type is distinct from 'Client') \
                 else state = 'active' and wait_event_type in ('Lock', 'IPC') end)
@@ -103,10 +105,10 @@ struct Statements: Sendable {
         transactionSettings = Statement(
             name: "transaction_settings",
             sql: """
-                select pg_backend_pid(), set_config('synchronous_commit', $1, true), \
-                set_config('client_min_messages', 'warning', true), \
-                case when version() ~ 'linux|darwin|bsd'
-                    then set_config('client_connection_check_interval', '500ms', true) end
+                select pg_catalog.pg_backend_pid(), pg_catalog.set_config('synchronous_commit', $1, true), \
+                pg_catalog.set_config('client_min_messages', 'warning', true), \
+                case when pg_catalog.version() ~ 'linux|darwin|bsd'
+                    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end
                 """,
             parameterTypes: [.text]
         )
@@ -114,13 +116,13 @@ struct Statements: Sendable {
         // For the transaction.
         lockTimeout = Statement(
             name: "lock_timeout",
-            sql: "select set_config('lock_timeout', $1, true)",
+            sql: "select pg_catalog.set_config('lock_timeout', $1, true)",
             parameterTypes: [.text]
         )
 
         lockStream = Statement(
             name: "lock_stream",
-            sql: "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+            sql: "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))",
             parameterTypes: [.text]
         )
 
@@ -141,10 +143,10 @@ struct Statements: Sendable {
         listen = Statement(name: "listen", sql: "listen \(quoted)")
         unlisten = Statement(name: "unlisten", sql: "unlisten \(quoted)")
 
-        notify = Statement(name: "notify", sql: "select pg_notify($1, $2)", parameterTypes: [.text, .text])
+        notify = Statement(name: "notify", sql: "select pg_catalog.pg_notify($1, $2)", parameterTypes: [.text, .text])
 
         // Not for its answer: it is what makes the server drop what nobody will read any more.
-        clearNotificationQueue = Statement(name: "queue_usage", sql: "select pg_notification_queue_usage()")
+        clearNotificationQueue = Statement(name: "queue_usage", sql: "select pg_catalog.pg_notification_queue_usage()")
 
         claim = Statement(
             name: "claim",
@@ -255,12 +257,12 @@ struct Statements: Sendable {
         discover = Statement(
             name: "discover",
             sql: """
-                select pg_snapshot_xmin(now.snapshot)::text::bigint, pg_snapshot_xmax(now.snapshot)::text::bigint
-                        + age(pg_snapshot_xmax(now.snapshot)::xid),
+                select pg_catalog.pg_snapshot_xmin(now.snapshot)::text::bigint, pg_catalog.pg_snapshot_xmax(now.snapshot)::text::bigint
+                        + pg_catalog.age(pg_catalog.pg_snapshot_xmax(now.snapshot)::xid),
                     \(greatest), s.id, s.name, case when $3 then coalesce((
                         select \(Self.next(after: "e.position")) from \(quoted).events e
                         where e.stream_id = s.id and e.kind <> 'r' order by e.position desc limit 1), 0) end
-                from (select pg_current_snapshot() as snapshot) now
+                from (select pg_catalog.pg_current_snapshot() as snapshot) now
                 left join (
                     select s.id, s.name from \(quoted).streams s
                     where s.id > $1 and s.id <= \(greatest)
@@ -275,11 +277,11 @@ struct Statements: Sendable {
             name: "events_at",
             sql: """
                 select w.ordinal, \(EventPage.columns)
-                from unnest($2) with ordinality as w (position, ordinal)
+                from pg_catalog.unnest($2) with ordinality as w (position, ordinal)
                 cross join lateral (
                     select * from \(quoted).events e
                     where e.stream_id = \(stream) and e.position = w.position offset 0) e
-                where octet_length(e.event::text) <= \(PageReader.largeEventByteCount) or cardinality($2) = 1
+                where pg_catalog.octet_length(e.event::text) <= \(PageReader.largeEventByteCount) or pg_catalog.cardinality($2) = 1
                 """,
             parameterTypes: [.text, .int8Array]
         )
@@ -289,7 +291,7 @@ struct Statements: Sendable {
             left join lateral (
                 select e.position, e.event from \(quoted).events e
                 where e.stream_id = s.id and e.kind = '\(kind)' and \(condition)
-                    and hashtextextended(e.coroutine_id, 0) = hashtextextended($2, 0) and e.coroutine_id = $2
+                    and pg_catalog.hashtextextended(e.coroutine_id, 0) = pg_catalog.hashtextextended($2, 0) and e.coroutine_id = $2
                     and e.position < $3
                 order by e.position desc limit 1) \(kind) on true
             """
@@ -342,7 +344,7 @@ struct Statements: Sendable {
                     left join lateral (
                         select e.event from \(quoted).events e
                         where e.stream_id = s.id and e.kind = 'c' and e.coroutine_id = 'root'
-                            and hashtextextended(e.coroutine_id, 0) = hashtextextended('root', 0)
+                            and pg_catalog.hashtextextended(e.coroutine_id, 0) = pg_catalog.hashtextextended('root', 0)
                         order by e.position desc limit 1) closed on true
                     where s.name > $1 and s.name >= $2 and ($3::text is null or s.name < $3) and \(condition)
                     order by s.name limit $4
@@ -363,7 +365,7 @@ struct Statements: Sendable {
                 where e.stream_id = \(stream) and e.position >= $2 and e.position <= coalesce((
                     select l.position from \(quoted).events l
                     where l.stream_id = \(stream) and l.position >= $2
-                        and octet_length(l.event::text) > \(PageReader.largeEventByteCount)
+                        and pg_catalog.octet_length(l.event::text) > \(PageReader.largeEventByteCount)
                     order by l.position limit 1), 9223372036854775807)
                 order by e.position limit $3
                 """,
@@ -380,7 +382,7 @@ struct Statements: Sendable {
                     select (select stream_id from \(quoted).events where stream_id > ids.id
                         order by stream_id limit 1)
                     from ids where ids.id is not null)
-                select ids.id, (select min(e.position) from \(quoted).events e where e.stream_id = ids.id) from ids
+                select ids.id, (select pg_catalog.min(e.position) from \(quoted).events e where e.stream_id = ids.id) from ids
                 where ids.id is not null and not exists (select from \(quoted).streams s where s.id = ids.id)
                 limit 1
                 """
