@@ -120,6 +120,32 @@ struct AppendTests {
         }
     }
 
+    @Test("--expect holds for the lines that follow too")
+    func expectHolds() async throws {
+        try await ToolDatabase.with { tool in
+            let first = try tool.start("append", "s", "--expect", "0")
+            var answers = first.lines.makeAsyncIterator()
+            first.write(line: Sample.event(0))
+            #expect(await answers.next() == #"{"position":0}"#)
+            #expect(try await tool.run("append", "s", input: Sample.event(1)).status == 0)
+            first.write(line: Sample.event(2))
+            let outcome = await first.outcome
+            #expect(outcome.status == 75)
+            #expect(outcome.text == Sample.positions(0..<1))
+        }
+    }
+
+    @Test("what a constraint of the operator's refuses is bad input")
+    func operatorsConstraint() async throws {
+        try await ToolDatabase.with { tool in
+            let small = "add constraint small check (octet_length(event::text) < 1000)"
+            try await ToolDatabase.psql("alter table durable_streams.events \(small)", on: tool)
+            let large = String(Sample.event(0).dropLast()) + String(repeating: " ", count: 2000) + "}"
+            let outcome = try await tool.run("append", "s", input: large)
+            #expect(outcome.status == 65, "\(outcome.messages)")
+        }
+    }
+
     @Test("--claim fences whoever wrote before; a claimed stream takes no unclaimed append")
     func claims() async throws {
         try await ToolDatabase.with { tool in

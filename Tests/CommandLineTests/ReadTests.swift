@@ -166,6 +166,22 @@ struct ReadTests {
         }
     }
 
+    @Test("of a log with a hole read writes all that comes before, names what is missing, and exits 65")
+    func damaged() async throws {
+        try await ToolDatabase.with { tool in
+            try await #require(tool.run("append", "s", input: Sample.events(10)).status == 0)
+            for statement in [
+                "alter table durable_streams.events disable trigger all",
+                "delete from durable_streams.events where position = 5",
+                "alter table durable_streams.events enable trigger all",
+            ] { try await ToolDatabase.psql(statement, on: tool) }
+            let outcome = try await tool.run("read", "s")
+            #expect(outcome.status == 65)
+            #expect(outcome.text == Sample.events(5))
+            #expect(outcome.messages.contains("5"), "\(outcome.messages)")
+        }
+    }
+
     @Test("list pages through many streams, by name, with prefix and status")
     func list() async throws {
         try await ToolDatabase.with { tool in

@@ -140,6 +140,7 @@ struct UsageTests {
     )
     func replaced() {
         #expect(ExitStatus(JournalError(.logReplaced, "")) == .badInput)
+        #expect(ExitStatus(JournalError(.logDamaged, "")) == .badInput)
         #expect(ExitStatus(JournalError(.unreachable, "")) == .unavailable)
     }
 

@@ -308,6 +308,57 @@ struct ListenerMachineTests {
         #expect(log.now - start >= .milliseconds(40))
     }
 
+    @Test("a connection that was kept through the quiet is probed when events come again")
+    func probedAfterQuiet() {
+        var log = ListenerTranscript.listening { $0.idleAfter = .seconds(60) }
+        while log.machine.shown == .listening {
+            _ = log.wait()
+            if log.sawProbe { log.hear() }
+        }
+        log.machine.noteActivity(at: log.now)
+        #expect(log.tick() == "probe look")
+        log.hear()
+        #expect(log.machine.shown == .listening)
+    }
+
+    @Test("another tail that begins in the quiet ends it")
+    func startedInQuiet() {
+        var log = ListenerTranscript.listening { $0.idleAfter = .seconds(60) }
+        while log.machine.shown == .listening {
+            _ = log.wait()
+            if log.sawProbe { log.hear() }
+        }
+        _ = log.start()
+        #expect(log.wait().hasPrefix("0.0: "))
+    }
+
+    @Test("behind a pooler that delivers nothing it does not LISTEN again after the quiet")
+    func poolerAfterQuiet() {
+        var log = ListenerTranscript { $0.idleAfter = .seconds(60) }
+        _ = log.start()
+        _ = log.connected(pooler: true)
+        _ = log.listened()
+        log.taken()
+        while !log.saw("unlisten") { _ = log.wait() }
+        while log.machine.shown != .polling(.quiet) { _ = log.wait() }
+        log.machine.noteActivity(at: log.now)
+        #expect(log.tick() == "look")
+    }
+
+    @Test("a probe that is heard forgets what was missed before")
+    func missesForgotten() {
+        var log = ListenerTranscript.listening()
+        for _ in 0..<4 {
+            while !log.sawProbe { _ = log.wait() }
+            log.taken()
+            while !log.saw("reconnect") { _ = log.wait() }
+            #expect(log.lost("closed").hasPrefix("0.0: "))
+            _ = log.connected()
+            _ = log.listened()
+            log.hear()
+        }
+    }
+
     @Test("when nobody tails it does nothing, and begins anew when somebody does")
     func stopped() {
         var log = ListenerTranscript.listening()
@@ -317,97 +368,5 @@ struct ListenerMachineTests {
         #expect(log.lost("closed") == "nil: ")
         #expect(log.start() == "connect")
         #expect(log.machine.shown == .reconnecting(.starting))
-    }
-}
-
-/// A machine, the time it is, and what it says in short.
-private struct ListenerTranscript {
-    var machine: ListenerMachine
-    var now = ContinuousClock.now
-    private var token = ""
-    private var actions: [String] = []
-
-    init(_ change: (inout ListeningOptions) -> Void = { _ in }) {
-        var options = ListeningOptions()
-        change(&options)
-        machine = ListenerMachine(options)
-    }
-
-    static func listening(_ change: (inout ListeningOptions) -> Void = { _ in }) -> ListenerTranscript {
-        var log = ListenerTranscript(change)
-        _ = log.start()
-        _ = log.connected()
-        _ = log.listened()
-        log.hear()
-        return log
-    }
-
-    mutating func start() -> String { machine.start(at: now) ? "connect" : "" }
-
-    mutating func stop() -> String { machine.stop() ? "disconnect" : "" }
-
-    mutating func connected(pooler: Bool = false, standby: Bool = false) -> String {
-        text(machine.connected(isBehindPooler: pooler, isStandby: standby, at: now))
-    }
-
-    mutating func listened() -> String { text(machine.listened(at: now)) }
-
-    mutating func listenRefused(_ state: String) -> String { text(machine.listenRefused(sqlState: state, at: now)) }
-
-    mutating func lost(_ message: String) -> String {
-        let (pause, actions) = machine.lost(message, at: now)
-        return "\(pause.map(Self.seconds) ?? "nil"): \(text(actions))"
-    }
-
-    /// Our probe arrives.
-    @discardableResult
-    mutating func hear() -> String { text(machine.heard(token, at: now)) }
-
-    /// The server took our probe.
-    mutating func taken() { machine.probeTaken(token, at: now) }
-
-    mutating func probeFailed(_ state: String?) -> String { text(machine.probeFailed(token, sqlState: state, at: now)) }
-
-    /// - Returns: whether it is to be looked after sooner than anything else.
-    @discardableResult
-    mutating func ask(within seconds: Int) -> Bool { machine.asked(until: now + .seconds(seconds)) }
-
-    mutating func answer() { machine.answered() }
-
-    mutating func tick() -> String { text(machine.tick(at: now)) }
-
-    /// Lets the time pass until there is something to do: how long that was, and what it is.
-    mutating func wait() -> String {
-        guard let deadline = machine.deadline else { return "for ever" }
-        let passed = max(.zero, deadline - now)
-        now = max(now, deadline)
-        return "\(Self.seconds(passed)): \(tick())"
-    }
-
-    /// Whether it was among the last things to do.
-    func saw(_ action: String) -> Bool { actions.contains(action) }
-
-    var sawProbe: Bool { saw("probe") }
-
-    private mutating func text(_ actions: [ListenerMachine.Action]) -> String {
-        self.actions = actions.map { action in
-            switch action {
-            case .listen: return "listen"
-            case .unlisten: return "unlisten"
-            case .probe(let sent):
-                token = sent
-                return "probe"
-            case .look: return "look"
-            case .reconnect: return "reconnect"
-            case .clearQueue: return "clear"
-            }
-        }
-        return self.actions.joined(separator: " ")
-    }
-
-    private static func seconds(_ duration: Duration) -> String {
-        let hundredths = Int((duration / .milliseconds(10)).rounded())
-        return hundredths.isMultiple(of: 10)
-            ? "\(hundredths / 100).\(hundredths / 10 % 10)" : "\(Double(hundredths) / 100)"
     }
 }

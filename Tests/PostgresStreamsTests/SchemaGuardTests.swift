@@ -345,22 +345,6 @@ struct SchemaGuardTests {
         }
     }
 
-    @Test("an append that named no position is resolved by its token alone, wherever it is")
-    func resolvedByToken() async throws {
-        try await withSchema { sql in
-            let token = "'01234567-89ab-cdef-0123-456789abcdef'"
-            try await append(sql, "s", count: 3)
-            try await sql.run("select append('s', array['\(Self.event)']::json[], p_token => \(token))")
-            for position in ["null", "0", "3"] {
-                let resolved = "select position, next_position from resolve('s', \(token), \(position))"
-                #expect(try await sql.run(resolved) == [["3", "4"]])
-            }
-            #expect(try await sql.refusal("select resolve('s', null, 0)") == "22023")
-            #expect(try await sql.refusal("select resolve(null, \(token), 0)") == "22023")
-            #expect(try await sql.value("select count(*) from read('s', null, null)") == "4")
-        }
-    }
-
     @Test("who names no synchronous_commit, or null, gets a durable commit whatever the session says")
     func durabilityOfNull() async throws {
         try await withSchema { sql in

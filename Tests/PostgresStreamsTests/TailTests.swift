@@ -255,4 +255,21 @@ struct TailTests {
             #expect(try await seen == ["0"])
         }
     }
+
+    @Test("a tail that catches up does not stop behind a large event")
+    func largeEvents() async throws {
+        let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
+        try await withTestDatabase { url in
+            try await withJournal(.quiet(url)) { theirs in
+                let large = String(event.dropLast()) + String(repeating: " ", count: 40_000) + "}"
+                let events = try (0..<6).map { try DurableEvent($0.isMultiple(of: 2) ? large : event) }
+                try await theirs.stream("s").append(contentsOf: events)
+                // Behind each it would wait for the next look.
+                try await withJournal(.with(url) { $0.listening.checkInterval = .seconds(3600) }) { ours in
+                    var tail = try ours.stream("s").tail().makeAsyncIterator()
+                    for position in 0..<6 { #expect(try await tail.next()?.position == position) }
+                }
+            }
+        }
+    }
 }
