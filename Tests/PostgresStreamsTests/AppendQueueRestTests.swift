@@ -59,6 +59,33 @@ struct AppendQueueRestTests {
         #expect(log.send() == "a@0: 3")
     }
 
+    @Test("what is held is not tried so late that its deadline would find it waiting, and waits for less than is left")
+    func restsUntilDeadline() {
+        var log = AppendQueueTranscript()
+        log.add(1, "a", deadline: 10)
+        log.send()
+        log.refuse("55P03")
+        let deadline = AppendQueueTranscript.start + .seconds(10)
+        var time = Duration.zero
+        var count = 0
+        while let end = log.queue.firstRestEnd, end < deadline {
+            time = end - AppendQueueTranscript.start
+            log.queue.endRests(at: end)
+            #expect(log.send() == "a@0: 1")
+            let patience = log.lockPatience(after: time) ?? .zero
+            #expect(patience >= .milliseconds(100))
+            #expect(time + patience + .milliseconds(100) <= .seconds(10))
+            time += patience
+            log.refuse("55P03", after: time)
+            count += 1
+        }
+        #expect(count > 5)
+        #expect(time > .seconds(7))
+        let expired = log.expire(after: 10)
+        #expect(expired.contains("notWritten"), "\(expired)")
+        #expect(log.queue.isEmpty)
+    }
+
     @Test("of the connections one is kept from those that go alone: each may wait for a lock")
     func loneConnections() {
         var log = AppendQueueTranscript(.init(bytes: 1 << 20, segmentsUnderWay: 3, alone: 1))

@@ -68,17 +68,21 @@ struct AppendQueueTranscript {
     }
 
     @discardableResult
-    mutating func refuse(_ sqlState: String) -> String {
+    mutating func refuse(_ sqlState: String, after time: Duration = .zero) -> String {
         let refused = queue.refused(
             segment?.id ?? 0,
             .init(severity: "ERROR", sqlState: sqlState, message: "no"),
-            at: Self.start
+            at: Self.start + time
         )
         return Self.text(refused.resolutions)
     }
 
     /// Of the segment sent last.
-    var lockPatience: Duration? { queue.onTheWire.last.flatMap { queue.lockPatience(of: $0, at: Self.start) } }
+    var lockPatience: Duration? { lockPatience(after: .zero) }
+
+    func lockPatience(after time: Duration) -> Duration? {
+        queue.onTheWire.last.flatMap { queue.lockPatience(of: $0, at: Self.start + time) }
+    }
 
     /// However long they are.
     mutating func endRests() { queue.endRests(at: Self.start + .seconds(3600)) }

@@ -168,7 +168,9 @@ extension AppendQueue {
         at now: ContinuousClock.Instant
     ) -> [Resolution] {
         let lane = sent.segment.runs[0].lane
-        let rest = Rest(after: rests[lane], because: refusal, at: now)
+        // Of one that is sent again it is not known in any case, unless it is tried in time.
+        let deadline = sent.isRepeated ? nil : sent.segment.firstDeadline
+        let rest = Rest(after: rests[lane], because: refusal, at: now, before: deadline)
         guard !sent.isRepeated else {
             rests[lane] = rest
             unsettled.append(Sent(segment: sent.segment, isRepeated: true, isLone: true))

@@ -68,11 +68,19 @@ struct AppendQueue {
         /// Longer each time.
         private var backOff: BackOff
 
-        init(after last: Rest?, because refusal: ServerMessage, at now: ContinuousClock.Instant) {
+        /// - Parameter deadline: when what is refused has to be given up. It is not tried again so late that it would be
+        ///   given up while it waits there: whether it is written is then not known.
+        init(
+            after last: Rest?,
+            because refusal: ServerMessage,
+            at now: ContinuousClock.Instant,
+            before deadline: ContinuousClock.Instant?
+        ) {
             self.refusal = refusal
             backOff = last?.backOff ?? BackOff()
             backOff.failed()
-            until = now + backOff.delay
+            let end = now + backOff.delay
+            until = deadline.map { end + Self.leastPatience * 2 <= $0 ? end : max(end, $0) } ?? end
         }
 
         /// How long its lock may keep a connection.
@@ -255,7 +263,7 @@ struct AppendQueue {
         guard sent.isLone, let lane = sent.segment.runs.first?.lane else { return nil }
         let patience = rests[lane]?.lockPatience ?? Rest.leastPatience
         guard let deadline = sent.segment.firstDeadline else { return patience }
-        return max(.milliseconds(1), min(patience, (deadline - now) / 2))
+        return max(.milliseconds(1), min(patience, deadline - now - Rest.leastPatience))
     }
 
     private mutating func cut(atMost runCount: Int, takesLone: Bool) -> Sent? {

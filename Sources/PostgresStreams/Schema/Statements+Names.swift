@@ -10,7 +10,7 @@ extension Statements {
         return """
             exists (
                 select from pg_catalog.pg_proc p
-                where p.proname = 'append_batch'
+                where p.proname = 'claim'
                     and p.pronamespace = pg_catalog.to_regnamespace(\(schema.quoted.quotedLiteral))
                     and \(differences.joined(separator: " and ")))
             """

@@ -153,35 +153,32 @@ public final class JournalTransaction: Sendable {
     /// In lower case, behind comments, blanks and empty statements; by PostgreSQL's rules (`src/backend/parser/scan.l`), which
     /// know bytes and no characters.
     static func firstWord(of sql: String) -> String {
-        var rest = Array(sql.utf8)[...]
-        func skip(while isSkipped: (UInt8) -> Bool) { rest = rest.drop(while: isSkipped) }
-        func take(_ text: StaticString) -> Bool {
-            let isThere = text.withUTF8Buffer { rest.starts(with: $0) }
-            if isThere { rest = rest.dropFirst(text.utf8CodeUnitCount) }
-            return isThere
+        let bytes = Array(sql.utf8)
+        var place = 0
+        func isThere(_ first: Unicode.Scalar, _ second: Unicode.Scalar) -> Bool {
+            place + 1 < bytes.count && bytes[place] == UInt8(ascii: first) && bytes[place + 1] == UInt8(ascii: second)
         }
-        while true {
-            // From 16 on \v is a blank; before it is nothing that a statement could begin with.
-            skip { " \t\n\r\u{b}\u{c};".utf8.contains($0) }
-            if take("--") {
-                skip { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-            } else if take("/*") {
+        while place < bytes.count {
+            switch bytes[place] {
+            // Blanks and the ends of empty statements. A vertical tab is a blank from 16 on; before, nothing begins with it.
+            case 0x09...0x0D, UInt8(ascii: " "), UInt8(ascii: ";"): place += 1
+            case UInt8(ascii: "-") where isThere("-", "-"):
+                while place < bytes.count, bytes[place] != 0x0A, bytes[place] != 0x0D { place += 1 }
+            case UInt8(ascii: "/") where isThere("/", "*"):
                 // They nest.
-                var depth = 1
-                while depth > 0, !rest.isEmpty {
-                    if take("/*") {
-                        depth += 1
-                    } else if take("*/") {
-                        depth -= 1
-                    } else {
-                        rest = rest.dropFirst()
-                    }
-                }
-            } else {
-                let word = rest.prefix { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20 }
+                var depth = 0
+                repeat {
+                    let isBegin = isThere("/", "*")
+                    let isEnd = !isBegin && isThere("*", "/")
+                    depth += isBegin ? 1 : isEnd ? -1 : 0
+                    place += isBegin || isEnd ? 2 : 1
+                } while depth > 0 && place < bytes.count
+            default:
+                let word = bytes[place...].prefix { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20) }
                 return String(decoding: word, as: UTF8.self).lowercased()
             }
         }
+        return ""
     }
 
     /// Appends an event; it is there, at the position that is returned, if the transaction commits.
