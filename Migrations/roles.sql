@@ -10,7 +10,11 @@
 -- A writer appends and claims through the functions and the view appends only. It cannot insert, change or delete a row of
 -- the tables, so it can neither leave a gap nor lower an epoch. In one thing writers are trusted: whoever names a stream's
 -- epoch, or the token of its last append, is taken for its writer, and writers can read both. It is a fence between processes
--- that keep the rules, not between tenants: who is not to write to a stream at all must not have the role.
+-- that keep the rules, not between tenants: who is not to write to a stream at all must not have the role. The two roles are
+-- the cluster's: run for several schemas, or databases, whoever has one has it in all of them.
+--
+-- Whoever can connect to the database, with no right at all, can hold an advisory lock, and so keep a stream's appends waiting:
+-- revoke connect from public, where that is not wanted. It changes nothing.
 
 \set on_error_before :ON_ERROR_STOP
 \set ON_ERROR_STOP on

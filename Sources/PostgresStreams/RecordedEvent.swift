@@ -13,7 +13,7 @@ public struct RecordedEvent: Sendable, Hashable {
     public let position: Int
     /// When the server wrote it, by the server's clock, a little before it was committed.
     public let recordedAt: Date
-    /// Byte for byte what was appended.
+    /// Byte for byte what was appended. It shares memory with those it was read with, see `DurableEvent.detached()`.
     public let event: DurableEvent
 
     /// The journal makes its own; this is for those who stand in for one, in tests.

@@ -51,6 +51,12 @@ public struct DurableEvent: Sendable {
         self.coroutineID = coroutineID
     }
 
+    /// The same event in memory of its own. One that was read, and every part of it, keeps all that was read with it: up to
+    /// some 4 MiB of a journal's. Who keeps few of many keeps these.
+    public func detached() -> DurableEvent {
+        DurableEvent(trusting: json.detached(), kind: kind, coroutineID: coroutineID)
+    }
+
     /// What was yielded and what came of it; nothing for a close. Parsed anew each time.
     ///
     /// Throws only for an event that came out of a journal somebody else wrote wrongly.

@@ -26,6 +26,17 @@ struct DurableEventTests {
         #expect(try event.result() == entry.result)
     }
 
+    @Test("A detached one is equal, in memory of its own")
+    func detached() throws {
+        let event = try DurableEvent(Self.yield)
+        let detached = event.detached()
+        #expect(detached == event)
+        #expect(detached.kind == .yield && detached.coroutineID == "root.0")
+        #expect(try detached.yieldEntry() == event.yieldEntry())
+        let addresses = [event, detached].map { $0.json.withUTF8Bytes { UInt(bitPattern: $0.baseAddress) } }
+        #expect(addresses[0] != addresses[1])
+    }
+
     @Test("A close is read into its parts and has no yield entry")
     func readsClose() throws {
         let event = try DurableEvent(utf8: Self.close.utf8)
