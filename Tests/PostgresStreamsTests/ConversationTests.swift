@@ -34,8 +34,35 @@ struct ConversationTests {
                 #expect(error?.outcome == .notWritten)
                 #expect(error?.message.contains("1 GiB") == true)
             }
+            try await conversation.run("begin")
             let answer = try await transaction.query("select $1", SQLValue(String(repeating: "a", count: 90)))
             #expect(answer.first?[0].text?.count == 90)
+        }
+    }
+
+    @Test("a transaction of the caller's that has ended, however that went, is found so behind the next statement")
+    func ended() async throws {
+        try await withTestJournal { journal in
+            let conversation = try await Conversation.open(
+                Link.Options(journal.configuration, journal.schema).session,
+                within: .seconds(600)
+            )
+            defer { conversation.close() }
+            let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
+            defer { journal.runningTransactions.end(body.id) }
+            let transaction = JournalTransaction(conversation, journal, body, isBehindPooler: false)
+            try await conversation.run("begin")
+            try await transaction.query("select 1")
+            try await conversation.run("commit")
+            let error = await thrown { try await transaction.query("select 1") }
+            #expect(error?.code == .invalidArgument)
+            #expect(error?.outcome == .unknown)
+            #expect(transaction.failure?.message.contains("ended the transaction") == true)
+            #expect(!conversation.isOpen)
+            let stream = try journal.stream("s")
+            let later = await thrown { try await transaction.append(.close("root", .cancelled), to: stream) }
+            #expect(later?.code == .invalidArgument)
+            #expect(try await stream.nextPosition() == 0)
         }
     }
 }
