@@ -37,7 +37,10 @@ struct BenchTests {
             let rows: [AppendRow] = try rows(outcome)
             #expect(rows.allSatisfy { $0.appendsPerSecond > 0 })
             #expect(rows.allSatisfy { ($0.p50 ?? 0) <= ($0.p99 ?? 0) })
-            let ours = rows.filter { $0.ratio != nil }
+            // In a moment in which the machine stands still the floor at random times may get nothing done, and give no ratio.
+            let ours = rows.filter {
+                $0.ratio != nil || ($0.name.hasSuffix("at random") && !$0.name.hasPrefix("floor"))
+            }
             #expect(
                 ours.map(\.name).filter { !$0.hasPrefix("2 ms") } == [
                     "1 writer", "1 writer on the journal's thread",
