@@ -27,7 +27,7 @@
 --     nobody does, tails have the events with their next check, by default within 10 s.
 --   * append_batch, append_next and the view take kinds, coroutine ids and events as they are given: kind and coroutine_id must
 --     be the event's, the id spelt as the column's comment says, or replays and tails read something else. Only append looks
---     into events. Of their size nothing is said here; the library reads none of more than 64 MiB or nested deeper than 1,002.
+--     into events. Of their size nothing is said here; the library appends none of more than 64 MiB or nested deeper than 1,002.
 --
 -- To tail: LISTEN on the channel that is the schema's name ("durable_streams"), in a transaction that is committed; then read
 -- up to the end; then wait, and read again at each notification, which only hints, and now and then without one.
