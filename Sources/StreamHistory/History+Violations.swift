@@ -1,10 +1,10 @@
 extension History {
-    /// What the history breaks, at most so many; empty for a good one.
-    package func violations(atMost limit: Int = 50) -> [Violation] {
+    /// What the history breaks, each thing once, and of each law at most so many: a fault that shows at every read must
+    /// not leave another without a place. Empty for a good one.
+    package func violations(ofEach limit: Int = 10) -> [Violation] {
         var found = immediate
         let byStream = Dictionary(grouping: appends) { Int($0.stream) }
         for stream in Set(ends.keys).union(byStream.keys).sorted() {
-            guard found.count < limit else { break }
             let check = StreamCheck(
                 stream: stream,
                 end: ends[stream] ?? [],
@@ -17,7 +17,13 @@ extension History {
             )
             found += check.violations()
         }
-        return Array(found.prefix(limit))
+        var seen: Set<Violation> = []
+        var counts: [Violation.Law: Int] = [:]
+        return found.filter { violation in
+            guard counts[violation.law, default: 0] < limit, seen.insert(violation).inserted else { return false }
+            counts[violation.law, default: 0] += 1
+            return true
+        }
     }
 }
 

@@ -30,7 +30,7 @@ struct FencingTests {
     private enum Waiting: String {
         case claim = "query like '%claim(%'"
         /// An append, or, after its first second, what locks its stream before it.
-        case append = "query ~ 'append_batch|insert into|^select pg_advisory_xact_lock'"
+        case append = "query ~ 'append_batch|insert into|pg_advisory_xact_lock'"
     }
 
     /// Returns once it waits for a lock.

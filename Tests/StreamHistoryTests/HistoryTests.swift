@@ -97,6 +97,18 @@ struct HistoryTests {
         #expect(laws(moved) == [.acknowledgedIsThere])
     }
 
+    @Test("a fault that shows everywhere is named once a place, and hides no other")
+    func floods() {
+        var history = threeAppends()
+        for _ in 0..<100 { history.damage(of: 1, "position 39 is missing") }
+        for position in 0..<100 { history.damage(of: 2, "position \(position) is missing") }
+        end(&history, id(0, 0), id(0, 1))
+        let violations = history.violations()
+        #expect(violations.count { $0.law == .dense && $0.stream == 1 } == 1)
+        #expect(violations.count { $0.law == .dense } == 10)
+        #expect(violations.count { $0.law == .acknowledgedIsThere } == 1)
+    }
+
     @Test("an event that is there twice, acknowledged or not")
     func twice() {
         var history = threeAppends()
