@@ -117,6 +117,28 @@ struct RolesTests {
         }
     }
 
+    @Test("by names of their own they are this schema's alone, and making them twice changes nothing")
+    func names() async throws {
+        try await Roles.with { roles in
+            let owner = roles.owner
+            let number = try await owner.value("select oid from pg_database where datname = current_database()")
+            let (writer, reader) = (#"it's "w" \#(number)"#, #"it's "r" \#(number)"#)
+            try await owner.run("\\set writer \(writer.literal)")
+            try await owner.run("\\set reader \(reader.literal)")
+            for _ in 0..<2 { try await owner.run("\\i \(Roles.file.literal)") }
+            let event = #"{"type":"close","coroutineId":"root","result":{"status":"ok"}}"#
+            let append = "select * from durable_streams.append('s', array['\(event)']::json[])"
+            try await owner.run(#"set role :"writer""#)
+            #expect(try await owner.run(append) == [["written", "0", "0"]])
+            try await owner.run(#"set role :"reader""#)
+            #expect(try await owner.run("select position from durable_streams.read('s')") == [["0"]])
+            #expect(try await owner.refusal(append) == "42501")
+            try await owner.run("reset role")
+            try await owner.run(#"drop owned by :"writer", :"reader""#)
+            try await owner.run(#"drop role :"writer", :"reader""#)
+        }
+    }
+
     @Test("a writer's temporary tables do not pass for the journal's")
     func temporaryTables() async throws {
         try await Roles.with { roles in
