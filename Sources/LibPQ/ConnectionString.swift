@@ -14,6 +14,10 @@ struct ConnectionString {
 
     /// Fails with libpq's own words when it is none.
     static func parse(_ text: String) -> Result<ConnectionString, ConnectionFailure> {
+        guard !text.utf8.contains(0) else {
+            let reason = "it holds a NUL, behind which libpq would not read on"
+            return .failure(.init(.invalidConnectionString, "the connection string is not valid: \(reason)"))
+        }
         var message: UnsafeMutablePointer<CChar>?
         // libpq allocates both the list and the message; freed below.
         let options = PQconninfoParse(text, &message)

@@ -234,11 +234,7 @@ public struct PostgresStream: DurableStream {
     public func replayIndex() -> StreamReplayIndex { StreamReplayIndex(journal.replayIndices.index(of: self)) }
 }
 
-/// A stream that only its holder may write to, until somebody else claims it.
-public struct Claim: Sendable {
-    /// The stream to append to.
-    public let stream: PostgresStream
-    public let epoch: Int
-    /// The next position as of the claim.
-    public let position: Int
+extension PostgresStream: CustomStringConvertible {
+    /// The name, and the epoch of a claim: for logs.
+    public var description: String { epoch.map { "\(name) (epoch \($0))" } ?? name.text }
 }

@@ -268,6 +268,13 @@ struct ConnectTests {
         }
     }
 
+    @Test("what libpq says of several hosts is one line")
+    func oneLine() async throws {
+        let failure = try await failure("host=127.0.0.1,127.0.0.2 port=1 dbname=d")
+        #expect(failure.message.contains("127.0.0.1") && failure.message.contains("127.0.0.2"), "\(failure)")
+        #expect(failure.message.split(whereSeparator: \.isNewline).count == 1, "\(failure)")
+    }
+
     @Test("what is no connection string ends the session so")
     func invalid() async throws {
         let failure = try await failure("nonsense")

@@ -81,7 +81,8 @@ struct ConnectionStringTests {
         arguments: [
             ("mysql://u:p@h/d", "neither postgresql:// nor postgres://"), ("pasword=x host=h", "\"pasword\""),
             ("postgresql://u:pa%ss@h/d", "%, @, :, / and # are written %25, %40, %3A, %2F and %23"),
-            ("postgresql://u:pa%00ss@h/d", "%25"), ("postgresql://u:p/x?foo=bar", "libpq does not know"),
+            ("postgresql://u:pa%00ss@h/d", "%25"), ("postgresql://u@h/d\0?sslmode=verify-full", "it holds a NUL"),
+            ("postgresql://u:p/x?foo=bar", "libpq does not know"),
             ("postgresql://u:p@h/d?foo=bar", "\"foo\""), ("postgresql://u@h/d?sslmod=x&host=y", "\"sslmod\""),
         ]
     )
@@ -95,7 +96,8 @@ struct ConnectionStringTests {
         "what is no connection string is refused, in words that hold nothing of the password",
         arguments: [
             "hunter2", "password=hunter2 host", "password='hunter2", "password=hunter2 nope=1", "=hunter2",
-            "postgresql://u:hunter2%zz@h/d", "postgresql://u:hunter2%00@h/d", "postgresql://u:hunter2@h/d?nope=1",
+            "postgresql://u:hunter2%zz@h/d", "postgresql://u:hunter2\0@h/d", "postgresql://u:hunter2%00@h/d",
+            "postgresql://u:hunter2@h/d?nope=1",
             "postgresql://u:hunter2@[::1/d", "postgresql://u:hunter2@h/d?password=hunter2&x",
             "postgresql://u:p@h/d?password=hunter2=x", "postgresql://u:hunter2@[]/d", "postgresql://u:hunter2@[::1]x/d",
             "mysql://u:hunter2@h/d?sslmode=require", "postgresql+async://u:hunter2@h:5432/d?ssl=require",

@@ -226,7 +226,12 @@ struct DoctorTests {
         for (grants, verdict, word) in [
             ("", Finding.Verdict.problem, "no right to use the schema"),
             ("grant usage on schema durable_streams to NAME;", .problem, "may not read"),
-            ("grant durable_streams_reader to NAME;", .problem, "may not use"),
+            ("grant durable_streams_reader to NAME;", .warning, "reads and tails only"),
+            (
+                "grant durable_streams_reader to NAME; grant execute on function durable_streams.claim to NAME;",
+                .problem,
+                "may not use announce, append_batch, append_next, appends, resolve"
+            ),
             ("grant durable_streams_writer to NAME;", .ok, "through the functions and the view appends only"),
             (
                 "grant durable_streams_writer to NAME; grant insert on durable_streams.events to NAME;", .warning,

@@ -236,10 +236,16 @@ struct ErrorTests {
         for (property, range, change) in cases {
             var configuration = JournalConfiguration.quiet("postgresql://127.0.0.1:1/nowhere")
             change(&configuration)
-            let error = await thrown { try await Journal.open(configuration, migrate: true) }
-            #expect(error?.code == .invalidArgument)
-            #expect(error?.message.contains("JournalConfiguration.\(property)") == true, "\(error?.message ?? "")")
-            #expect(error?.message.hasSuffix("has to be \(range)") == true, "\(error?.message ?? "")")
+            let errors = [
+                await thrown { try await Journal.open(configuration) },
+                await thrown { try Migrator(configuration) },
+                await thrown { try Doctor(configuration) },
+            ]
+            for error in errors {
+                #expect(error?.code == .invalidArgument)
+                #expect(error?.message.contains("JournalConfiguration.\(property)") == true, "\(error?.message ?? "")")
+                #expect(error?.message.hasSuffix("has to be \(range)") == true, "\(error?.message ?? "")")
+            }
         }
     }
 

@@ -58,6 +58,7 @@ struct FencingTests {
             try await holder.run("commit")
             let claim = try await claiming
             #expect(claim.position == 2)
+            #expect("\(stream), \(claim)" == "s, s (epoch 1) from position 2")
             #expect(try await claim.stream.append(.close("after", .cancelled), expecting: 2) == 2)
             #expect(try await stream.readAll().map(\.coroutineID) == ["before", "by hand", "after"])
         }

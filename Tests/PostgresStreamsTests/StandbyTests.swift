@@ -1,3 +1,4 @@
+import Foundation
 import PostgresStreams
 import PrivatePostgres
 import Testing
@@ -34,6 +35,15 @@ struct StandbyTests {
         return configuration
     }
 
+    /// Of the append that wrote this event of stream `s`, as if its answer had been lost.
+    private func receipt(at position: Int, on server: PrivatePostgres) async throws -> AppendReceipt {
+        let token = try await withSQL(server.databaseURL) { sql in
+            try await sql.value("select token from durable_streams.events where position = \(position)")
+        }
+        let text = #"{"stream":"s","position":\#(position),"offset":0,"token":"\#(token)"}"#
+        return try JSONDecoder().decode(AppendReceipt.self, from: Data(text.utf8))
+    }
+
     @Test("on a standby alone a tail polls and says why, and listens once it is promoted")
     func alone() async throws {
         try await withStandby { primary, standby in
@@ -46,6 +56,8 @@ struct StandbyTests {
                     var all = tailed.journal.tailAll().makeAsyncIterator()
                     #expect(try await all.next()?.position == 0)
                     #expect(await thrown { try await tailed.stream.claim() }?.code == .unfit)
+                    let lost = try await receipt(at: 4, on: standby)
+                    #expect(try await tailed.journal.resolve(lost) == .written(at: 4))
                     await primary.stop()
                     try await withSQL(standby.databaseURL) { try await $0.run("select pg_promote()") }
                     await tailed.journal.untilState(.listening)
@@ -112,6 +124,8 @@ struct StandbyTests {
                 for n in 0..<3 { try await stream.append(.close(CoroutineID("\(n)"), .ok(nil))) }
                 // The standby lags behind all of this.
                 #expect(try await stream.readAll().isEmpty)
+                let lost = try await receipt(at: 2, on: primary)
+                #expect(try await journal.resolve(lost) == .written(at: 2))
                 let claim = try await stream.claim()
                 #expect(claim.position == 3)
                 #expect(try await stream.append(contentsOf: [], expecting: 3) == 3..<3)

@@ -14,6 +14,16 @@ public struct AppendReceipt: Sendable, Hashable {
     let offset: Int
 }
 
+extension AppendReceipt: CustomStringConvertible {
+    /// For logs. To hand it on, encode it.
+    public var description: String {
+        let writer = epoch.map { " (epoch \($0))" } ?? ""
+        // Neither is above 2^62: as Int the sum of two that somebody made up could overflow.
+        let lowest = UInt(position) + UInt(offset)
+        return "an append to \(stream)\(writer) at \(lowest) or behind, token \(token)"
+    }
+}
+
 extension AppendReceipt: Codable {
     private enum CodingKeys: CodingKey { case stream, epoch, position, token, offset }
 

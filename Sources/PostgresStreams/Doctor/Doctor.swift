@@ -11,8 +11,10 @@ public struct Doctor: Sendable {
     private let configuration: JournalConfiguration
     private let schema: SchemaName
 
-    /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one.
+    /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one, or another property is out of
+    ///   its range.
     public init(_ configuration: JournalConfiguration) throws(JournalError) {
+        try configuration.validate()
         self.configuration = configuration
         schema = try SchemaName(configuration.schema)
     }

@@ -64,11 +64,20 @@ extension ServerFacts {
             )
         }
         let unusable = Self.neededToAppend.filter { functions[$0] == false }
+        if unusable.count == Self.neededToAppend.count {
+            // As a watcher is meant to be; a worker is not.
+            return .warning(
+                check,
+                "\(role) reads and tails only",
+                means: "enough for a watcher; appends and claims are refused",
+                advice: "for a worker, \(advice)"
+            )
+        }
         guard unusable.isEmpty else {
             return .problem(
                 check,
-                "\(role) reads, and may not use \(unusable.joined(separator: ", "))",
-                means: "it can read and tail, and not append",
+                "\(role) may not use \(unusable.joined(separator: ", "))",
+                means: "it can read and tail, and not append, or not in every way",
                 advice: advice
             )
         }

@@ -9,8 +9,10 @@ public struct Migrator: Sendable {
     private let configuration: JournalConfiguration
     let schema: SchemaName
 
-    /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one.
+    /// - Throws: `JournalError` with `invalidArgument` when the schema's name cannot be one, or another property is out of
+    ///   its range.
     public init(_ configuration: JournalConfiguration) throws(JournalError) {
+        try configuration.validate()
         self.configuration = configuration
         schema = try SchemaName(configuration.schema)
     }
