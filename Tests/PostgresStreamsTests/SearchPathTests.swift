@@ -66,26 +66,6 @@ struct SearchPathTests {
         }
     }
 
-    @Test("a schema in which others may create objects is not migrated; doctor says so")
-    func creators() async throws {
-        try await withTestDatabase(migrated: false) { url in
-            try await withSQL(url) { sql in
-                for grantee in ["public", "pg_monitor"] {
-                    try await sql.run("create schema durable_streams")
-                    try await sql.run("grant create on schema durable_streams to \(grantee)")
-                    let error = await thrown { try await Migrator(.quiet(url)).migrate() }
-                    #expect(error?.code == .unfit)
-                    #expect(error?.message.contains("from \(grantee)") == true, "\(error?.message ?? "")")
-                    let diagnosis = try await Doctor(.quiet(url)).examine()
-                    #expect(diagnosis["schema rights"]?.verdict == .problem)
-                    _ = try await sql.refusal(try Migrator(.quiet(url)).script)
-                    #expect(try await sql.value("select to_regclass('durable_streams.events') is null") == "t")
-                    try await sql.run("drop schema durable_streams")
-                }
-            }
-        }
-    }
-
     @Test("a schema that was renamed is not opened: its functions append where its old name leads")
     func renamed() async throws {
         try await withTestDatabase(migrated: false) { url in

@@ -76,18 +76,19 @@ struct FactFinder {
     private mutating func askSchema() async throws(JournalError) {
         var name = Parameters()
         name.append(schema.text)
+        let strangers = Statements.strangers(in: "$1", besides: Statements.definer(of: "$1"))
         let usable = try await ask(
             "the schema",
             """
             select pg_catalog.has_schema_privilege(n.oid, 'usage')::text,
-                (\(Statements.isRenamed(schema)))::text, coalesce(\(Statements.creators("$1")), '')
+                (\(Statements.isRenamed(schema)))::text, coalesce(\(strangers), '')
             from pg_catalog.pg_namespace n where n.nspname = $1
             """,
             [.text],
             name
         )
         if let row = usable.first {
-            (facts.schemaUsable, facts.isRenamed, facts.creators) = (row[0] == "true", row[1] == "true", row[2])
+            (facts.schemaUsable, facts.isRenamed, facts.strangers) = (row[0] == "true", row[1] == "true", row[2])
         }
         let tables = try await ask(
             "the tables",

@@ -20,13 +20,13 @@ extension ServerFacts {
         )
     }
 
-    var creationFinding: Finding? {
-        guard !creators.isEmpty else { return nil }
+    var strangersFinding: Finding? {
+        guard !strangers.isEmpty else { return nil }
         return .problem(
             "schema rights",
-            "objects in it may be created by \(creators)",
-            means: "the functions would run them with the rights of the schema's owner",
-            advice: "revoke create on schema \(schema.quoted) from \(creators)"
+            "others than whoever migrated it have objects in it, or could make some",
+            means: "the functions would run them with that role's rights",
+            advice: strangers
         )
     }
 

@@ -49,8 +49,8 @@ struct ServerFacts: Sendable {
     var schemaUsable: Bool?
     /// The schema had another name when it was migrated.
     var isRenamed = false
-    /// Who may create objects in the schema and does not own it, with commas between.
-    var creators = ""
+    /// Who else than whoever migrated the schema has objects in it, or may make some, and what to do about it.
+    var strangers = ""
     var tables: [String: Table] = [:]
     /// Whether the role may call them.
     var functions: [String: Bool] = [:]

@@ -25,9 +25,10 @@ public struct Migrator: Sendable {
     /// - Returns: the versions that were applied now, in order; empty where there was nothing to do.
     /// - Throws: `JournalError`: `schemaAhead` when the database is newer than this library, `schemaAltered` when a file
     ///   is not what was applied under its number, `refused` when the server refuses a file (then nothing was applied),
-    ///   `unreachable` or `unfit` when there is no connection, `unreachable` also when the server leaves a question open for
-    ///   longer than `openTimeout`, or takes more than ten minutes for a file; `cancelled` when the task was, and then nothing was applied,
-    ///   unless that came during the commit.
+    ///   `unreachable` or `unfit` when there is no connection, `unfit` also when others than the role that migrates have
+    ///   objects in the schema or may create some (its functions would run them with that role's rights), `unreachable`
+    ///   also when the server leaves a question open for longer than `openTimeout`, or takes more than ten minutes for a
+    ///   file; `cancelled` when the task was, and then nothing was applied, unless that came during the commit.
     @discardableResult
     public func migrate() async throws(JournalError) -> [Int] {
         try await withConversation { (conversation) async throws(JournalError) in
@@ -41,7 +42,7 @@ public struct Migrator: Sendable {
             let mayWrite = server?.bool(row: 0, column: 1) == false
             while try await !begin(conversation, mayWrite: mayWrite) {}
             if try await !schemaExists(conversation) { try await conversation.run("create schema \(schema.quoted)") }
-            try await refuseCreators(conversation)
+            try await refuseStrangers(conversation)
             try await conversation.run("set local search_path = \(schema.quoted), pg_temp")
             let applied = try await appliedFiles(conversation)
             let missing = try Self.missing(applied: applied, schema: schema)
@@ -88,11 +89,13 @@ public struct Migrator: Sendable {
         // IF NOT EXISTS would ask for the right to create schemas where there is nothing to create.
         let isMissing = "to_regnamespace(\(schema.quoted.quotedLiteral)) is null"
         let makesSchema = "if \(isMissing) then create schema \(schema.quoted); end if;"
-        let creators = Statements.creators(schema.text.quotedLiteral)
-        let refusal = "if \(creators) is not null then raise exception \(Self.creatable.quotedLiteral); end if;"
+        let strangers = Statements.strangers(in: schema.text.quotedLiteral, besides: Statements.asker)
+        let raise = "raise exception '%', \(Self.strange.quotedLiteral) || found;"
+        let refusal = "found := \(strangers); if found is not null then \(raise) end if;"
+        let preparation = "declare found text; begin \(makesSchema) \(refusal) end"
         var lines = [
             "\(Self.begin) read write;", "\(Self.withoutOthers);", "\(Self.withoutTimeout);",
-            "set local standard_conforming_strings = on;", "do \("begin \(makesSchema) \(refusal) end".quotedLiteral);",
+            "set local standard_conforming_strings = on;", "do \(preparation.quotedLiteral);",
             "set local search_path = \(schema.quoted), pg_temp;", "",
         ]
         for file in MigrationFile.all {
@@ -158,19 +161,17 @@ public struct Migrator: Sendable {
         return true
     }
 
-    /// Whoever may create objects in the schema could have them run with the rights of its owner.
-    private func refuseCreators(_ conversation: Conversation) async throws(JournalError) {
-        let statement = Statement(name: "", sql: "select \(Statements.creators("$1"))", parameterTypes: [.text])
+    /// Before anything in the schema is looked at: it may be theirs.
+    private func refuseStrangers(_ conversation: Conversation) async throws(JournalError) {
+        let strangers = Statements.strangers(in: "$1", besides: Statements.asker)
+        let statement = Statement(name: "", sql: "select \(strangers)", parameterTypes: [.text])
         let answer = try await conversation.run((statement, parameters(schema.text))).last
-        guard let creators = answer?.optionalText(row: 0, column: 0) else { return }
-        throw JournalError(
-            .unfit,
-            "\(Self.creatable): revoke create on schema \(schema.quoted) from \(creators)"
-        )
+        guard let found = answer?.optionalText(row: 0, column: 0) else { return }
+        throw JournalError(.unfit, Self.strange + found)
     }
 
-    private static let creatable =
-        "others than its owner may create objects in the schema, which would be run with its owner's rights"
+    private static let strange =
+        "others than the role that migrates have objects in the schema, or could make some, which would run with its rights; "
 
     private struct Applied {
         var name: String
