@@ -68,8 +68,8 @@ struct AppendQueue {
         /// Longer each time.
         private var backOff: BackOff
 
-        /// - Parameter deadline: when what is refused has to be given up. It is not tried again so late that it would be
-        ///   given up while it waits there: whether it is written is then not known.
+        /// - Parameter deadline: when what is refused has to be given up. It is tried a last time shortly before, and not so
+        ///   late that it would be given up while it waits there: whether it is written is then not known.
         init(
             after last: Rest?,
             because refusal: ServerMessage,
@@ -80,11 +80,21 @@ struct AppendQueue {
             backOff = last?.backOff ?? BackOff()
             backOff.failed()
             let end = now + backOff.delay
-            until = deadline.map { end + Self.leastPatience * 2 <= $0 ? end : max(end, $0) } ?? end
+            until = deadline.map { Self.end(end, at: now, before: $0) } ?? end
         }
 
         /// How long its lock may keep a connection.
         var lockPatience: Duration { max(Self.leastPatience, min(Self.mostPatience, backOff.delay)) }
+
+        private static func end(
+            _ end: ContinuousClock.Instant,
+            at now: ContinuousClock.Instant,
+            before deadline: ContinuousClock.Instant
+        ) -> ContinuousClock.Instant {
+            let last = deadline - leastPatience * 2
+            // Past its deadline it has been given up.
+            return end <= last ? end : now < last ? last : max(end, deadline + leastPatience)
+        }
 
         static let leastPatience = Duration.milliseconds(100)
         private static let mostPatience = Duration.seconds(1)
@@ -272,27 +282,37 @@ struct AppendQueue {
         var room = SegmentRoom(bytes: limits.bytes, events: limits.events)
         // Whose first append goes alone, and not with this segment.
         var held: [Int] = []
+        var isLone = false
         while let lane = ready.first, runs.count < runCount {
             guard let first = lanes[lane].waiting.first else { break }
-            guard !first.goesAlone || (runs.isEmpty && takesLone) else {
+            // Of a stream that has been held since, whatever of it comes next.
+            let goesAlone = first.goesAlone || rests[lane] != nil
+            guard !goesAlone || (runs.isEmpty && takesLone) else {
                 held.append(ready.removeFirst())
                 continue
             }
             guard runs.isEmpty || room.takes(first) else { break }
             ready.removeFirst()
-            runs.append(cutRun(of: lane, token: nextToken(), &room))
-            if first.goesAlone { break }
+            runs.append(cutRun(of: lane, token: nextToken(), isAlone: goesAlone, &room))
+            if goesAlone {
+                isLone = true
+                break
+            }
         }
         ready.prepend(contentsOf: held)
         guard !runs.isEmpty else { return nil }
         // One order of locks for every process, or two of them might wait for each other.
         if runs.count > 1 { runs.sort { $0.stream.precedes($1.stream) } }
-        let isLone = runs.count == 1 && runs[0].appends[0].goesAlone
         return Sent(segment: segment(runs), isRepeated: false, isLone: isLone)
     }
 
-    /// Takes the lane's first append, and those behind it that can share its run.
-    private mutating func cutRun(of lane: Int, token: Token, _ room: inout SegmentRoom) -> Segment.Run {
+    /// Takes the lane's first append, and those behind it that can share its run, unless it goes alone.
+    private mutating func cutRun(
+        of lane: Int,
+        token: Token,
+        isAlone: Bool,
+        _ room: inout SegmentRoom
+    ) -> Segment.Run {
         let first = lanes[lane].waiting.removeFirst()
         waitingCount -= 1
         room.take(first)
@@ -307,7 +327,7 @@ struct AppendQueue {
             predecessor: predecessor(of: lane, for: first)
         )
         var eventCount = first.events.count
-        while !first.goesAlone, let next = lanes[lane].waiting.first,
+        while !isAlone, let next = lanes[lane].waiting.first,
             run.accepts(next, after: eventCount), room.takes(next)
         {
             lanes[lane].waiting.removeFirst()
