@@ -42,7 +42,8 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 --
 -- Per run (one stream's append; the n-th elements of these belong together; streams each once, sorted by name, bytewise, or
 -- two batches may deadlock):
---   p_streams    the stream's name; it is created if it does not exist and the run is written
+--   p_streams    the stream's name; it is created if it does not exist and the run is written (above read committed also
+--                where it is refused)
 --   p_epochs     the epoch the writer claimed; null (or 0) for an unclaimed writer
 --   p_positions  where the run's first event goes (exact), or the lowest position it can have (not exact); from 0
 --   p_exact      true: at p_positions or not at all. false: at the end of the stream, wherever that is by now
@@ -51,8 +52,8 @@ select set_config('search_path', quote_ident(current_schema()) || ', pg_temp', f
 -- p_coroutine_ids, p_events. Each run has at least one.
 -- p_synchronous_commit: what the commit must wait for, null for 'on'; set for this transaction whatever the defaults say.
 --
--- It waits a second for what another transaction holds, and is then refused (55P03): all its streams wait with the one that is
--- held. Send them again one by one. Who wants to wait longer takes the stream's lock first.
+-- It waits a second for each lock that another transaction holds, and is then refused (55P03): all its streams wait with those
+-- that are held. Send them again one by one. Who wants to wait longer takes the stream's lock first.
 --
 -- Per run it answers an outcome, a position and the stream's epoch:
 --   written   the run is in the stream (now, or since an earlier sending) and starts at the position
@@ -524,7 +525,7 @@ begin
 end
 $$;
 
--- Up to p_limit events of a stream from p_position on, in order. A stream that does not exist is empty.
+-- Up to p_limit events of a stream from p_position on, in order; null, like nothing, is 1,000. A stream that does not exist is empty.
 create function read(p_stream text, p_position bigint default 0, p_limit integer default 1000)
 returns table ("position" bigint, recorded_at timestamptz, event json)
 language sql stable

@@ -86,7 +86,7 @@ static int read_expected(reader *reader) {
 static void read_all(reader *reader) {
     long seen = -1;
     double progress = 0;
-    while (reader->expected < 0 || reader->count < reader->expected) {
+    while (!floor_is_stopped() && (reader->expected < 0 || reader->count < reader->expected)) {
         int is_told = reader->expected >= 0;
         struct pollfd descriptors[] = {
             {PQsocket(reader->connection), POLLIN, 0}, {is_told ? -1 : STDIN_FILENO, POLLIN, 0}};

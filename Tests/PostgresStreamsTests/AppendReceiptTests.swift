@@ -31,7 +31,7 @@ struct AppendReceiptTests {
         #expect(try encoded(receipt) == Self.text)
         #expect(
             "\(receipt)"
-                == "an append to orders/17 (epoch 3) at 19 or behind, token 0123abcd-0000-4000-8000-00000000000f"
+                == "an append to orders/17 (epoch 3) from position 19 on, token 0123abcd-0000-4000-8000-00000000000f"
         )
         let unclaimed = Self.text.replacing(#""epoch":3,"#, with: "")
         #expect(try decoded(unclaimed).epoch == nil)

@@ -51,18 +51,20 @@ struct ConversationTests {
             let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
             defer { journal.runningTransactions.end(body.id) }
             let transaction = JournalTransaction(conversation, journal, body, isBehindPooler: false)
+            let stream = try journal.stream("s")
             try await conversation.run("begin")
-            try await transaction.query("select 1")
+            try await transaction.append(.close("a", .cancelled), to: stream)
             try await conversation.run("commit")
             let error = await thrown { try await transaction.query("select 1") }
             #expect(error?.code == .invalidArgument)
             #expect(error?.outcome == .unknown)
+            let receipt = try #require(error?.receipt)
+            #expect(try await journal.resolve(receipt) == .written(at: 0))
             #expect(transaction.failure?.message.contains("ended the transaction") == true)
             #expect(!conversation.isOpen)
-            let stream = try journal.stream("s")
             let later = await thrown { try await transaction.append(.close("root", .cancelled), to: stream) }
             #expect(later?.code == .invalidArgument)
-            #expect(try await stream.nextPosition() == 0)
+            #expect(try await stream.nextPosition() == 1)
         }
     }
 }

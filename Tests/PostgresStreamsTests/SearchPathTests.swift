@@ -89,6 +89,32 @@ struct SearchPathTests {
         }
     }
 
+    @Test(
+        "a schema whose functions' path was quoted, needed or not, has its name still",
+        arguments: ["plain", "tenant b"]
+    )
+    func quoted(_ name: String) async throws {
+        try await withTestDatabase(migrated: false) { url in
+            let configuration = JournalConfiguration.with(url) { $0.schema = name }
+            try await Migrator(configuration).migrate()
+            try await withSQL(url) { sql in
+                // As a dump is restored where that is set.
+                try await sql.run("set quote_all_identifiers = on")
+                try await sql.run("alter function \"\(name)\".claim(text, text) set search_path = \"\(name)\", pg_temp")
+                let paths = try await sql.value("select proconfig from pg_proc where proname = 'claim'")
+                #expect(paths.contains(#"\"pg_temp\""#), "\(paths)")
+                // Of another function of that name it is not asked.
+                try await sql.run(
+                    "create function \"\(name)\".claim(integer) returns integer set search_path = x language sql as 'select 1'"
+                )
+            }
+            try await withJournal(configuration) { journal in
+                let position = try await journal.stream("s").append(.close(.root, .cancelled))
+                #expect(position == 0)
+            }
+        }
+    }
+
     @Test("events are written and found all the same")
     func hostile() async throws {
         try await withTestDatabase { url in

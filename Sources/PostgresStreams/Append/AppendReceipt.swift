@@ -20,7 +20,7 @@ extension AppendReceipt: CustomStringConvertible {
         let writer = epoch.map { " (epoch \($0))" } ?? ""
         // Neither is above 2^62: as Int the sum of two that somebody made up could overflow.
         let lowest = UInt(position) + UInt(offset)
-        return "an append to \(stream)\(writer) at \(lowest) or behind, token \(token)"
+        return "an append to \(stream)\(writer) from position \(lowest) on, token \(token)"
     }
 }
 

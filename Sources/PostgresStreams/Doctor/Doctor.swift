@@ -62,7 +62,8 @@ public struct Doctor: Sendable {
         findings += [conversation.info.tlsFinding, pooler, facts.serverFinding, facts.primaryFinding]
         findings.append(try await schemaFinding(conversation, facts))
         findings += [
-            facts.nameFinding, facts.strangersFinding, facts.roleFinding, facts.guardFinding, facts.connectionsFinding,
+            facts.nameFinding, facts.strangersFinding, facts.roleFinding, facts.guardFinding,
+            facts.connectionsFinding(configuration),
         ].compactMap(\.self)
         findings += [facts.fsyncFinding, facts.storageFinding].compactMap(\.self)
         findings.append(facts.synchronousCommitFinding(configuration.durability))

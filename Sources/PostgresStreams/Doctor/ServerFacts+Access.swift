@@ -35,7 +35,8 @@ extension ServerFacts {
         let check = "role"
         let advice =
             "by whoever may create roles and owns the schema: "
-            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer to \(role.quotedIdentifier)"
+            + "psql -v 'schema=\(schema.inShellQuotes)' -f Migrations/roles.sql; then grant durable_streams_writer, or the "
+            + "writer that was named there, to \(role.quotedIdentifier)"
         guard schemaUsable else {
             return .problem(
                 check,
@@ -133,10 +134,11 @@ extension ServerFacts {
         return .ok("guards", "on: events cannot be changed or deleted, positions cannot be jumped by mistake")
     }
 
-    var connectionsFinding: Finding? {
-        // One that appends, reads, claims, waits for locks, notifies, listens. Not counted: those of the caller's own
-        // transactions, and the one that asks about another that is silent, which is made for that and then closed.
-        let needed = 6
+    func connectionsFinding(_ configuration: JournalConfiguration) -> Finding? {
+        // Those that append and read, when there is much to do, and one each that claims, waits for locks, notifies, listens.
+        // Not counted: those of the caller's own transactions, and the one that asks about another that is silent, which is
+        // made for that and then closed.
+        let needed = configuration.writerConnections + configuration.readerConnections + 4
         let limits = [("role \(role)", roleConnectionLimit), ("the database", databaseConnectionLimit)]
         if !isSuperuser, let (what, limit) = limits.first(where: { (0..<needed).contains($0.1) }) {
             return .problem(

@@ -28,10 +28,12 @@ struct AppendStatements: Sendable {
         settings = Statement(
             name: "append_settings",
             sql: """
-                select pg_catalog.set_config('synchronous_commit', $1, $2), pg_catalog.set_config('durable_streams.appending', 'on', $2), \
+                select pg_catalog.set_config('synchronous_commit', $1, $2), \
+                pg_catalog.set_config('durable_streams.appending', 'on', $2), \
                 pg_catalog.set_config('enable_seqscan', 'off', $2), pg_catalog.set_config('enable_bitmapscan', 'off', $2), \
                 pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', $2), \
-                pg_catalog.set_config('lock_timeout', '\(Self.patience)', $2), pg_catalog.set_config('client_min_messages', 'warning', $2)
+                pg_catalog.set_config('lock_timeout', '\(Self.patience)', $2), \
+                pg_catalog.set_config('client_min_messages', 'warning', $2)
                 """,
             parameterTypes: [.text, .bool]
         )

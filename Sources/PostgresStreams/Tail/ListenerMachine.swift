@@ -5,7 +5,8 @@
 ///
 ///     start ──► connect ──► LISTEN ──► probe ──► heard: listening ──► probe, every probeInterval …
 ///                  ▲           │          │
-///                  │           │          └── not heard in time: poll, connect anew (behind a pooler, if never: UNLISTEN, until it comes)
+///                  │           │          └── not heard in time: poll, connect anew; behind a
+///                  │           │              pooler, if never heard: UNLISTEN, until it comes
 ///                  │           └── refused (standby, no permission): poll, ask again now and then
 ///                  └── lost: poll meanwhile
 struct ListenerMachine {

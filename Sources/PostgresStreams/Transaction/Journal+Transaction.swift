@@ -227,13 +227,7 @@ extension Journal {
             error.message += "; the transaction appended nothing that could be looked for"
             throw error
         }
-        error.receipt = AppendReceipt(
-            stream: first.stream,
-            epoch: first.epoch,
-            position: first.position,
-            token: first.token,
-            offset: 0
-        )
+        error.receipt = first.receipt
         switch await find(first) {
         case .success(.some): return
         case .success(nil): (error.outcome, error.receipt) = (.notWritten, nil)

@@ -14,6 +14,11 @@ public final class JournalTransaction: Sendable {
         var token: Token
         var position: Int
         var events: [DurableEvent]
+
+        /// Of the first of a transaction's appends: whether it is there tells of all.
+        var receipt: AppendReceipt {
+            AppendReceipt(stream: stream, epoch: epoch, position: position, token: token, offset: 0)
+        }
     }
 
     private struct State {
@@ -74,9 +79,11 @@ public final class JournalTransaction: Sendable {
     ///   - `BEGIN`, `START`, `COMMIT`, `END`, `ROLLBACK`, `ABORT`, and `PREPARE`, since `PREPARE TRANSACTION` ends it too;
     ///   - with them `ROLLBACK TO SAVEPOINT`: what was appended behind the savepoint would be taken for committed;
     ///   - `COPY`, whose rows have no way to go;
-    ///   - a `client_encoding` other than UTF8, which events and names are sent in: it was set, and the transaction fails;
     ///   - text or a parameter with a NUL, more than 65,535 parameters, or 1 GiB of them;
     ///   - whatever comes after the body.
+    ///
+    ///   Also `invalidArgument`, and the transaction fails, where the statement set a `client_encoding` other than UTF8,
+    ///   which events and names are sent in, or ended the transaction all the same: then the outcome is `unknown`.
     @discardableResult
     public func query(_ sql: String, _ parameters: SQLValue...) async throws(JournalError) -> SQLAnswer {
         try await query(sql, parameters)
@@ -99,13 +106,13 @@ public final class JournalTransaction: Sendable {
     private func check(_ standing: SessionStanding, after tag: String) throws(JournalError) {
         guard standing.isInTransaction else {
             conversation.close()
-            throw failed(
-                JournalError(
-                    .invalidArgument,
-                    outcome: tag == "ROLLBACK" ? .notWritten : .unknown,
-                    "a statement ended the transaction (\(tag)), which ends with its body"
-                )
+            var error = JournalError(
+                .invalidArgument,
+                outcome: .unknown,
+                "a statement ended the transaction (\(tag)), which ends with its body"
             )
+            error.receipt = appends.first?.receipt
+            throw failed(error)
         }
         guard ["UTF8", ""].contains(standing.clientEncoding) else {
             throw failed(
