@@ -172,6 +172,8 @@ struct StrangersTests {
             // Who is not its owner migrates nothing, were it only to look whether there is something.
             let error = await thrown { try await Migrator(.quiet(scene.url)).migrate() }
             #expect(error?.message.contains("or migrate as \(scene.app)") == true, "\(error?.message ?? "")")
+            let separator = scene.url.contains("?") ? "&" : "?"
+            try await Migrator(.quiet("\(scene.url)\(separator)options=-c%20role%3D\(scene.app)")).migrate()
         }
     }
 }
