@@ -48,6 +48,8 @@ package final class Session: Sendable {
         var thread: UInt?
         /// Behind a pooler they are lost or mixed up, so nobody gets them before it is known that there is none.
         var usesPreparedStatements = false
+        /// How often the socket was ready.
+        var readyCount = 0
         /// What the server said before it hung up.
         var lastWords: ServerMessage?
         /// Why the connection is of no more use, though it is there.
@@ -159,6 +161,9 @@ package final class Session: Sendable {
         state.withLock { state in state.pipeline.isEmpty ? state.connection?.standing : nil }
     }
 
+    /// How often something has come in, or gone out after it had to wait: where it stays the same the connection was silent.
+    package var readyCount: Int { state.withLock { $0.readyCount } }
+
     /// Ends the session without waiting for what is under way, which is told that its outcome is unknown.
     package func close() {
         state.withLock { state in
@@ -189,7 +194,7 @@ package final class Session: Sendable {
             }
             let patience: Duration? = holdsInput || hasJobs ? .zero : nil
             let woken = wait(on: socket, forWriting: isFlushing, until: timer, for: patience)
-            failure = serve(&busyWait)
+            failure = serve(&busyWait, isReady: woken.isReady)
             // Behind what came in: where this process, or its machine, stood still, answers are there that came in time.
             if failure == nil, woken.mayRing { ring() }
         }
@@ -299,11 +304,12 @@ package final class Session: Sendable {
     }
 
     /// Takes what came in and tells whom it concerns.
-    private func serve(_ busyWait: inout BusyWait) -> ConnectionFailure? {
+    private func serve(_ busyWait: inout BusyWait, isReady: Bool) -> ConnectionFailure? {
         var finished: [Pipeline.Finished] = []
         var events: [Event] = []
         let failure: ConnectionFailure? = state.withLock { state in
             if state.phase == .closing { return ConnectionFailure(.closed, "the session was closed") }
+            if isReady { state.readyCount &+= 1 }
             let isAlive = state.connection?.consumeInput() ?? false
             state.hasAnswers = false
             Self.collect(state: &state, into: &finished)

@@ -38,6 +38,7 @@ public final class Journal: Sendable {
     private let appender: Appender
     private let announcer: Announcer
     let transactions: TransactionPool
+    let inquiry: Inquiry
     let runningTransactions = RunningTransactions()
 
     /// Connects, and checks that the journal is there and in the version this library knows.
@@ -100,6 +101,7 @@ public final class Journal: Sendable {
         tails = TailHub(configuration, schema, options, reader: reader, announcer: announcer)
         appender = Appender(writing, configuration, announcer: announcer, tails: tails)
         transactions = TransactionPool(writing.session, limit: configuration.transactionConnections)
+        inquiry = Inquiry(writing)
     }
 
     // MARK: Streams

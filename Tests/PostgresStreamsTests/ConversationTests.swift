@@ -27,7 +27,13 @@ struct ConversationTests {
             defer { conversation.close() }
             let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
             defer { journal.runningTransactions.end(body.id) }
-            let transaction = JournalTransaction(conversation, journal, body, isBehindPooler: false)
+            let transaction = JournalTransaction(
+                conversation,
+                journal,
+                body,
+                backendPID: nil,
+                isBehindPooler: false
+            )
             for parameters in [["\(String(repeating: "a", count: 100))"], Array(repeating: "a", count: 100)] {
                 let error = await thrown { try await transaction.query("select 1", parameters.map { SQLValue($0) }) }
                 #expect(error?.code == .invalidArgument)
@@ -50,7 +56,13 @@ struct ConversationTests {
             defer { conversation.close() }
             let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
             defer { journal.runningTransactions.end(body.id) }
-            let transaction = JournalTransaction(conversation, journal, body, isBehindPooler: false)
+            let transaction = JournalTransaction(
+                conversation,
+                journal,
+                body,
+                backendPID: nil,
+                isBehindPooler: false
+            )
             let stream = try journal.stream("s")
             try await conversation.run("begin")
             try await transaction.append(.close("a", .cancelled), to: stream)

@@ -69,6 +69,91 @@ struct TransactionFaultTests {
     }
 
     @Test(
+        "a statement that is swallowed, or its answer, ends once the server is asked; one that takes long does not",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func swallowedStatement() async throws {
+        let server = try await TestServer.shared.server()
+        try await Accounts.with { url, _ in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            try await withJournal(.with(through) { $0.appendDeadline = .seconds(240) }) { journal in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for direction in WireProxy.Direction.allCases {
+                        group.addTask {
+                            let error = await thrown {
+                                try await journal.transaction { tx in
+                                    try await tx.query("select '\(direction)'")
+                                    proxy.swallow([direction]) { $0.contains("'\(direction)'") }
+                                    try await tx.query("update accounts set balance = balance - 1 where id = 'b'")
+                                }
+                            }
+                            #expect(error?.code == .unreachable)
+                            #expect(error?.outcome == .notWritten)
+                            #expect(error?.message.contains("fell silent") == true, "\(error?.message ?? "")")
+                        }
+                    }
+                    group.addTask {
+                        let answer = try await journal.transaction { tx in try await tx.query("select 7, pg_sleep(25)")
+                        }
+                        #expect(answer.first?[0].int == 7)
+                    }
+                    try await group.waitForAll()
+                }
+            }
+            // As long as its answer is coming.
+            proxy.setRate(300_000)
+            try await withJournal(.with(through) { $0.appendDeadline = .seconds(240) }) { journal in
+                let answer = try await journal.transaction { tx in
+                    try await tx.query("select repeat('x', 1000000) from generate_series(1, 6)")
+                }
+                #expect(answer.count == 6)
+            }
+        }
+    }
+
+    @Test(
+        "of a commit whose outcome nobody could tell resolve does, and the replay that ran it takes it for done",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func unresolvedCommit() async throws {
+        let server = try await TestServer.shared.server()
+        try await Accounts.with { url, direct in
+            let proxy = try WireProxy(to: server.port)
+            defer { proxy.close() }
+            let through = try await self.url(of: server, through: proxy, like: url)
+            let effect = try EffectDescription(effectID: "pay", input: nil)
+            try await withJournal(.with(through) { $0.appendDeadline = .seconds(4) }) { journal in
+                var resolved = 0
+                // Again where the machine stood still for so long that it had not begun by the deadline.
+                while resolved == 0 {
+                    proxy.refuse(false)
+                    let stream = try journal.stream("s")
+                    let index = stream.replayIndex()
+                    #expect(try await index.match(effect, in: .root) == .live)
+                    let error = await thrown {
+                        try await journal.transaction { tx in
+                            try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                            try await tx.append(.yield(.root, effect, .ok(nil)), to: stream)
+                            proxy.refuse(true)
+                            proxy.swallow([.toClient]) { $0.contains("balance - 1") }
+                        }
+                    }
+                    proxy.refuse(false)
+                    guard error?.outcome == .unknown else { continue }
+                    let receipt = try #require(error?.receipt)
+                    #expect(try await journal.resolve(receipt) == .written(at: 0))
+                    #expect(index.cursor(of: .root) == 1)
+                    #expect(try await index.match(effect, in: .root) == .live)
+                    resolved += 1
+                }
+                #expect(try await direct.stream("s").nextPosition() == 1)
+            }
+        }
+    }
+
+    @Test(
         "an append in a transaction that is swallowed, or its answer, ends in time, and nothing was written",
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine"),
         arguments: WireProxy.Direction.allCases

@@ -17,7 +17,7 @@ final class Appender: Sendable {
     private let state: Mutex<AppenderState>
     private let links = Mutex<[Link]>([])
     private let statements: Statements
-    private let options: Link.Options
+    private let inquiry: Inquiry
     /// By the connection of ours that is silent: each asks the server about one. Nil once they are closed.
     private let inquiries = Mutex<[Int: Requester]?>([:])
     private let announcer: Announcer
@@ -36,10 +36,7 @@ final class Appender: Sendable {
     init(_ options: Link.Options, _ configuration: JournalConfiguration, announcer: Announcer, tails: TailHub) {
         statements = options.statements
         metrics = options.metrics
-        let appending = options
-        var options = options
-        (options.purpose, options.measuresWay) = ("inquire", false)
-        self.options = options
+        inquiry = Inquiry(options)
         self.announcer = announcer
         self.tails = tails
         durability = configuration.durability
@@ -52,7 +49,7 @@ final class Appender: Sendable {
         )
         state = Mutex(AppenderState(queue: AppendQueue(limits: limits), wireCount: count, deadline: deadline))
         let links = (0..<count).map { wire in
-            Link(appending) { [weak self] event in self?.handle(event, on: wire) ?? false }
+            Link(options) { [weak self] event in self?.handle(event, on: wire) ?? false }
         }
         self.links.withLock { $0 = links }
     }
@@ -375,24 +372,20 @@ final class Appender: Sendable {
         for (wire, session) in ended { link(wire).reset(ifStill: session) }
     }
 
-    /// Asks what the server is at, of connections that have been silent for long. Over one that is made for it: those there
-    /// are may be swallowed as well, or wait for what the silent one waits for.
+    /// Asks what the server is at, of connections that have been silent for long.
     private func inquire() {
         var doubts: [AppenderState.Doubt] = []
         perform { state in doubts = state.doubts(at: .now) }
         for doubt in doubts {
-            let requester = Requester(options)
+            let requester = inquiry.requester()
             let (isOpen, last): (Bool, Requester?) = inquiries.withLock { inquiries in
                 (inquiries != nil, inquiries?.updateValue(requester, forKey: doubt.wire))
             }
             // Of a session that the connection no longer has.
             last?.close()
             guard isOpen else { return }
-            var parameters = Parameters()
-            parameters.append(doubt.backendPID)
-            requester.send(statements.isAtWork, parameters, deadline: doubt.deadline) { [weak self] result in
-                self?.found(try? result.get().bool(row: 0, column: 0), doubt, by: requester)
-                requester.close()
+            inquiry.ask(about: doubt.backendPID, over: requester, deadline: doubt.deadline) { [weak self] isAtWork in
+                self?.found(isAtWork, doubt, by: requester)
             }
         }
     }

@@ -6,20 +6,91 @@ import Synchronization
 final class Conversation: Sendable {
     let info: ConnectionInfo
     private let session: Session
-    private let limit: Limit
+    private let alarm: Alarm
     /// How long an answer may take, unless it is said otherwise; nil: as long as it takes.
     private let patience: Duration?
     private let byteLimit: Int
 
-    /// Whether the time was over that the session had, so that it was closed.
-    private final class Limit: Sendable {
-        let isReached = Atomic<Bool>(false)
+    /// Finds out whether the server is at what was run; nil: nobody could tell.
+    typealias Inquirer = @Sendable (_ completion: @escaping @Sendable (_ isAtWork: Bool?) -> Void) -> Void
+
+    /// What it means that the session's timer rings.
+    private final class Alarm: Sendable {
+        private enum Purpose {
+            case nothing
+            /// The session's time is over then.
+            case limit(ContinuousClock.Instant)
+            /// - readyCount: the session's, when the timer was set.
+            case watch(Inquirer, readyCount: Int)
+        }
+
+        private struct State {
+            var purpose = Purpose.nothing
+            /// Another for each: what was found out for one says nothing of the next.
+            var number = 0
+            var reason: String?
+        }
+
+        private let state = Mutex(State())
+
+        /// Why the session was closed on this side; nil where it was not.
+        var reason: String? { state.withLock(\.reason) }
+
+        func limit(_ session: Session, to time: Duration?) {
+            state.withLock { state in
+                let end = time.map { ContinuousClock.now + $0 }
+                state.purpose = end.map { .limit($0) } ?? .nothing
+                state.number += 1
+                // Under the lock, or an older one could be set later. One that is set rings for nobody, rather than be taken
+                // back: the next is later, and setting it then wakes no thread.
+                if let end { session.setTimer(at: end) }
+            }
+        }
+
+        func watch(_ session: Session, by inquirer: @escaping Inquirer) {
+            state.withLock { state in
+                state.number += 1
+                Self.watch(session, by: inquirer, &state)
+            }
+        }
+
+        private static func watch(_ session: Session, by inquirer: @escaping Inquirer, _ state: inout State) {
+            state.purpose = .watch(inquirer, readyCount: session.readyCount)
+            session.setTimer(at: .now + Link.longestSilence)
+        }
+
+        /// On the session's thread.
+        func ring(_ session: Session) {
+            let (purpose, number) = state.withLock { ($0.purpose, $0.number) }
+            switch purpose {
+            case .limit(let time) where time <= .now: end(session, "the server did not answer in time")
+            case .nothing, .limit: break
+            case .watch(let inquirer, let count) where session.readyCount == count:
+                inquirer { [self] isAtWork in found(isAtWork, of: session, number) }
+            case .watch: found(nil, of: session, number)
+            }
+        }
+
+        private func found(_ isAtWork: Bool?, of session: Session, _ number: Int) {
+            let isLost = state.withLock { state in
+                guard state.number == number, case .watch(let inquirer, let count) = state.purpose else { return false }
+                if isAtWork == false, session.readyCount == count { return true }
+                Self.watch(session, by: inquirer, &state)
+                return false
+            }
+            if isLost { end(session, "the connection fell silent, and the server is at nothing that came over it") }
+        }
+
+        private func end(_ session: Session, _ reason: String) {
+            state.withLock { $0.reason = reason }
+            session.close()
+        }
     }
 
-    private init(session: Session, info: ConnectionInfo, limit: Limit, patience: Duration?, byteLimit: Int) {
+    private init(session: Session, info: ConnectionInfo, alarm: Alarm, patience: Duration?, byteLimit: Int) {
         self.session = session
         self.info = info
-        self.limit = limit
+        self.alarm = alarm
         self.patience = patience
         self.byteLimit = byteLimit
     }
@@ -43,7 +114,7 @@ final class Conversation: Sendable {
         var lastError: JournalError?
         while true {
             let outcome = Once<Result<ConnectionInfo, ConnectionFailure>>()
-            let limit = Limit()
+            let alarm = Alarm()
             var attempt = options
             let pause = backOff.delay
             guard lastError == nil || ContinuousClock.now + pause < deadline else { break }
@@ -55,9 +126,7 @@ final class Conversation: Sendable {
                     outcome.set(.failure(failure))
                     heard?(nil)
                 case .notification(let notification): heard?(notification)
-                case .timer:
-                    limit.isReached.store(true, ordering: .relaxed)
-                    session.close()
+                case .timer: alarm.ring(session)
                 }
             }
             guard let session else {
@@ -75,7 +144,7 @@ final class Conversation: Sendable {
                 return Conversation(
                     session: session,
                     info: info,
-                    limit: limit,
+                    alarm: alarm,
                     patience: patience,
                     byteLimit: byteLimit
                 )
@@ -131,16 +200,15 @@ final class Conversation: Sendable {
             )
             return completion(.failure(error))
         }
-        session.submit([Batch(commands) { [limit] in completion($0.mapError { Self.error($0, limit) }) }])
+        session.submit([Batch(commands) { [alarm] in completion($0.mapError { Self.error($0, alarm) }) }])
     }
 
-    private static func error(_ failure: BatchFailure, _ limit: Limit) -> JournalError {
+    private static func error(_ failure: BatchFailure, _ alarm: Alarm) -> JournalError {
         switch failure {
         case .refused(let message): return JournalError(message, outcome: nil)
         case .connectionLost(let failure, let wasSent):
             // It was closed on this side since the other did not answer; the journal was not.
-            let isLate = limit.isReached.load(ordering: .relaxed)
-            var error = isLate ? JournalError(.unreachable, "the server did not answer in time") : JournalError(failure)
+            var error = alarm.reason.map { JournalError(.unreachable, $0) } ?? JournalError(failure)
             if !wasSent { error.outcome = .notWritten }
             return error
         }
@@ -153,10 +221,14 @@ final class Conversation: Sendable {
 
     /// Ends the session when so much time has passed, whatever it is at; nil: never. A later call replaces an earlier one.
     /// What is run then throws `unreachable`.
-    func limit(to time: Duration?) { session.setTimer(at: time.map { .now + $0 }) }
+    func limit(to time: Duration?) { alarm.limit(session, to: time) }
 
-    /// Whether the session was ended since its time was over.
-    var isLate: Bool { limit.isReached.load(ordering: .relaxed) }
+    /// From here on, until the next limit: as often as the session was silent for long it is found out whether the server is
+    /// at what was run. Where it is not, the session ends, and what is run throws `unreachable`.
+    func watch(by inquirer: @escaping Inquirer) { alarm.watch(session, by: inquirer) }
+
+    /// Whether the session was ended on this side, since its time was over.
+    var isLate: Bool { alarm.reason != nil }
 
     /// There is no pooler: what is submitted does not wait for the answers to what was before.
     func goAhead() { session.goAhead() }

@@ -98,7 +98,13 @@ extension Journal {
                 case .success(let backendPID):
                     let isBehindPooler = backendPID != conversation.info.backendPID
                     if !isBehindPooler { conversation.goAhead() }
-                    let transaction = JournalTransaction(conversation, self, inside, isBehindPooler: isBehindPooler)
+                    let transaction = JournalTransaction(
+                        conversation,
+                        self,
+                        inside,
+                        backendPID: backendPID,
+                        isBehindPooler: isBehindPooler
+                    )
                     return (conversation, transaction)
                 case .failure(let error):
                     // A connection that was kept may have died meanwhile; nothing was done over it.

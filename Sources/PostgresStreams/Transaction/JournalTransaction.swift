@@ -33,13 +33,22 @@ public final class JournalTransaction: Sendable {
     private let conversation: Conversation
     private let journal: Journal
     private let inside: TransactionBody
+    /// The server's process that runs it, behind a pooler too.
+    private let backendPID: Int?
     private let isBehindPooler: Bool
     private let state = Mutex(State())
 
-    init(_ conversation: Conversation, _ journal: Journal, _ inside: TransactionBody, isBehindPooler: Bool) {
+    init(
+        _ conversation: Conversation,
+        _ journal: Journal,
+        _ inside: TransactionBody,
+        backendPID: Int?,
+        isBehindPooler: Bool
+    ) {
         self.conversation = conversation
         self.journal = journal
         self.inside = inside
+        self.backendPID = backendPID
         self.isBehindPooler = isBehindPooler
     }
 
@@ -67,7 +76,9 @@ public final class JournalTransaction: Sendable {
     /// Variables go in as parameters, never into the text: `"… where id = '\(id)'"` compiles, and lets whoever names an id
     /// write SQL.
     ///
-    /// It waits for as long as the server takes, or never answers: set a `statement_timeout`, or cancel the task.
+    /// It waits for as long as the server is at it: set a `statement_timeout`, or cancel the task. Where nothing came for
+    /// 10 s the server is asked over another connection; where it is at nothing, what was sent or its answer got lost on the
+    /// way, and the transaction with it (`unreachable`).
     ///
     /// What it sets or creates for the session (`set`, advisory locks, temporary tables) ends with the transaction, but not
     /// behind a pooler, which hands it on: there write `set local`.
@@ -309,9 +320,16 @@ public final class JournalTransaction: Sendable {
     /// More than the 5 s that an append waits for its stream.
     private var patience: Duration { max(journal.configuration.appendDeadline, .seconds(10)) }
 
+    private var inquirer: Conversation.Inquirer {
+        { [inquiry = journal.inquiry, backendPID] completion in
+            let deadline = ContinuousClock.now + Link.longestSilence
+            inquiry.ask(about: backendPID, over: inquiry.requester(), deadline: deadline, completion: completion)
+        }
+    }
+
     /// The last one's answer.
     ///
-    /// - Parameter time: how long that may take, until the connection is ended; nil: as long as it takes.
+    /// - Parameter time: how long that may take, until the connection is ended; nil: as long as the server is at it.
     private func run(
         _ commands: [(Statement, Parameters)],
         within time: Duration? = nil
@@ -321,9 +339,9 @@ public final class JournalTransaction: Sendable {
                 let refusal: JournalError? = state.withLock { state in
                     guard !state.isOver else { return Self.isOver }
                     if let failure = state.failure { return failure }
-                    if let time { conversation.limit(to: time) }
+                    if let time { conversation.limit(to: time) } else { conversation.watch(by: inquirer) }
                     conversation.submit(commands) { [conversation] result in
-                        if time != nil { conversation.limit(to: nil) }
+                        conversation.limit(to: nil)
                         continuation.resume(returning: result)
                     }
                     return nil
