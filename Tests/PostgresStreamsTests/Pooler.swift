@@ -23,41 +23,64 @@ final class Pooler: Sendable {
     /// When a server's connection is given to another client: after each transaction, or with the end of the client's.
     enum Mode: String, Sendable { case transaction, session }
 
-    init(to server: PrivatePostgres, database: String, mode: Mode, maximumClients: Int = 100) throws {
+    init(to server: PrivatePostgres, database: String, mode: Mode, maximumClients: Int = 100) async throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("pooler-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        port = try Self.freePort()
-        let file = folder.appendingPathComponent("pgbouncer.ini")
-        try """
-        [databases]
-        \(database) = host=127.0.0.1 port=\(server.port) user=postgres password=\(server.password)
-        [pgbouncer]
-        listen_addr = 127.0.0.1
-        listen_port = \(port)
-        unix_socket_dir =
-        auth_type = any
-        pool_mode = \(mode.rawValue)
-        max_client_conn = \(maximumClients)
-        default_pool_size = \(mode == .session ? 16 : 4)
-        """.write(to: file, atomically: true, encoding: .utf8)
-        (process, lifeline) = try Self.start(file)
-        url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
-        while (try? LocalSocket.connected(port: port)) == nil {
-            guard process.isRunning else { throw DidNotStart() }
+        // Nothing reserves a free port, so that another process may have been faster.
+        var attempts = 5
+        while true {
+            let port = try Self.freePort()
+            let file = folder.appendingPathComponent("pgbouncer.ini")
+            try """
+            [databases]
+            \(database) = host=127.0.0.1 port=\(server.port) user=postgres password=\(server.password)
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = \(port)
+            unix_socket_dir =
+            auth_type = any
+            pool_mode = \(mode.rawValue)
+            max_client_conn = \(maximumClients)
+            default_pool_size = \(mode == .session ? 16 : 4)
+            log_connections = 0
+            log_disconnections = 0
+            """.write(to: file, atomically: true, encoding: .utf8)
+            let log = folder.appendingPathComponent("log")
+            let (process, lifeline) = try Self.start(file, log: log)
+            if try await Self.isUp(process, log: log) {
+                (self.process, self.lifeline, self.port) = (process, lifeline, port)
+                url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
+                return
+            }
+            attempts -= 1
+            guard attempts > 0 else { throw DidNotStart() }
         }
     }
 
-    private static func start(_ file: URL) throws -> (Process, LocalSocket) {
+    /// Waits until it listens; false where it cannot. That something listens at its port does not say that it does.
+    private static func isUp(_ process: Process, log: URL) async throws -> Bool {
+        // Some take it for running until its lifeline has ended too.
+        while process.isRunning {
+            let text = try String(contentsOf: log, encoding: .utf8)
+            if text.contains("process up") { return true }
+            if text.contains("FATAL") { return false }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        return false
+    }
+
+    private static func start(_ file: URL, log: URL) throws -> (Process, LocalSocket) {
+        try Data().write(to: log)
         let (ours, theirs) = try LocalSocket.pair()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments =
-            ["-c", #"exec 3<&0; (read -r _ <&3; kill $$) & exec "$@""#, "pooler", program ?? "", "-q"]
+            ["-c", #"exec 3<&0; (read -r _ <&3; kill $$) & exec "$@""#, "pooler", program ?? ""]
             // It refuses to be root.
             + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path]
         process.standardInput = FileHandle(fileDescriptor: theirs.descriptor, closeOnDealloc: false)
         process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
+        process.standardError = try FileHandle(forWritingTo: log)
         try process.runWithSignals()
         return (process, ours)
     }
@@ -89,7 +112,7 @@ func withPooler(
     let server = try await TestServer.shared.server()
     try await withTestDatabase { url in
         let database = try await withSQL(url) { try await $0.value("select current_database()") }
-        let pooler = try Pooler(to: server, database: database, mode: mode)
+        let pooler = try await Pooler(to: server, database: database, mode: mode)
         defer { pooler.stop() }
         try await body(pooler.url, url)
     }
@@ -105,7 +128,7 @@ func withSeenPooler(
     let server = try await TestServer.shared.server()
     try await withTestDatabase { url in
         let database = try await withSQL(url) { try await $0.value("select current_database()") }
-        let pooler = try Pooler(to: server, database: database, mode: .transaction)
+        let pooler = try await Pooler(to: server, database: database, mode: .transaction)
         defer { pooler.stop() }
         let proxy = try WireProxy(to: pooler.port)
         defer { proxy.close() }

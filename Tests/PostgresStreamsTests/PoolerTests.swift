@@ -246,7 +246,7 @@ struct PoolerTests {
         let server = try await TestServer.shared.server()
         try await withTestDatabase { url in
             let database = try await withSQL(url) { try await $0.value("select current_database()") }
-            let pooler = try Pooler(to: server, database: database, mode: .transaction, maximumClients: 1)
+            let pooler = try await Pooler(to: server, database: database, mode: .transaction, maximumClients: 1)
             defer { pooler.stop() }
             let first = try await Journal.open(.quiet(pooler.url))
             let refused = await thrown {
@@ -272,7 +272,7 @@ struct PoolerTests {
                 let name = "select current_database()"
                 let database = try await withSQL(old) { try await $0.value(name) }
                 let other = try await withSQL(new) { try await $0.value(name) }
-                let pooler = try Pooler(to: server, database: database, mode: .transaction)
+                let pooler = try await Pooler(to: server, database: database, mode: .transaction)
                 defer { pooler.stop() }
                 try await TailedStream.with(.quiet(pooler.url)) { tailed in
                     try await tailed.append(0..<5)

@@ -46,6 +46,15 @@ final class TLSProxy: Sendable {
     }
 
     private func startTLS() throws -> (encrypted: LocalSocket, plain: LocalSocket, Process) {
+        // Nothing reserves a free port, so that another process may have been faster.
+        for _ in 0..<5 {
+            if let started = try startTLSOnce() { return started }
+        }
+        throw LocalSocket.Failure()
+    }
+
+    /// Nil where the program has ended.
+    private func startTLSOnce() throws -> (encrypted: LocalSocket, plain: LocalSocket, Process)? {
         // Free again when this returns, for the program, which has no way to be given a socket.
         let port = try LocalSocket.listening().port
         let (ours, theirs) = try LocalSocket.pair()
@@ -62,8 +71,9 @@ final class TLSProxy: Sendable {
         try process.runWithSignals()
         while process.isRunning {
             if let socket = try? LocalSocket.connected(port: port) { return (socket, ours, process) }
+            usleep(1000)
         }
-        throw LocalSocket.Failure()
+        return nil
     }
 
     private static func pump(from source: LocalSocket, to target: LocalSocket, gathering: Bool) {
