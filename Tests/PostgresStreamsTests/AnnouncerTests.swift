@@ -25,6 +25,8 @@ struct AnnouncerTests {
             try await listening.run("listen durable_streams")
             let announcer = Announcer(options)
             defer { announcer.close() }
+            // An announcement does not wait for long where there is no connection.
+            _ = try await announcer.requester.open(within: configuration.openTimeout)
             var iterator = payloads.makeAsyncIterator()
             try await body(announcer) { await iterator.next() }
         }

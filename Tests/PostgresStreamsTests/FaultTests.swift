@@ -120,7 +120,9 @@ struct FaultTests {
                 #expect(read?.code == .unreachable)
                 try await server.start()
                 var position: Int?
+                var attempts = 0
                 try await until {
+                    attempts += 1
                     position = try await outcome { try await stream.append(.close("back", .cancelled)) }.success
                     return position != nil
                 }
@@ -129,8 +131,12 @@ struct FaultTests {
                     ids = try await outcome { try await stream.readAll().map(\.coroutineID) }.success
                     return ids != nil
                 }
-                // One that ended at its deadline may have been written: only a slow server has more than one.
-                #expect(ids == Array(repeating: "back", count: 1 + (position ?? 0)))
+                // One that ended at its deadline may have been written, even behind the last: only a slow server has more than
+                // one.
+                let there = try #require(ids)
+                #expect(there.allSatisfy { $0 == "back" }, "\(there)")
+                #expect(there.count > (try #require(position)))
+                #expect(there.count <= attempts)
             }
         }
     }

@@ -74,12 +74,13 @@ struct JournalMetricsTests {
                         }
                         for await state in journal.listeningStates() where state == .listening { break }
                         for await state in deaf.listeningStates() where state == .polling(.turnedOff) { break }
+                        // It is recorded a little later than the state is changed.
+                        try await until { try gauge(deaf).lastValue == 0 }
                         #expect(try gauge(journal).values.allSatisfy { $0 == 1 })
-                        #expect(try gauge(deaf).lastValue == 0)
                         group.cancelAll()
                     }
                     for await state in deaf.listeningStates() where state == .idle { break }
-                    #expect(try gauge(deaf).lastValue == 1)
+                    try await until { try gauge(deaf).lastValue == 1 }
                 }
             }
         }

@@ -16,10 +16,7 @@ struct Roles {
         let server = try await TestServer.shared.server()
         return try await withTestDatabase { url in
             try await withSQL(url) { sql in
-                // Roles are the whole server's, and tests run beside each other; advisory locks are a database's.
-                try await withSQL(server.databaseURL) { everybody in
-                    try await everybody.run("select pg_advisory_lock(6)")
-                    try await sql.run("\\i \(file.literal)")
+                try await make(in: sql) {
                     for role in ["writer", "reader"] where try await !exists("a_\(role)", sql) {
                         try await sql.run("create role a_\(role) login in role durable_streams_\(role)")
                     }
@@ -33,6 +30,16 @@ struct Roles {
                     )
                 )
             }
+        }
+    }
+
+    /// Runs `Migrations/roles.sql`, then `body`, while no other test does: roles are the whole server's.
+    static func make(in sql: SQLSession, _ body: () async throws -> Void = {}) async throws {
+        // Advisory locks are a database's.
+        try await withSQL(TestServer.shared.server().databaseURL) { everybody in
+            try await everybody.run("select pg_advisory_lock(6)")
+            try await sql.run("\\i \(file.literal)")
+            try await body()
         }
     }
 

@@ -27,7 +27,7 @@ struct RowSecurityTests {
                 let error = await thrown { try await withJournal(.quiet(role)) { _ in } }
                 #expect(error?.code == .unfit)
                 #expect(error?.message.contains("row-level security") == true, "\(error.map { "\($0)" } ?? "")")
-                let diagnosis = try await Doctor(.quiet(role)).examine()
+                let diagnosis = try await Doctor(.quiet(role)).examinePatiently()
                 let finding = diagnosis.findings.first { $0.check == "role" }
                 #expect(finding?.verdict == .problem)
                 #expect(finding?.found.contains(table) == true, "\(diagnosis.findings)")

@@ -60,7 +60,7 @@ struct SearchPathTests {
                         _ = try await journal.verify(stream.name)
                     }
                 }
-                try await sql.run("\\i \(Roles.file.literal)")
+                try await Roles.make(in: sql)
                 #expect(try await sql.run("select distinct what from public.ran") == [])
             }
         }
@@ -78,7 +78,7 @@ struct SearchPathTests {
                 let error = await thrown { _ = try await Journal.open(new) }
                 #expect(error?.code == .unfit)
                 #expect(error?.message.contains("another name") == true)
-                let diagnosis = try await Doctor(new).examine()
+                let diagnosis = try await Doctor(new).examinePatiently()
                 #expect(diagnosis["schema name"]?.verdict == .problem)
                 try await withSQL(url) { try await $0.run("alter schema durable_streams rename to \"\(name)\"") }
                 try await withJournal(old) { journal in

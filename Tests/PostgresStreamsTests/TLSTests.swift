@@ -60,15 +60,15 @@ struct TLSTests {
                 let position = try await journal.stream("s").append(.close("root", .cancelled))
                 #expect(position == 0)
             }
-            let diagnosis = try await Doctor(.quiet(verified)).examine()
+            let diagnosis = try await Doctor(.quiet(verified)).examinePatiently()
             #expect(diagnosis["tls"]?.verdict == .ok, "\(diagnosis.findings)")
             #expect(diagnosis["tls"]?.found.contains("TLSv1.") == true)
-            let unverified = try await Doctor(.quiet("\(url)&sslmode=require")).examine()
+            let unverified = try await Doctor(.quiet("\(url)&sslmode=require")).examinePatiently()
             #expect(unverified["tls"]?.verdict == .warning, "\(unverified.findings)")
             #expect(unverified["tls"]?.found.contains("is not verified") == true, "\(unverified.findings)")
             // libpq looks where it has something to look by.
             let half = "\(url)&sslmode=require&sslrootcert=\(authority.certificate)"
-            let found = try await Doctor(.quiet(half)).examine()["tls"]
+            let found = try await Doctor(.quiet(half)).examinePatiently()["tls"]
             #expect(found?.verdict == .warning)
             #expect(found?.found.contains("its host name is not") == true, "\(String(describing: found))")
         }

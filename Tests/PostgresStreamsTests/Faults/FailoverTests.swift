@@ -132,13 +132,13 @@ struct FailoverTests {
                 try await until {
                     try await standby.psql("select to_regclass('durable_streams.events') is not null") == "t"
                 }
-                let there = try await Doctor(.quiet(standby.databaseURL)).examine()
+                let there = try await Doctor(.quiet(standby.databaseURL)).examinePatiently()
                 #expect(there["primary"]?.verdict == .problem, "\(there.findings)")
                 #expect(there["listening"]?.verdict == .warning)
                 #expect(there["schema"]?.verdict == .ok)
                 #expect(there.count(of: .problem) == 1)
                 try await until { try await primary.psql("select count(*) from pg_stat_replication") == "1" }
-                let here = try await Doctor(.quiet(primary.databaseURL)).examine()
+                let here = try await Doctor(.quiet(primary.databaseURL)).examinePatiently()
                 #expect(here["standbys"]?.verdict == .warning, "\(here.findings)")
             }
         }
