@@ -23,7 +23,11 @@ struct AppendTests {
             process.closeInput()
             let outcome = await process.outcome
             #expect(outcome.status == 0)
-            #expect(outcome.messages.isEmpty)
+            // A machine that stands still for a moment has no time to notify.
+            let notes = ["warning", "notice"].map { "durable-streams: \($0): NOTIFY" }
+            let messages = outcome.messages.split(separator: "\n")
+            let others = messages.filter { line in !notes.contains { line.hasPrefix($0) } }
+            #expect(others.isEmpty, "\(outcome.messages)")
         }
     }
 

@@ -10,6 +10,9 @@ struct BenchTests {
         var p50: Double?
         var p99: Double?
         var ratio: Double?
+
+        /// One whose thread is woken too late gets nothing done.
+        var isFloor: Bool { name.contains("floor") }
     }
 
     private func rows<Row: Decodable>(_ outcome: Tool.Outcome) throws -> [Row] {
@@ -35,21 +38,29 @@ struct BenchTests {
                 ]
             )
             let rows: [AppendRow] = try rows(outcome)
-            #expect(rows.allSatisfy { $0.appendsPerSecond > 0 })
+            #expect(rows.allSatisfy { $0.appendsPerSecond > 0 || $0.isFloor })
             #expect(rows.allSatisfy { ($0.p50 ?? 0) <= ($0.p99 ?? 0) })
-            // In a moment in which the machine stands still the floor at random times may get nothing done, and give no ratio.
-            let ours = rows.filter {
-                $0.ratio != nil || ($0.name.hasSuffix("at random") && !$0.name.hasPrefix("floor"))
-            }
             #expect(
-                ours.map(\.name).filter { !$0.hasPrefix("2 ms") } == [
-                    "1 writer", "1 writer on the journal's thread",
+                rows.map(\.name).filter { !$0.hasPrefix("2 ms") } == [
+                    "floor (a): INSERT × 1 connection", "1 writer", "1 writer on the journal's thread",
+                    "floor (a): INSERT × 4 connections", "floor (b): INSERT of 64",
                     "4 writers on 4 streams", "4 writers on 4 streams, on the journal's thread",
-                    "4 writers on 4 streams, 2000/s at random",
-                    "4 writers on 4 streams, all tailed", "1 writer, batches of 1000",
-                    "1 writer, stream of 2000 in 20000", "2 processes with 2 each", "append STREAM < 1500 events",
+                    "floor (a): 4 connections, 2000/s at random", "4 writers on 4 streams, 2000/s at random",
+                    "4 writers on 4 streams, not tailed", "4 writers on 4 streams, all tailed",
+                    "floor (b): INSERT of 64, 1 stream", "1 writer, batches of 1000",
+                    "1 writer, empty table", "1 writer, stream of 2000 in 20000",
+                    "1 process with 4 writers", "2 processes with 2 each",
+                    "floor (b): INSERT of 64, 1 stream", "append STREAM < 1500 events",
                 ]
             )
+            // Those that are held against ours always have one; not all floors get nothing done.
+            let others = ["4 writers on 4 streams, not tailed", "1 writer, empty table", "1 process with 4 writers"]
+            #expect(rows.allSatisfy { $0.ratio == nil || !$0.isFloor && !others.contains($0.name) })
+            let againstOurs = [
+                "4 writers on 4 streams, all tailed", "1 writer, stream of 2000 in 20000", "2 processes with 2 each",
+            ]
+            let withRatio = rows.filter { $0.ratio != nil }.map(\.name)
+            #expect(Set(againstOurs).isStrictSubset(of: withRatio), "\(withRatio)")
             try await expectNothingLeft(on: tool)
         }
     }
@@ -63,9 +74,12 @@ struct BenchTests {
             var startP50Ratio: Double?
         }
         try await ToolDatabase.with(migrated: false) { tool in
-            let outcome = try await tool.run(
-                ["bench", "tail", "--tails", "2", "--rate", "100", "--seconds", "0.2", "--rounds", "1", "--json"]
-            )
+            let arguments = ["--tails", "2", "--rate", "100", "--seconds", "0.2", "--rounds", "1", "--json"]
+            var outcome = try await tool.run(["bench", "tail"] + arguments)
+            // Where the machine stands still for as long, its time is over before anything is sent: it is tried again.
+            for _ in 0..<3 where outcome.messages.contains("nothing was delivered") {
+                outcome = try await tool.run(["bench", "tail"] + arguments)
+            }
             let rows: [Row] = try rows(outcome)
             #expect(rows.map(\.name) == ["floor: 2 tails, 100 inserts/s", "2 tails, 100 appends/s"])
             // A delivery may come before its acknowledgement.
@@ -145,16 +159,24 @@ struct BenchTests {
 
     @Test("interrupted while a floor is measured, it ends, and nothing is left behind")
     func interruptedFloor() async throws {
-        try await ToolDatabase.with(migrated: false) { tool in
-            let process = try tool.start("bench", "append", "--rows", "single", "--seconds", "3600")
-            let inserts = "select count(*) > 0 from pg_stat_activity where query like 'insert into%kind, coroutine_id%'"
-            while try await ToolDatabase.psql(inserts + Self.here, on: tool) != "t" { try Task.checkCancellation() }
-            process.send(SIGINT)
-            let outcome = await process.outcome
-            #expect(outcome.status == 130)
-            #expect(outcome.messages.isEmpty, "\(outcome.messages)")
-            try await expectNothingLeft(on: tool)
+        // Where the machine stands still for longer than the program waits then, that says what it leaves: it is tried again.
+        var isOver = false
+        for _ in 0..<3 where !isOver {
+            isOver = try await ToolDatabase.with(migrated: false) { tool in
+                let process = try tool.start("bench", "append", "--rows", "single", "--seconds", "3600")
+                let inserts =
+                    "select count(*) > 0 from pg_stat_activity where query like 'insert into%kind, coroutine_id%'"
+                while try await ToolDatabase.psql(inserts + Self.here, on: tool) != "t" { try Task.checkCancellation() }
+                process.send(SIGINT)
+                let outcome = await process.outcome
+                #expect(outcome.status == 130)
+                if outcome.messages.contains("is left on the server") { return false }
+                #expect(outcome.messages.isEmpty, "\(outcome.messages)")
+                try await expectNothingLeft(on: tool)
+                return true
+            }
         }
+        #expect(isOver)
     }
 
     @Test("tail: where the floor's listener loses its connection, it ends with the error")
@@ -198,7 +220,7 @@ struct BenchTests {
         )
         let rows: [AppendRow] = try rows(outcome)
         #expect(rows.count == 5)
-        #expect(rows.allSatisfy { ($0.p50 ?? 0) >= 40_000 })
+        #expect(rows.allSatisfy { ($0.p50 ?? 0) >= 40_000 || $0.isFloor && $0.appendsPerSecond == 0 })
     }
 
     @Test("what no number can be is null in JSON")

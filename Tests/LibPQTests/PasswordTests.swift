@@ -121,6 +121,8 @@ struct PasswordTests {
         }
         // Its thread lets go of it.
         while session != nil { await Task.yield() }
+        // It may be asked only now: nobody waited for that.
+        while asked.load(ordering: .relaxed) == 0 { await Task.yield() }
         #expect(asked.load(ordering: .relaxed) == 1)
         release.finish()
     }

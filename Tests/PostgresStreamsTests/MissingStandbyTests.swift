@@ -138,7 +138,7 @@ struct MissingStandbyTests {
     func waitingOnly() async throws {
         try await withSetting(.with { $0.appendDeadline = .seconds(9) }) { setting in
             let stream = try setting.journal.stream("s")
-            try await stream.append(Self.event)
+            try await untilInTime { _ = try await stream.append(Self.event) }
             try await setting.miss(true)
             let error = await #expect(throws: JournalError.self) {
                 _ = try await stream.append(Self.event)

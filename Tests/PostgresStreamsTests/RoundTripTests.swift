@@ -37,10 +37,14 @@ struct RoundTripTests {
         }
     }
 
+    /// Waits until the proxy has counted what a connection sends when it is made, and does not wait for: behind it comes this.
+    private func untilPrepared(_ journal: Journal) async throws { _ = try await journal.stream("other").nextPosition() }
+
     @Test("to claim a short stream and get its index's first answer takes two, and the rest of its replay none")
     func shortStream() async throws {
         try await withShortStream { proxy, configuration in
             try await withJournal(configuration) { journal in
+                try await untilPrepared(journal)
                 let opened = proxy.requestCount()
                 // The first: the claim.
                 let stream = try await journal.stream("s").claim().stream
@@ -95,6 +99,7 @@ struct RoundTripTests {
         try await withShortStream { proxy, configuration in
             try await withJournal(configuration) { journal in
                 let index = try journal.stream("s").replayIndex()
+                try await untilPrepared(journal)
                 let before = proxy.requestCount()
                 #expect(try await !index.hasClose(.root))
                 #expect(proxy.requestCount() == before + 1)

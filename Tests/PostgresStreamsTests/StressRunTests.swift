@@ -2,6 +2,7 @@ import PostgresStreams
 import PrivatePostgres
 import StreamHistory
 import StreamStress
+import Synchronization
 import Testing
 
 /// The run that `stress` and the fault suite share: clean on a server that is well, and not on one that cheats.
@@ -88,16 +89,27 @@ struct StressRunTests {
         try await withTestDatabase { url in
             try await withSQL(url) { session in
                 try await session.run("set session_replication_role = replica")
+                let (cheated, continuation) = AsyncStream.makeStream(of: Void.self)
+                let isOver = Mutex(false)
                 let kind = Disruptor.Kind("cheat") { _ in
+                    guard !isOver.withLock({ $0 }) else { return }
                     // There may be nothing yet to alter, or somebody's event in the way.
                     try await until {
                         let cheat = "with cheat as (\(sql) returning 1) select count(*) from cheat"
                         return (try? await session.integer(cheat)) ?? 0 > 0
                     }
+                    isOver.withLock { $0 = true }
+                    continuation.finish()
                 }
                 let cheat = Disruptor([kind], pause: 0.5...2)
-                // A tail of a log that was cut off may wait for ever.
-                let report = try await run(url, cheat) { $0.settling = .seconds(5) }
+                let running = Task {
+                    defer { continuation.finish() }
+                    // Until it has cheated, however long that takes. A tail of a log that was cut off may wait for ever.
+                    return try await run(url, cheat) { ($0.duration, $0.settling) = (.seconds(3600), .seconds(5)) }
+                }
+                for await _ in cheated {}
+                running.cancel()
+                let report = try await running.value
                 #expect(report.violations.contains { $0.law == law }, "\(report.violations), \(report.trace)")
             }
         }

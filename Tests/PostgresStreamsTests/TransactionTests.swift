@@ -351,17 +351,19 @@ struct TransactionTests {
                 configuration.appendDeadline = .seconds(5)
             }
             try await withJournal(.with(url, change)) { journal in
-                try await journal.transaction { _ in
-                    // Two, the second of which comes while somebody waits.
-                    async let first = thrown { try await journal.transaction { _ in } }
-                    async let second = thrown { try await journal.transaction { _ in } }
-                    for error in await [first, second] {
-                        #expect(error?.code == .unreachable)
-                        #expect(error?.outcome == .notWritten)
-                        #expect(error?.message.contains("transactionConnections") == true)
+                try await untilInTime {
+                    try await journal.transaction { _ in
+                        // Two, the second of which comes while somebody waits.
+                        async let first = thrown { try await journal.transaction { _ in } }
+                        async let second = thrown { try await journal.transaction { _ in } }
+                        for error in await [first, second] {
+                            #expect(error?.code == .unreachable)
+                            #expect(error?.outcome == .notWritten)
+                            #expect(error?.message.contains("transactionConnections") == true)
+                        }
                     }
                 }
-                try await journal.transaction { _ in }
+                try await untilInTime { try await journal.transaction { _ in } }
             }
         }
     }

@@ -87,6 +87,7 @@ extension FlawedBackend: Claiming {
     func claim(_ stream: FlawedStream) async throws -> FlawedStream {
         let epoch = withLog(of: stream) { log in
             log.epoch = flaw == .letsRivalsShare ? 1 : log.epoch + 1
+            log.readCountAtClaim = log.readCount
             return log.epoch
         }
         return FlawedStream(backend: self, name: stream.name, process: stream.process, epoch: epoch)

@@ -12,6 +12,8 @@ struct FlawedLog: Sendable {
     /// The next append is acknowledged and forgotten.
     var takesNext = false
     var readCount = 0
+    /// How many reads there had been at the last claim.
+    var readCountAtClaim = 0
     private var appendCount = 0
     /// Writers that have been told once that they are fenced.
     private var told: Set<Int?> = []

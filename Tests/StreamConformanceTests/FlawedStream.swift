@@ -22,11 +22,7 @@ final class FlawedStream: DurableStream {
         case .recordsWhatWasUnderWay where epoch == nil:
             // It looks whether it may, and records later.
             if backend.withLog(of: self, { $0.isFenced(nil) }) { throw FlawedLog.Refused() }
-            await untilRead()
-            return backend.withLog(of: self) { log in
-                log.events.append(event)
-                return log.events.count - 1
-            }
+            return await recordOnceRead(event)
         case .losesWhatWasUnderWay where epoch == nil:
             if backend.withLog(of: self, { $0.isFenced(nil) }) { throw FlawedLog.Refused() }
             await untilRead()
@@ -63,6 +59,20 @@ final class FlawedStream: DurableStream {
     func record(_ events: [DurableEvent], expecting position: Int? = nil) throws -> Int {
         try backend.withLog(of: self) { log throws(FlawedLog.Refused) in
             try log.append(events, epoch: epoch, expecting: position, by: process)
+        }
+    }
+
+    /// Records, whoever has claimed meanwhile, once somebody has read: after a claim, what was there when that was made.
+    private func recordOnceRead(_ event: DurableEvent) async -> Int {
+        let count = backend.withLog(of: self) { $0.readCount }
+        while true {
+            let position: Int? = backend.withLog(of: self) { log in
+                guard Task.isCancelled || log.readCount > max(count, log.readCountAtClaim) else { return nil }
+                log.events.append(event)
+                return log.events.count - 1
+            }
+            if let position { return position }
+            await Task.yield()
         }
     }
 
