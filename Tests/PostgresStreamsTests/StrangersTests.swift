@@ -123,7 +123,7 @@ struct StrangersTests {
                 let position = try await journal.stream("s").append(.close(.root, .cancelled))
                 #expect(position == 0)
             }
-            let diagnosis = try await Doctor(.quiet(scene.appURL)).examine()
+            let diagnosis = try await Doctor(.quiet(scene.appURL)).examinePatiently()
             #expect(diagnosis["schema rights"] == nil, "\(diagnosis.findings)")
             try await Migrator(.quiet(scene.appURL)).migrate()
         }
@@ -158,7 +158,7 @@ struct StrangersTests {
                 ("alter schema durable_streams owner to MALLORY", "alter schema durable_streams owner to APP"),
             ] {
                 try await scene.run(preparation)
-                let finding = try #require(try await Doctor(.quiet(scene.url)).examine()["schema rights"])
+                let finding = try #require(try await Doctor(.quiet(scene.url)).examinePatiently()["schema rights"])
                 #expect(finding.verdict == .problem)
                 #expect(
                     finding.advice?.contains(
