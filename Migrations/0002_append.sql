@@ -525,7 +525,8 @@ begin
 end
 $$;
 
--- Up to p_limit events of a stream from p_position on, in order; null, like nothing, is 1,000. A stream that does not exist is empty.
+-- Up to p_limit events of a stream from p_position on, in order; null, like nothing, is 1,000. A stream that does not exist
+-- is empty.
 create function read(p_stream text, p_position bigint default 0, p_limit integer default 1000)
 returns table ("position" bigint, recorded_at timestamptz, event json)
 language sql stable
