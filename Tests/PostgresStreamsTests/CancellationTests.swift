@@ -41,16 +41,9 @@ struct CancellationTests {
     /// A table's lock goes to those who wait in the order they came; a row's does not.
     private static let lock = "lock table durable_streams.events in exclusive mode"
 
-    private func isBlocked(_ observer: SQLSession) async throws -> Bool {
-        try await observer.integer(
-            """
-            select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-                and query like '%append_%'
-            """
-        ) > 0
+    private func untilBlocked(_ observer: SQLSession) async throws {
+        try await until { try await observer.seesAppendWaiting() }
     }
-
-    private func untilBlocked(_ observer: SQLSession) async throws { try await until { try await isBlocked(observer) } }
 
     @available(macOS 26, *)
     @Test("an append that waits behind another is withdrawn: not written, now or later")
@@ -112,7 +105,7 @@ struct CancellationTests {
                 first.cancel()
                 given = await first.value?.receipt
                 // Nor does one do that was refused and is on the wire again: it may come to the lock when that is free.
-                if given != nil, try await !isBlocked(observer) {
+                if given != nil, try await !observer.seesAppendWaiting() {
                     await journal.flush()
                     given = nil
                 }

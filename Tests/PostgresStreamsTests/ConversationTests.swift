@@ -16,24 +16,27 @@ struct ConversationTests {
         }
     }
 
-    @Test("refuses parameters that no server takes before they are sent, the caller's own too")
-    func tooLarge() async throws {
+    /// A transaction of the caller's that is not begun, and its connection.
+    private func withTransaction(
+        byteLimit: Int = 1 << 20,
+        _ body: (JournalTransaction, Conversation, Journal) async throws -> Void
+    ) async throws {
         try await withTestJournal { journal in
             let conversation = try await Conversation.open(
                 Link.Options(journal.configuration, journal.schema).session,
                 within: .seconds(600),
-                byteLimit: 100
+                byteLimit: byteLimit
             )
             defer { conversation.close() }
-            let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
-            defer { journal.runningTransactions.end(body.id) }
-            let transaction = JournalTransaction(
-                conversation,
-                journal,
-                body,
-                backendPID: nil,
-                isBehindPooler: false
-            )
+            let inside = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
+            defer { journal.runningTransactions.end(inside.id) }
+            try await body(JournalTransaction(conversation, journal, inside, backendPID: nil), conversation, journal)
+        }
+    }
+
+    @Test("refuses parameters that no server takes before they are sent, the caller's own too")
+    func tooLarge() async throws {
+        try await withTransaction(byteLimit: 100) { transaction, conversation, _ in
             for parameters in [["\(String(repeating: "a", count: 100))"], Array(repeating: "a", count: 100)] {
                 let error = await thrown { try await transaction.query("select 1", parameters.map { SQLValue($0) }) }
                 #expect(error?.code == .invalidArgument)
@@ -48,21 +51,7 @@ struct ConversationTests {
 
     @Test("a transaction of the caller's that has ended, however that went, is found so behind the next statement")
     func ended() async throws {
-        try await withTestJournal { journal in
-            let conversation = try await Conversation.open(
-                Link.Options(journal.configuration, journal.schema).session,
-                within: .seconds(600)
-            )
-            defer { conversation.close() }
-            let body = TransactionBody(try journal.runningTransactions.begin(), of: journal.runningTransactions)
-            defer { journal.runningTransactions.end(body.id) }
-            let transaction = JournalTransaction(
-                conversation,
-                journal,
-                body,
-                backendPID: nil,
-                isBehindPooler: false
-            )
+        try await withTransaction { transaction, conversation, journal in
             let stream = try journal.stream("s")
             try await conversation.run("begin")
             try await transaction.append(.close("a", .cancelled), to: stream)

@@ -195,15 +195,3 @@ struct QueueLimitTests {
         }
     #endif
 }
-
-extension SQLSession {
-    /// Whether an append is held up by a lock. Inside a transaction it would see the same for ever.
-    fileprivate func seesAppendWaiting() async throws -> Bool {
-        try await integer(
-            """
-            select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-                and query like '%append_%'
-            """
-        ) > 0
-    }
-}

@@ -24,14 +24,7 @@ struct ResolvedReplayTests {
                 try await holder.run("begin")
                 try await holder.run("lock table durable_streams.events in exclusive mode")
                 let append = Task { await thrown { try await stream.append(contentsOf: events) } }
-                try await until {
-                    try await observer.integer(
-                        """
-                        select count(*) from pg_stat_activity
-                        where datname = current_database() and wait_event_type = 'Lock' and query like '%append_%'
-                        """
-                    ) > 0
-                }
+                try await until { try await observer.seesAppendWaiting() }
                 append.cancel()
                 let error = await append.value
                 #expect(error?.outcome == .unknown)

@@ -8,6 +8,18 @@ import TisynStreams
 struct TransactionFaultTests {
     private static let event = DurableEvent.close("root", .cancelled)
 
+    /// A journal whose connections go through a proxy, one that goes straight to the server, and that one's URL.
+    private func withProxy(
+        deadline: Duration = .seconds(240),
+        _ body: (_ proxy: WireProxy, _ journal: Journal, _ direct: Journal, _ url: String) async throws -> Void
+    ) async throws {
+        try await withWireProxy(.with { $0.appendDeadline = deadline }) { proxy, journal, direct in
+            let url = direct.configuration.databaseURL
+            try await Accounts.make(url)
+            try await body(proxy, journal, direct, url)
+        }
+    }
+
     @Test("a connection that is lost in the body is not the journal's end, and what follows was not written")
     func lostInBody() async throws {
         try await Accounts.with { url, journal in
@@ -41,30 +53,24 @@ struct TransactionFaultTests {
         arguments: [(WireProxy.Direction.toClient, Duration.seconds(8)), (.toServer, .seconds(1))]
     )
     func swallowedCommit(_ direction: WireProxy.Direction, deadline: Duration) async throws {
-        let server = try await TestServer.shared.server()
-        try await Accounts.with { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.with(through) { $0.appendDeadline = deadline }) { journal in
-                let stream = try journal.stream("s")
-                var failure: JournalError?
-                do {
-                    try await journal.transaction { tx in
-                        try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
-                        try await tx.append(Self.event, to: stream)
-                        proxy.swallow([direction]) { $0.contains("balance - 1") }
-                    }
-                } catch let error as JournalError {
-                    failure = error
+        try await withProxy(deadline: deadline) { proxy, journal, direct, url in
+            let stream = try journal.stream("s")
+            var failure: JournalError?
+            do {
+                try await journal.transaction { tx in
+                    try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                    try await tx.append(Self.event, to: stream)
+                    proxy.swallow([direction]) { $0.contains("balance - 1") }
                 }
-                let isCommitted = direction == .toClient
-                #expect((failure == nil) == isCommitted, "\(failure.map { "\($0)" } ?? "none")")
-                #expect(failure?.outcome != .written)
-                if let failure { #expect(failure.code == .unreachable) }
-                #expect(try await direct.stream("s").nextPosition() == (isCommitted ? 1 : 0))
-                #expect(try await Accounts.balance(url) == (isCommitted ? 99 : 100))
+            } catch let error as JournalError {
+                failure = error
             }
+            let isCommitted = direction == .toClient
+            #expect((failure == nil) == isCommitted, "\(failure.map { "\($0)" } ?? "none")")
+            #expect(failure?.outcome != .written)
+            if let failure { #expect(failure.code == .unreachable) }
+            #expect(try await direct.stream("s").nextPosition() == (isCommitted ? 1 : 0))
+            #expect(try await Accounts.balance(url) == (isCommitted ? 99 : 100))
         }
     }
 
@@ -73,43 +79,34 @@ struct TransactionFaultTests {
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
     )
     func swallowedStatement() async throws {
-        let server = try await TestServer.shared.server()
-        try await Accounts.with { url, _ in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.with(through) { $0.appendDeadline = .seconds(240) }) { journal in
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    for direction in WireProxy.Direction.allCases {
-                        group.addTask {
-                            let error = await thrown {
-                                try await journal.transaction { tx in
-                                    try await tx.query("select '\(direction)'")
-                                    proxy.swallow([direction]) { $0.contains("'\(direction)'") }
-                                    try await tx.query("update accounts set balance = balance - 1 where id = 'b'")
-                                }
-                            }
-                            #expect(error?.code == .unreachable)
-                            #expect(error?.outcome == .notWritten)
-                            #expect(error?.message.contains("fell silent") == true, "\(error?.message ?? "")")
-                        }
-                    }
+        try await withProxy { proxy, journal, _, _ in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for direction in WireProxy.Direction.allCases {
                     group.addTask {
-                        let answer = try await journal.transaction { tx in try await tx.query("select 7, pg_sleep(25)")
+                        let error = await thrown {
+                            try await journal.transaction { tx in
+                                try await tx.query("select '\(direction)'")
+                                proxy.swallow([direction]) { $0.contains("'\(direction)'") }
+                                try await tx.query("update accounts set balance = balance - 1 where id = 'b'")
+                            }
                         }
-                        #expect(answer.first?[0].int == 7)
+                        #expect(error?.code == .unreachable)
+                        #expect(error?.outcome == .notWritten)
+                        #expect(error?.message.contains("fell silent") == true, "\(error?.message ?? "")")
                     }
-                    try await group.waitForAll()
                 }
+                group.addTask {
+                    let answer = try await journal.transaction { try await $0.query("select 7, pg_sleep(25)") }
+                    #expect(answer.first?[0].int == 7)
+                }
+                try await group.waitForAll()
             }
             // As long as its answer is coming.
             proxy.setRate(300_000)
-            try await withJournal(.with(through) { $0.appendDeadline = .seconds(240) }) { journal in
-                let answer = try await journal.transaction { tx in
-                    try await tx.query("select repeat('x', 1000000) from generate_series(1, 6)")
-                }
-                #expect(answer.count == 6)
+            let answer = try await journal.transaction { tx in
+                try await tx.query("select repeat('x', 1000000) from generate_series(1, 6)")
             }
+            #expect(answer.count == 6)
         }
     }
 
@@ -118,38 +115,30 @@ struct TransactionFaultTests {
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
     )
     func unresolvedCommit() async throws {
-        let server = try await TestServer.shared.server()
-        try await Accounts.with { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
+        try await withProxy(deadline: .seconds(4)) { proxy, journal, direct, _ in
             let effect = try EffectDescription(effectID: "pay", input: nil)
-            try await withJournal(.with(through) { $0.appendDeadline = .seconds(4) }) { journal in
-                var resolved = 0
-                // Again where the machine stood still for so long that it had not begun by the deadline.
-                while resolved == 0 {
-                    proxy.refuse(false)
-                    let stream = try journal.stream("s")
-                    let index = stream.replayIndex()
-                    #expect(try await index.match(effect, in: .root) == .live)
-                    let error = await thrown {
-                        try await journal.transaction { tx in
-                            try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
-                            try await tx.append(.yield(.root, effect, .ok(nil)), to: stream)
-                            proxy.refuse(true)
-                            proxy.swallow([.toClient]) { $0.contains("balance - 1") }
-                        }
+            let stream = try journal.stream("s")
+            let index = stream.replayIndex()
+            #expect(try await index.match(effect, in: .root) == .live)
+            var error: JournalError?
+            // Again where the machine stood still for so long that it had not begun by the deadline.
+            repeat {
+                error = await thrown {
+                    try await journal.transaction { tx in
+                        try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                        try await tx.append(.yield(.root, effect, .ok(nil)), to: stream)
+                        proxy.refuse(true)
+                        proxy.swallow([.toClient]) { $0.contains("balance - 1") }
                     }
-                    proxy.refuse(false)
-                    guard error?.outcome == .unknown else { continue }
-                    let receipt = try #require(error?.receipt)
-                    #expect(try await journal.resolve(receipt) == .written(at: 0))
-                    #expect(index.cursor(of: .root) == 1)
-                    #expect(try await index.match(effect, in: .root) == .live)
-                    resolved += 1
                 }
-                #expect(try await direct.stream("s").nextPosition() == 1)
-            }
+                proxy.refuse(false)
+            } while error?.outcome == .notWritten
+            #expect(error?.outcome == .unknown)
+            let receipt = try #require(error?.receipt)
+            #expect(try await journal.resolve(receipt) == .written(at: 0))
+            #expect(index.cursor(of: .root) == 1)
+            #expect(try await index.match(effect, in: .root) == .live)
+            #expect(try await direct.stream("s").nextPosition() == 1)
         }
     }
 
@@ -159,40 +148,28 @@ struct TransactionFaultTests {
         arguments: WireProxy.Direction.allCases
     )
     func swallowedAppend(_ direction: WireProxy.Direction) async throws {
-        let server = try await TestServer.shared.server()
-        try await Accounts.with { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.with(through) { $0.appendDeadline = .seconds(1) }) { journal in
-                let stream = try journal.stream("s")
-                let error = await thrown {
-                    try await journal.transaction { tx in
-                        try await tx.query("select 1")
-                        proxy.swallow([direction]) { $0.contains("select 1") }
-                        try await tx.append(Self.event, to: stream)
-                    }
+        try await withProxy(deadline: .seconds(1)) { proxy, journal, direct, _ in
+            let stream = try journal.stream("s")
+            let error = await thrown {
+                try await journal.transaction { tx in
+                    try await tx.query("select 1")
+                    proxy.swallow([direction]) { $0.contains("select 1") }
+                    try await tx.append(Self.event, to: stream)
                 }
-                #expect(error?.code == .unreachable)
-                #expect(error?.outcome == .notWritten)
-                // Its connection was given up, and others are made: on a slow machine not within that time at once.
-                try await until {
-                    let next = try await outcome {
-                        try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
-                    }
-                    guard case .failure(let error) = next else { return true }
-                    #expect(error.outcome == .notWritten)
-                    return false
-                }
-                #expect(try await direct.stream("s").nextPosition() == 1)
             }
+            #expect(error?.code == .unreachable)
+            #expect(error?.outcome == .notWritten)
+            // Its connection was given up, and others are made: on a slow machine not within that time at once.
+            try await until {
+                let next = try await outcome {
+                    try await journal.transaction { tx in try await tx.append(Self.event, to: stream) }
+                }
+                guard case .failure(let error) = next else { return true }
+                #expect(error.outcome == .notWritten)
+                return false
+            }
+            #expect(try await direct.stream("s").nextPosition() == 1)
         }
-    }
-
-    private func url(of server: PrivatePostgres, through proxy: WireProxy, like url: String) async throws -> String {
-        let database = try await withSQL(url) { try await $0.value("select current_database()") }
-        return "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database)"
-            + "?sslmode=disable&gssencmode=disable"
     }
 
     @Test(
@@ -201,34 +178,28 @@ struct TransactionFaultTests {
         arguments: [WireProxy.Fault.cut, .cutAfter]
     )
     func brokenCommit(_ fault: WireProxy.Fault) async throws {
-        let server = try await TestServer.shared.server()
-        try await Accounts.with { url, direct in
-            let proxy = try WireProxy(to: server.port)
-            defer { proxy.close() }
-            let through = try await self.url(of: server, through: proxy, like: url)
-            try await withJournal(.quiet(through)) { journal in
-                let stream = try journal.stream("s")
-                var committed = 0
-                for direction in WireProxy.Direction.allCases {
-                    // The append's messages and the commit's, and some more that never come.
-                    for index in 0..<12 {
-                        do {
-                            proxy.set(.init(direction: direction, index: index, fault: fault))
-                            try await journal.transaction { tx in
-                                try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
-                                try await tx.append(Self.event, to: stream)
-                            }
-                            committed += 1
-                        } catch let error as JournalError {
-                            #expect(error.outcome == .notWritten, "\(error)")
+        try await withProxy { proxy, journal, direct, url in
+            let stream = try journal.stream("s")
+            var committed = 0
+            for direction in WireProxy.Direction.allCases {
+                // The append's messages and the commit's, and some more that never come.
+                for index in 0..<12 {
+                    do {
+                        proxy.set(.init(direction: direction, index: index, fault: fault))
+                        try await journal.transaction { tx in
+                            try await tx.query("update accounts set balance = balance - 1 where id = 'a'")
+                            try await tx.append(Self.event, to: stream)
                         }
-                        proxy.set(nil)
-                        #expect(try await direct.stream("s").nextPosition() == committed)
-                        #expect(try await Accounts.balance(url) == 100 - committed)
+                        committed += 1
+                    } catch let error as JournalError {
+                        #expect(error.outcome == .notWritten, "\(error)")
                     }
+                    proxy.set(nil)
+                    #expect(try await direct.stream("s").nextPosition() == committed)
+                    #expect(try await Accounts.balance(url) == 100 - committed)
                 }
-                #expect(committed > 0)
             }
+            #expect(committed > 0)
         }
     }
 }

@@ -92,8 +92,9 @@ struct AppendQueue {
             before deadline: ContinuousClock.Instant
         ) -> ContinuousClock.Instant {
             let last = deadline - leastPatience * 2
+            if now < last { return min(end, last) }
             // Past its deadline it has been given up.
-            return end <= last ? end : now < last ? last : max(end, deadline + leastPatience)
+            return max(end, deadline + leastPatience)
         }
 
         static let leastPatience = Duration.milliseconds(100)

@@ -96,15 +96,8 @@ extension Journal {
                 }
                 switch await begin(isolation, over: conversation, until: deadline) {
                 case .success(let backendPID):
-                    let isBehindPooler = backendPID != conversation.info.backendPID
-                    if !isBehindPooler { conversation.goAhead() }
-                    let transaction = JournalTransaction(
-                        conversation,
-                        self,
-                        inside,
-                        backendPID: backendPID,
-                        isBehindPooler: isBehindPooler
-                    )
+                    let transaction = JournalTransaction(conversation, self, inside, backendPID: backendPID)
+                    if !transaction.isBehindPooler { conversation.goAhead() }
                     return (conversation, transaction)
                 case .failure(let error):
                     // A connection that was kept may have died meanwhile; nothing was done over it.

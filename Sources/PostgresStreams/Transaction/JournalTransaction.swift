@@ -35,22 +35,22 @@ public final class JournalTransaction: Sendable {
     private let inside: TransactionBody
     /// The server's process that runs it, behind a pooler too.
     private let backendPID: Int?
-    private let isBehindPooler: Bool
     private let state = Mutex(State())
 
     init(
         _ conversation: Conversation,
         _ journal: Journal,
         _ inside: TransactionBody,
-        backendPID: Int?,
-        isBehindPooler: Bool
+        backendPID: Int?
     ) {
         self.conversation = conversation
         self.journal = journal
         self.inside = inside
         self.backendPID = backendPID
-        self.isBehindPooler = isBehindPooler
     }
+
+    /// The process is another than the one that was connected to.
+    var isBehindPooler: Bool { backendPID != conversation.info.backendPID }
 
     /// What was appended so far.
     var appends: [Appended] { state.withLock { $0.appends } }
@@ -320,7 +320,7 @@ public final class JournalTransaction: Sendable {
     /// More than the 5 s that an append waits for its stream.
     private var patience: Duration { max(journal.configuration.appendDeadline, .seconds(10)) }
 
-    private var inquirer: Conversation.Inquirer {
+    private var inquirer: Alarm.Inquirer {
         { [inquiry = journal.inquiry, backendPID] completion in
             let deadline = ContinuousClock.now + Link.longestSilence
             inquiry.ask(about: backendPID, over: inquiry.requester(), deadline: deadline, completion: completion)
