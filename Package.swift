@@ -16,6 +16,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto.git", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-system.git", from: "1.5.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -62,12 +64,20 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
-        .target(name: "PrivatePostgres"),
+        .target(
+            name: "ChildProcesses",
+            dependencies: [
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system", condition: .when(platforms: [.linux])),
+            ]
+        ),
+        .target(name: "PrivatePostgres", dependencies: ["ChildProcesses"]),
         .target(name: "LibPQFloor", dependencies: ["CLibPQ"]),
         .executableTarget(
             name: "durable-streams",
             dependencies: [
-                "LibPQFloor", "PostgresStreams", "PrivatePostgres", "StreamHistory", "StreamStress", "TisynStreams",
+                "ChildProcesses", "LibPQFloor", "PostgresStreams", "PrivatePostgres", "StreamHistory", "StreamStress",
+                "TisynStreams",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]
@@ -75,9 +85,11 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "durable-streams", "PostgresStreams", "PrivatePostgres", "StreamHistory", "StreamStress",
+                "durable-streams", "ChildProcesses", "PostgresStreams", "PrivatePostgres", "StreamHistory",
+                "StreamStress",
             ]
         ),
+        .testTarget(name: "ChildProcessesTests", dependencies: ["ChildProcesses"]),
         .testTarget(name: "LibPQTests", dependencies: ["LibPQ", "PrivatePostgres"]),
         .testTarget(name: "StreamConformanceTests", dependencies: ["StreamConformance", "TisynStreams"]),
         .testTarget(name: "StreamHistoryTests", dependencies: ["StreamHistory"]),
@@ -85,15 +97,15 @@ let package = Package(
         .testTarget(
             name: "PostgresStreamsTests",
             dependencies: [
-                "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamFuzz", "StreamHistory",
-                "StreamStress",
+                "ChildProcesses", "PostgresStreams", "PrivatePostgres", "StreamConformance", "StreamFuzz",
+                "StreamHistory", "StreamStress",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
             ]
         ),
         .testTarget(name: "ReadmeTests", dependencies: ["PostgresStreams", "PrivatePostgres"]),
-        .testTarget(name: "PrivatePostgresTests", dependencies: ["PrivatePostgres"]),
+        .testTarget(name: "PrivatePostgresTests", dependencies: ["ChildProcesses", "PrivatePostgres"]),
     ],
     swiftLanguageModes: [.v6]
 )

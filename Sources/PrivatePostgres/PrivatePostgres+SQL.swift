@@ -1,3 +1,5 @@
+import ChildProcesses
+
 extension PrivatePostgres {
     /// Runs SQL with `psql` as the superuser and gives what it prints: a line per row, fields parted by `|`.
     ///
@@ -8,18 +10,14 @@ extension PrivatePostgres {
     package func psql(_ sql: String, database: String = "postgres") async throws(PrivatePostgresError) -> String {
         let url = databaseURL(database: database)
         let folder = binaries
-        let outcome = await onOwnThread { () -> Command.Outcome? in
-            // Some servers come without clients; then any psql will do.
-            let bundled = ServerBinaries.path(of: "psql", in: folder)
-            guard let program = bundled ?? ServerBinaries.onPath("psql") else { return nil }
-            var command = Command(executable: program)
-            command.arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]
-            // Notices would mix with the rows.
-            command.environment["PGOPTIONS"] = "-c client_min_messages=error"
-            command.environment["PGCLIENTENCODING"] = "UTF8"
-            return command.run()
-        }
-        guard let outcome else {
+        // Some servers come without clients; then any psql will do.
+        let program = ServerBinaries.path(of: "psql", in: folder) ?? ServerBinaries.onPath("psql")
+        var command = Command(executable: program ?? "psql", environment: Command.cleanEnvironment)
+        command.arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]
+        // Notices would mix with the rows.
+        command.environment["PGOPTIONS"] = "-c client_min_messages=error"
+        command.environment["PGCLIENTENCODING"] = "UTF8"
+        guard program != nil, let outcome = await command.run() else {
             throw PrivatePostgresError(.queryFailed, "No psql in \(folder) or PATH that runs.")
         }
         guard outcome.status == 0 else { throw PrivatePostgresError(.queryFailed, outcome.output) }

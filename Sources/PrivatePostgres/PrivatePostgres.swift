@@ -76,12 +76,8 @@ package final class PrivatePostgres: Sendable {
     ///   left behind then.
     package static func start(_ options: Options = Options()) async throws(PrivatePostgresError) -> PrivatePostgres {
         let configuration = try ServerConfiguration(tcp: options.tcp, settings: options.settings)
-        let binaries = try await onOwnThread {
-            Result { () throws(PrivatePostgresError) in
-                // A standby needs the very programs that wrote what it copies.
-                try ServerBinaries.find(explicit: options.primary?.binaries ?? options.binaries)
-            }
-        }.get().folder
+        // A standby needs the very programs that wrote what it copies.
+        let binaries = try await ServerBinaries.find(explicit: options.primary?.binaries ?? options.binaries).folder
         let warden = try await Warden.post(binaries: binaries, base: temporaryFolder)
         do {
             return try await start(binaries, configuration, options, by: warden)

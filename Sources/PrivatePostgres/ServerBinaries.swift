@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 
 /// The folder of a PostgreSQL server's programs (`initdb`, `postgres`, usually `psql`), and the search for it.
@@ -21,9 +22,7 @@ struct ServerBinaries: Sendable {
 
     /// The first folder that holds a server, in this order: `explicit`, the environment variable (each of which must
     /// hold one if it is given), `pg_config --bindir`, `PATH`, the usual places (highest version first).
-    ///
-    /// Blocks while `pg_config` runs.
-    static func find(explicit: String? = nil, _ search: Search = Search()) throws(PrivatePostgresError) -> Self {
+    static func find(explicit: String? = nil, _ search: Search = Search()) async throws(PrivatePostgresError) -> Self {
         for (origin, folder) in [("the options", explicit), (variable, search.environment[variable])] {
             guard let folder, !folder.isEmpty else { continue }
             guard let found = Self(holdingServer: folder) else {
@@ -35,8 +34,11 @@ struct ServerBinaries: Sendable {
             return found
         }
         let path = (search.environment["PATH"] ?? "").split(separator: ":").map(String.init)
-        let told = onPath("pg_config", environment: search.environment)
-            .flatMap { Command(executable: $0, arguments: ["--bindir"]).run() }?.output
+        var told: String?
+        if let program = onPath("pg_config", environment: search.environment) {
+            let command = Command(executable: program, arguments: ["--bindir"], environment: Command.cleanEnvironment)
+            told = await command.run()?.output
+        }
         let candidates = [told].compactMap(\.self) + path + search.usualPatterns.flatMap(expand)
         for candidate in candidates {
             if let found = Self(holdingServer: candidate) { return found }

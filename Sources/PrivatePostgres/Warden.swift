@@ -1,3 +1,4 @@
+import ChildProcesses
 import Dispatch
 import Foundation
 
@@ -39,7 +40,7 @@ final class Warden: Sendable {
 
     /// Starts the warden for the server programs in `binaries`, with its folder below `base`.
     static func post(binaries: String, base: String) async throws(PrivatePostgresError) -> Warden {
-        let warden = await onOwnThread { spawn(binaries: binaries, base: base) }
+        let warden = await spawn(binaries: binaries, base: base)
         guard let warden else { throw PrivatePostgresError(.startFailed, "/bin/sh could not be started.") }
         return warden
     }
@@ -68,28 +69,20 @@ final class Warden: Sendable {
         }
     }
 
-    /// `Process` closes this process's descriptors in the child, but for a socket of its own by which it notices the
-    /// child's end. So the server cannot hold open a test's socket, or the lifeline of another server.
-    private static func spawn(binaries: String, base: String) -> Warden? {
+    /// The child has no other descriptor of this process: the server cannot hold open a test's socket, or the lifeline of
+    /// another server.
+    private static func spawn(binaries: String, base: String) async -> Warden? {
         guard let (ours, theirs) = socketPair() else { return nil }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        let who = geteuid() == 0 ? "root" : "self"
-        process.arguments = ["-c", WardenScript.text, "private-postgres-warden", binaries, base, who]
-        process.environment = Command.cleanEnvironment
-        let end = FileHandle(fileDescriptor: theirs, closeOnDealloc: false)
-        process.standardInput = end
-        process.standardOutput = end
-        process.standardError = FileHandle.nullDevice
         defer { _ = close(theirs) }
-        // A Dispatch thread blocks most signals and its children inherit that. The shell waits for SIGCHLD.
-        var none = sigset_t()
-        var before = sigset_t()
-        sigemptyset(&none)
-        pthread_sigmask(SIG_SETMASK, &none, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        let who = geteuid() == 0 ? "root" : "self"
         do {
-            try process.run()
+            _ = try await ChildProcess(
+                "/bin/sh",
+                ["-c", WardenScript.text, "private-postgres-warden", binaries, base, who],
+                environment: Command.cleanEnvironment,
+                input: theirs,
+                output: theirs
+            )
         } catch {
             _ = close(ours)
             return nil

@@ -9,7 +9,7 @@ struct AppendInterruptedTests {
     )
     func interrupted(signal: Int32) async throws {
         try await ToolDatabase.with { tool in
-            let process = try tool.start("append", "s")
+            let process = try await tool.start("append", "s")
             var answers = process.lines.makeAsyncIterator()
             process.write(line: Sample.event(0))
             #expect(await answers.next() == #"{"position":0}"#)
@@ -25,7 +25,7 @@ struct AppendInterruptedTests {
     func endedDuringCommit() async throws {
         try await ToolDatabase.withHeldStream { tool, isWaiting in
             // It must still be waiting when that is looked at.
-            let process = try tool.start("append", "s", "--deadline", "3600", "--connect-timeout", "28")
+            let process = try await tool.start("append", "s", "--deadline", "3600", "--connect-timeout", "28")
             process.write(line: Sample.event(0))
             process.write(line: Sample.event(1))
             try await isWaiting()
@@ -40,7 +40,7 @@ struct AppendInterruptedTests {
     @Test("what became of lines is said at once when it is known, and once, whatever is yet to be done")
     func endedAfterFailure() async throws {
         try await ToolDatabase.with { tool in
-            let process = try tool.start(["append", "s"], reader: .asleep)
+            let process = try await tool.start(["append", "s"], reader: .asleep)
             try await fillPipe(of: process, on: tool)
             try await #require(tool.run("claim", "s").status == 0)
             process.write(line: Sample.event(0))
@@ -60,7 +60,7 @@ struct AppendInterruptedTests {
     func endedWhileReaderSleeps() async throws {
         try await ToolDatabase.with { tool in
             let count = Self.enough
-            let process = try tool.start(["append", "s"], reader: .asleep)
+            let process = try await tool.start(["append", "s"], reader: .asleep)
             try await fillPipe(of: process, on: tool)
             for signal in [SIGINT, SIGTERM] { process.send(signal) }
             #expect(await process.status == 130)

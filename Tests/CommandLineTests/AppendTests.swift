@@ -10,7 +10,7 @@ struct AppendTests {
     @Test("answers each line before it needs the next")
     func coupled() async throws {
         try await ToolDatabase.with { tool in
-            let process = try tool.start("append", "s")
+            let process = try await tool.start("append", "s")
             var answers = process.lines.makeAsyncIterator()
             for number in 0..<20 {
                 process.write(line: Sample.event(number))
@@ -127,7 +127,7 @@ struct AppendTests {
     @Test("--expect holds for the lines that follow too")
     func expectHolds() async throws {
         try await ToolDatabase.with { tool in
-            let first = try tool.start("append", "s", "--expect", "0")
+            let first = try await tool.start("append", "s", "--expect", "0")
             var answers = first.lines.makeAsyncIterator()
             first.write(line: Sample.event(0))
             #expect(await answers.next() == #"{"position":0}"#)
@@ -153,7 +153,7 @@ struct AppendTests {
     @Test("--claim fences whoever wrote before; a claimed stream takes no unclaimed append")
     func claims() async throws {
         try await ToolDatabase.with { tool in
-            let first = try tool.start("append", "s", "--claim")
+            let first = try await tool.start("append", "s", "--claim")
             var answers = first.lines.makeAsyncIterator()
             first.write(line: Sample.event(0))
             #expect(await answers.next() == #"{"position":0}"#)
@@ -208,7 +208,7 @@ struct AppendTests {
     @Test("where nobody reads its answers it exits 74 and appends nothing")
     func readerGone() async throws {
         try await ToolDatabase.with { tool in
-            let process = try tool.start(["append", "s"], reader: .gone)
+            let process = try await tool.start(["append", "s"], reader: .gone)
             process.write(Array(Sample.events(5000).utf8))
             process.closeInput()
             let outcome = await process.outcome
@@ -224,7 +224,7 @@ struct AppendTests {
     )
     func unwritten(rest: String) async throws {
         try await ToolDatabase.with { tool in
-            let process = try tool.start(["append", "s"], reader: .full)
+            let process = try await tool.start(["append", "s"], reader: .full)
             process.write(line: Sample.event(0))
             while try await tool.run("read", "s").lines.isEmpty {}
             process.write(Array(rest.utf8))
@@ -241,14 +241,14 @@ struct AppendTests {
     @Test("interrupted, it tells of an answer that could not be written; so does a claim")
     func unwrittenAtTheEnd() async throws {
         try await ToolDatabase.with { tool in
-            let process = try tool.start(["append", "s"], reader: .full)
+            let process = try await tool.start(["append", "s"], reader: .full)
             process.write(line: Sample.event(0))
             while try await tool.run("read", "s").lines.isEmpty {}
             process.send(SIGTERM)
             let outcome = await process.outcome
             #expect(outcome.status == 130)
             #expect(outcome.messages.contains("its answer could not be written"), "\(outcome.messages)")
-            let claim = await (try tool.start(["claim", "s"], reader: .full)).outcome
+            let claim = try await tool.start(["claim", "s"], reader: .full).outcome
             #expect(claim.status == 74)
             #expect(claim.messages.contains(#"s is claimed: {"epoch":1,"position":1}"#), "\(claim.messages)")
         }

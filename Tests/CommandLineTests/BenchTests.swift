@@ -147,7 +147,7 @@ struct BenchTests {
     @Test("interrupted, it ends without a word on what became of its events")
     func interrupted() async throws {
         try await ToolDatabase.with(migrated: false) { tool in
-            let process = try tool.start("bench", "tail", "--writers", "16", "--seconds", "3600")
+            let process = try await tool.start("bench", "tail", "--writers", "16", "--seconds", "3600")
             let events = "select coalesce(sum(n_tup_ins), 0) > 200 from pg_stat_user_tables where relname = 'events'"
             while try await ToolDatabase.psql(events, on: tool) != "t" { try Task.checkCancellation() }
             process.send(SIGINT)
@@ -163,7 +163,7 @@ struct BenchTests {
         var isOver = false
         for _ in 0..<3 where !isOver {
             isOver = try await ToolDatabase.with(migrated: false) { tool in
-                let process = try tool.start("bench", "append", "--rows", "single", "--seconds", "3600")
+                let process = try await tool.start("bench", "append", "--rows", "single", "--seconds", "3600")
                 let inserts =
                     "select count(*) > 0 from pg_stat_activity where query like 'insert into%kind, coroutine_id%'"
                 while try await ToolDatabase.psql(inserts + Self.here, on: tool) != "t" { try Task.checkCancellation() }
@@ -182,7 +182,7 @@ struct BenchTests {
     @Test("tail: where the floor's listener loses its connection, it ends with the error")
     func lostListener() async throws {
         try await ToolDatabase.with(migrated: false) { tool in
-            let process = try tool.start("bench", "tail", "--rate", "10", "--seconds", "3600", "--rounds", "1")
+            let process = try await tool.start("bench", "tail", "--rate", "10", "--seconds", "3600", "--rounds", "1")
             let terminated = """
                 select count(pg_terminate_backend(pid)) > 0 from pg_stat_activity
                 where query like 'select position, recorded_at, token, kind,%limit 1000'
@@ -198,7 +198,7 @@ struct BenchTests {
     @Test("append: processes that it started end with it, even where it is killed")
     func killed() async throws {
         try await ToolDatabase.with(migrated: false) { tool in
-            let process = try tool.start("bench", "append", "--rows", "processes", "--seconds", "3600")
+            let process = try await tool.start("bench", "append", "--rows", "processes", "--seconds", "3600")
             let events = "select coalesce(sum(n_tup_ins), 0) > 200 from pg_stat_user_tables where relname = 'events'"
             while try await ToolDatabase.psql(events, on: tool) != "t" { try Task.checkCancellation() }
             process.send(SIGKILL)

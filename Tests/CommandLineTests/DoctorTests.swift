@@ -62,7 +62,8 @@ struct DoctorTests {
     @Test("interrupted, it finds nothing")
     func interrupted() async throws {
         let server = try SilentHost()
-        let process = try Tool(databaseURL: "postgresql://127.0.0.1:\(server.port)/x?sslmode=disable").start("doctor")
+        let tool = Tool(databaseURL: "postgresql://127.0.0.1:\(server.port)/x?sslmode=disable")
+        let process = try await tool.start("doctor")
         await server.untilAsked()
         process.send(SIGINT)
         let outcome = await process.outcome

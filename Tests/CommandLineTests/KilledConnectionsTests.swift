@@ -59,7 +59,7 @@ struct KilledConnectionsTests {
         by tool: Tool,
         _ record: Record
     ) async throws -> Int {
-        let process = try tool.start("append", "s", "--deadline", "240")
+        let process = try await tool.start("append", "s", "--deadline", "240")
         var appends: [Int] = []
         func next() {
             let id = EventID(writer: writer, number: appends.count)

@@ -17,7 +17,7 @@ struct KilledTests {
             var history = History()
             for round in 0..<Self.rounds {
                 // Each as the only writer, which fences what may still be under way of the one before.
-                let process = try tool.start("append", "s", "--claim")
+                let process = try await tool.start("append", "s", "--claim")
                 let ids = (0..<Self.eventsPerRound).map { EventID(writer: round, number: $0) }
                 let appends = ids.map { history.begin($0, to: 0) }
                 process.write(Array(ids.map { Sample.event(0, in: $0.description) + "\n" }.joined().utf8))

@@ -71,7 +71,7 @@ struct ReadTests {
     func readerGone() async throws {
         try await ToolDatabase.with { tool in
             try await #require(tool.run("append", "s", input: Sample.events(1000)).status == 0)
-            let process = try tool.start(["read", "s"], reader: .gone)
+            let process = try await tool.start(["read", "s"], reader: .gone)
             let outcome = await process.outcome
             #expect(outcome.status == 0)
             #expect(outcome.messages.isEmpty)

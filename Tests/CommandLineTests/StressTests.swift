@@ -43,7 +43,7 @@ struct StressTests {
     @Test("interrupted it says what came of it so far, and leaves nothing behind", arguments: ["1000", "1"])
     func interrupted(rate: String) async throws {
         try await ToolDatabase.with(migrated: false) { tool in
-            let process = try tool.start("stress", "--minutes", "60", "--json", "--rate", rate)
+            let process = try await tool.start("stress", "--minutes", "60", "--json", "--rate", rate)
             let schemas = "select count(*) \(Self.schemas)"
             while try await ToolDatabase.psql(schemas, on: tool) == "0" { try Task.checkCancellation() }
             let events = "select coalesce(sum(n_tup_ins), 0) > 0 from pg_stat_user_tables where relname = 'events'"

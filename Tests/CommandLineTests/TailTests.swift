@@ -23,16 +23,16 @@ struct TailTests {
     func beforeDuringAfter() async throws {
         try await ToolDatabase.with { tool in
             let events = Array(AwkwardEvents(count: 6000, seed: 2))
-            let before = try tool.start("tail", "s", "--until-close")
-            let append = try tool.start("append", "s")
+            let before = try await tool.start("tail", "s", "--until-close")
+            let append = try await tool.start("append", "s")
             for event in events[..<3000] { append.write(line: event) }
             var answers = append.lines.makeAsyncIterator()
             for _ in 0..<1000 { _ = await answers.next() }
-            let during = try tool.start("tail", "s", "--until-close")
+            let during = try await tool.start("tail", "s", "--until-close")
             for event in events[3000...] { append.write(line: event) }
             append.closeInput()
             #expect(await append.outcome.status == 0)
-            let after = try tool.start("tail", "s", "--until-close", "--from", "start")
+            let after = try await tool.start("tail", "s", "--until-close", "--from", "start")
             for tail in [before, during, after] {
                 let outcome = await tail.outcome
                 #expect(outcome.status == 0, "\(outcome.messages)")
@@ -60,8 +60,8 @@ struct TailTests {
     @Test("prints an event while its writer goes on, one line for each")
     func live() async throws {
         try await ToolDatabase.with { tool in
-            let tail = try tool.start("tail", "s")
-            let append = try tool.start("append", "s")
+            let tail = try await tool.start("tail", "s")
+            let append = try await tool.start("append", "s")
             var lines = tail.lines.makeAsyncIterator()
             for number in 0..<5 {
                 append.write(line: Sample.event(number))
@@ -83,7 +83,7 @@ struct TailTests {
                 tool.run("append", "done", input: Sample.events(700) + Sample.close() + "\n" + Sample.close("root.0"))
                     .status == 0
             )
-            let tail = try tool.start("tail", "done", "coming", "done", "--until-close")
+            let tail = try await tool.start("tail", "done", "coming", "done", "--until-close")
             var lines = tail.lines.makeAsyncIterator()
             var seen: [Line] = []
             while seen.count < 701 { seen.append(try Line(#require(await lines.next()))) }
@@ -102,16 +102,16 @@ struct TailTests {
     func from() async throws {
         try await ToolDatabase.with { tool in
             try await #require(tool.run("append", "s", input: Sample.events(10)).status == 0)
-            let tail = try tool.start("tail", "s", "--from", "8")
+            let tail = try await tool.start("tail", "s", "--from", "8")
             var lines = tail.lines.makeAsyncIterator()
             #expect(try Line(#require(await lines.next())).position == 8)
             #expect(try Line(#require(await lines.next())).position == 9)
             tail.send(SIGTERM)
             #expect(await tail.outcome.status == 130)
 
-            let future = try tool.start("tail", "s", "--from", "12", "--until-close")
-            let end = try tool.start("tail", "s", "--from", "end", "--until-close")
-            let append = try tool.start("append", "s")
+            let future = try await tool.start("tail", "s", "--from", "12", "--until-close")
+            let end = try await tool.start("tail", "s", "--from", "end", "--until-close")
+            let append = try await tool.start("append", "s")
             var answers = append.lines.makeAsyncIterator()
             // When it has asked where the end is cannot be seen from outside: append until it prints something.
             let hasPrinted = Mutex(false)
@@ -144,7 +144,7 @@ struct TailTests {
                 revoke execute on function pg_notify(text, text) from public
                 """
             try await ToolDatabase.withPlainRole(on: tool, granted: grants) { plain in
-                let tail = try plain.start("tail", "s")
+                let tail = try await plain.start("tail", "s")
                 var messages = tail.messages.makeAsyncIterator()
                 while let message = await messages.next(), !message.contains("tail: polling") {}
                 try await #require(tool.run("append", "s", input: Sample.event(0)).status == 0)
@@ -162,7 +162,7 @@ struct TailTests {
     @Test("an idle tail whose reader goes away ends, without a word")
     func readerGone() async throws {
         try await ToolDatabase.with { tool in
-            let outcome = await (try tool.start(["tail", "s"], reader: .gone)).outcome
+            let outcome = try await tool.start(["tail", "s"], reader: .gone).outcome
             #expect(outcome.status == 0)
             #expect(outcome.messages.isEmpty, "\(outcome.messages)")
         }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -28,7 +29,7 @@ struct Tool: Sendable {
     ///
     /// - Parameter input: all of stdin.
     func run(_ arguments: [String], input: some Sequence<UInt8> = []) async throws -> Outcome {
-        let process = try start(arguments)
+        let process = try await start(arguments)
         process.write(Array(input))
         process.closeInput()
         return await process.outcome
@@ -41,12 +42,12 @@ struct Tool: Sendable {
     /// Starts it, to talk to it.
     ///
     /// - Parameter reader: who reads its stdout.
-    func start(_ arguments: [String], reader: ToolProcess.Reader = .present) throws -> ToolProcess {
+    func start(_ arguments: [String], reader: ToolProcess.Reader = .present) async throws -> ToolProcess {
         var environment = Command.cleanEnvironment
         environment["DATABASE_URL"] = databaseURL
         environment["NO_COLOR"] = nil
         environment.merge(self.environment) { $1 }
-        return try ToolProcess(Self.executable(), patient(arguments), environment: environment, reader: reader)
+        return try await ToolProcess(Self.executable(), patient(arguments), environment: environment, reader: reader)
     }
 
     /// An append to a database that is there has time where the test does not say how much: a machine that stands still for
@@ -56,7 +57,7 @@ struct Tool: Sendable {
         return isHasty ? ["append", "--deadline", "300"] + arguments.dropFirst() : arguments
     }
 
-    func start(_ arguments: String...) throws -> ToolProcess { try start(arguments) }
+    func start(_ arguments: String...) async throws -> ToolProcess { try await start(arguments) }
 
     /// Runs it by a shell, for what only a shell says of its streams; without a database.
     ///
@@ -67,7 +68,7 @@ struct Tool: Sendable {
         var environment = Command.cleanEnvironment
         environment["DATABASE_URL"] = "postgresql:///none?host=/nonexistent/folder"
         let arguments = ["-c", script, try executable().path]
-        let process = try ToolProcess(shell, arguments, environment: environment, reader: .present)
+        let process = try await ToolProcess(shell, arguments, environment: environment, reader: .present)
         process.closeInput()
         return await process.outcome
     }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -71,19 +72,16 @@ actor ToolDatabase {
 
     @discardableResult
     private static func psql(_ arguments: [String], url: String) async throws -> String {
-        let outcome = await onOwnThread { () -> Command.Outcome? in
-            // A server's own folder may lack clients, as PATH may.
-            let folder = try? ServerBinaries.find().folder
-            guard
-                let program = folder.flatMap({ ServerBinaries.path(of: "psql", in: $0) })
-                    ?? ServerBinaries.onPath("psql")
-            else { return nil }
-            var command = Command(executable: program)
-            command.arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url] + arguments
-            command.environment["PGOPTIONS"] = "-c client_min_messages=error"
-            return command.run()
-        }
-        let result = try #require(outcome, "there is no psql")
+        // A server's own folder may lack clients, as PATH may.
+        let folder = try? await ServerBinaries.find().folder
+        let program = folder.flatMap { ServerBinaries.path(of: "psql", in: $0) } ?? ServerBinaries.onPath("psql")
+        var command = Command(
+            executable: try #require(program, "there is no psql"),
+            environment: Command.cleanEnvironment
+        )
+        command.arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url] + arguments
+        command.environment["PGOPTIONS"] = "-c client_min_messages=error"
+        let result = try #require(await command.run(), "psql could not be started")
         try #require(result.status == 0, "\(result.output)")
         return result.output
     }

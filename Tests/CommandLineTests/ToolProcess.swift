@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 
 /// A running process of the tool: stdin to write to, lines of stdout as they come, and how it ended.
@@ -8,13 +9,11 @@ final class ToolProcess: Sendable {
     let lines: AsyncStream<String>
     /// The same for stderr.
     let messages: AsyncStream<String>
-    let processID: Int32
-
+    private let process: ChildProcess
     private let input: Int32
     private let inputQueue = DispatchQueue(label: "stdin")
     private let standardOutput: Capture
     private let standardError: Capture
-    private let ending: Task<Int32, Never>
 
     private static let ignoringBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
 
@@ -29,34 +28,29 @@ final class ToolProcess: Sendable {
         case asleep
     }
 
-    init(_ executable: URL, _ arguments: [String], environment: [String: String], reader: Reader) throws {
+    init(_ executable: URL, _ arguments: [String], environment: [String: String], reader: Reader) async throws {
         Self.ignoringBrokenPipes
-        let process = Process()
-        process.executableURL = executable
-        process.arguments = arguments
-        process.environment = environment
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
-        (process.standardInput, process.standardOutput, process.standardError) = (stdin, stdout, stderr)
-        if reader == .full { process.standardOutput = FileHandle(forWritingAtPath: "/dev/full") }
-        let (statuses, continuation) = AsyncStream.makeStream(of: Int32.self)
-        process.terminationHandler = { process in
-            continuation.yield(
-                process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
-            )
-            continuation.finish()
+        let full = reader == .full ? FileHandle(forWritingAtPath: "/dev/full") : nil
+        // Its ends are its own, from when it runs.
+        defer {
+            for end in [stdin.fileHandleForReading, stdout.fileHandleForWriting, stderr.fileHandleForWriting] {
+                try? end.close()
+            }
+            try? full?.close()
         }
-        try process.run()
-        processID = process.processIdentifier
-        ending = Task {
-            for await status in statuses { return status }
-            return .min
-        }
+        process = try await ChildProcess(
+            executable.path,
+            arguments,
+            environment: environment,
+            input: stdin.fileHandleForReading.fileDescriptor,
+            output: (full ?? stdout.fileHandleForWriting).fileDescriptor,
+            errors: stderr.fileHandleForWriting.fileDescriptor
+        )
         // Of our own, so that it can be closed while the pipe object lives.
         input = dup(stdin.fileHandleForWriting.fileDescriptor)
         _ = fcntl(input, F_SETFD, FD_CLOEXEC)
-        // `Process` stays, and with it what it was given: a thousand descriptors are too many for how it waits.
-        for handle in [stdin.fileHandleForWriting, stdin.fileHandleForReading] { try handle.close() }
-        for handle in [stdout.fileHandleForWriting, stderr.fileHandleForWriting] { try? handle.close() }
+        try stdin.fileHandleForWriting.close()
         if reader == .gone { try stdout.fileHandleForReading.close() }
         standardOutput = Capture(reader == .gone ? nil : stdout, isAsleep: reader == .asleep)
         standardError = Capture(stderr)
@@ -82,17 +76,27 @@ final class ToolProcess: Sendable {
     /// Ends its stdin, after what was written before.
     func closeInput() { inputQueue.async { [input] in _ = close(input) } }
 
-    func send(_ signal: Int32) { kill(processID, signal) }
+    var processID: Int32 { process.processID }
+
+    func send(_ signal: Int32) { process.send(signal) }
 
     func wakeReader() { standardOutput.wake() }
 
-    /// How it ended, once it has.
-    var status: Int32 { get async { await ending.value } }
+    /// How it ended, once it has; of a signal its number, negated.
+    var status: Int32 {
+        get async {
+            switch await process.end {
+            case .exited(let code): code
+            case .killed(let signal): -signal
+            case .unknown: .min
+            }
+        }
+    }
 
     /// How it ended, once it has, with all it wrote.
     var outcome: Tool.Outcome {
         get async {
-            let status = await ending.value
+            let status = await status
             return await Tool.Outcome(
                 status: status,
                 output: standardOutput.all,

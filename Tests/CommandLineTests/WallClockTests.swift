@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -104,13 +105,19 @@ private struct WallClock: Sendable {
         let clock = WallClock(folder: folder)
         let command = Command(
             executable: try #require(compiler),
-            arguments: ["-shared", "-fPIC", "-O1", "-o", "\(folder)/clock.so", source, "-ldl"]
+            arguments: ["-shared", "-fPIC", "-O1", "-o", "\(folder)/clock.so", source, "-ldl"],
+            environment: Command.cleanEnvironment
         )
-        let outcome = await onOwnThread { command.run() }
+        let outcome = await command.run()
         try #require(outcome?.status == 0, "\(outcome?.output ?? "the compiler could not be started")")
         try clock.jump(to: 0)
         try await clock.makePrograms()
-        _ = await onOwnThread { Command(executable: "/bin/chmod", arguments: ["-R", "a+rX", folder]).run() }
+        let chmod = Command(
+            executable: "/bin/chmod",
+            arguments: ["-R", "a+rX", folder],
+            environment: Command.cleanEnvironment
+        )
+        _ = await chmod.run()
         return try await body(clock)
     }
 
@@ -138,7 +145,7 @@ private struct WallClock: Sendable {
 
     /// The server's programs, of which `postgres` begins with the clock.
     private func makePrograms() async throws {
-        let binaries = try await onOwnThread { Result { try ServerBinaries.find() } }.get().folder
+        let binaries = try await ServerBinaries.find().folder
         try FileManager.default.createDirectory(atPath: "\(folder)/bin", withIntermediateDirectories: false)
         for name in ["initdb", "postgres", "psql"] where ServerBinaries.path(of: name, in: binaries) != nil {
             let settings = name == "postgres" ? environment.map { "export \($0.key)='\($0.value)'" } : []

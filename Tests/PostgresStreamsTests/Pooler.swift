@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import PostgresStreams
 import PrivatePostgres
@@ -6,7 +7,7 @@ import PrivatePostgres
 final class Pooler: Sendable {
     let url: String
     let port: Int
-    private let process: Process
+    private let process: ChildProcess
     private let folder: URL
     /// Ends with this process, however it ends; and then the pooler does.
     private let lifeline: LocalSocket
@@ -46,7 +47,7 @@ final class Pooler: Sendable {
             log_disconnections = 0
             """.write(to: file, atomically: true, encoding: .utf8)
             let log = folder.appendingPathComponent("log")
-            let (process, lifeline) = try Self.start(file, log: log)
+            let (process, lifeline) = try await Self.start(file, log: log)
             if try await Self.isUp(process, log: log) {
                 (self.process, self.lifeline, self.port) = (process, lifeline, port)
                 url = "postgresql://postgres@127.0.0.1:\(port)/\(database)?sslmode=disable"
@@ -58,7 +59,7 @@ final class Pooler: Sendable {
     }
 
     /// Waits until it listens; false where it cannot. That something listens at its port does not say that it does.
-    private static func isUp(_ process: Process, log: URL) async throws -> Bool {
+    private static func isUp(_ process: ChildProcess, log: URL) async throws -> Bool {
         // Some take it for running until its lifeline has ended too.
         while process.isRunning {
             let text = try String(contentsOf: log, encoding: .utf8)
@@ -69,19 +70,20 @@ final class Pooler: Sendable {
         return false
     }
 
-    private static func start(_ file: URL, log: URL) throws -> (Process, LocalSocket) {
+    private static func start(_ file: URL, log: URL) async throws -> (ChildProcess, LocalSocket) {
         try Data().write(to: log)
         let (ours, theirs) = try LocalSocket.pair()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments =
+        let errors = try FileHandle(forWritingTo: log)
+        defer { try? errors.close() }
+        let process = try await ChildProcess(
+            "/bin/sh",
             ["-c", #"exec 3<&0; (read -r _ <&3; kill $$) & exec "$@""#, "pooler", program ?? ""]
-            // It refuses to be root.
-            + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path]
-        process.standardInput = FileHandle(fileDescriptor: theirs.descriptor, closeOnDealloc: false)
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = try FileHandle(forWritingTo: log)
-        try process.runWithSignals()
+                // It refuses to be root.
+                + (geteuid() == 0 ? ["-u", "nobody"] : []) + [file.path],
+            environment: ProcessInfo.processInfo.environment,
+            input: theirs.descriptor,
+            errors: errors.fileDescriptor
+        )
         return (process, ours)
     }
 
@@ -92,7 +94,7 @@ final class Pooler: Sendable {
         let text = try String(contentsOf: file, encoding: .utf8)
         try text.replacingOccurrences(of: " user=postgres", with: " dbname=\(other) user=postgres")
             .write(to: file, atomically: false, encoding: .utf8)
-        kill(process.processIdentifier, SIGHUP)
+        process.send(SIGHUP)
     }
 
     /// Free again when this returns, for the pooler, which has no way to be given a socket.

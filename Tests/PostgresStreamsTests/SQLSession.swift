@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 
 /// A connection that is not the library's: a `psql` that stays open, for tests that look at the tables, hold locks and
@@ -9,7 +10,7 @@ final class SQLSession: Sendable {
         let description: String
     }
 
-    private let process: Process
+    private let process: ChildProcess
     private let socket: LocalSocket
     /// Reading blocks: on a thread of its own, and one call after the other.
     private let queue = DispatchQueue(label: "sql-session")
@@ -22,7 +23,7 @@ final class SQLSession: Sendable {
     /// - Parameter showsNotices: notices come as rows; otherwise they are suppressed.
     init(_ url: String, showsNotices: Bool = false) async throws {
         let folder = TestServer.isPrivate ? try await TestServer.shared.server().binaries + ":" : ""
-        (process, socket) = try Self.start(url, programs: folder, showsNotices: showsNotices)
+        (process, socket) = try await Self.start(url, programs: folder, showsNotices: showsNotices)
         try await run("select")
     }
 
@@ -31,22 +32,21 @@ final class SQLSession: Sendable {
         _ url: String,
         programs: String,
         showsNotices: Bool
-    ) throws -> (Process, LocalSocket) {
+    ) async throws -> (ChildProcess, LocalSocket) {
         let (ours, theirs) = try LocalSocket.pair()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["psql", "-X", "-A", "-t", "-q", "-F", fieldMark, "-R", rowMark, "-d", url]
         var environment = ProcessInfo.processInfo.environment
         environment["PATH"] = programs + (environment["PATH"] ?? "")
         environment["PGCLIENTENCODING"] = "UTF8"
         environment["PGOPTIONS"] = "-c client_min_messages=\(showsNotices ? "notice" : "error")"
         environment["LC_ALL"] = "C"
-        process.environment = environment
-        let end = FileHandle(fileDescriptor: theirs.descriptor, closeOnDealloc: false)
-        process.standardInput = end
-        process.standardOutput = end
-        process.standardError = end
-        try process.runWithSignals()
+        let process = try await ChildProcess(
+            "/usr/bin/env",
+            ["psql", "-X", "-A", "-t", "-q", "-F", fieldMark, "-R", rowMark, "-d", url],
+            environment: environment,
+            input: theirs.descriptor,
+            output: theirs.descriptor,
+            errors: theirs.descriptor
+        )
         return (process, ours)
     }
 
@@ -55,7 +55,7 @@ final class SQLSession: Sendable {
     /// Ends the connection at once, whatever it is at.
     func close() {
         socket.end()
-        if process.isRunning { process.terminate() }
+        process.terminate()
     }
 
     /// The rows of one statement, each value as text; null is empty. Cancelling the task ends the session.

@@ -1,4 +1,7 @@
+import ChildProcesses
 import Foundation
+
+@testable import PrivatePostgres
 
 /// Stands between a journal and a server without TLS, and speaks TLS to the journal as poolers in front of servers do: an
 /// answer is gathered, and goes out in records as great as there can be. By an `openssl s_server` for each connection, which
@@ -17,7 +20,7 @@ final class TLSProxy: Sendable {
         try key.write(to: folder.appendingPathComponent("server.key"))
         (listener, port) = try LocalSocket.listening()
         Thread.detachNewThread { [listener, weak self] in
-            while let client = listener.accepted() { try? self?.connect(client) }
+            while let client = listener.accepted() { Task { try? await self?.connect(client) } }
         }
     }
 
@@ -26,12 +29,12 @@ final class TLSProxy: Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    private func connect(_ client: LocalSocket) throws {
+    private func connect(_ client: LocalSocket) async throws {
         // PostgreSQL's request for TLS, in the plain.
-        guard client.receive()?.count == 8 else { return client.end() }
+        guard await onOwnThread({ client.receive() })?.count == 8 else { return client.end() }
         client.send([UInt8(ascii: "S")])
         let server = try LocalSocket.connected(port: serverPort)
-        let (encrypted, plain, process) = try startTLS()
+        let (encrypted, plain, process) = try await startTLS()
         func pump(from source: LocalSocket, to target: LocalSocket, gathering: Bool = false) {
             Thread.detachNewThread {
                 Self.pump(from: source, to: target, gathering: gathering)
@@ -45,33 +48,33 @@ final class TLSProxy: Sendable {
         pump(from: server, to: plain, gathering: true)
     }
 
-    private func startTLS() throws -> (encrypted: LocalSocket, plain: LocalSocket, Process) {
+    private func startTLS() async throws -> (encrypted: LocalSocket, plain: LocalSocket, ChildProcess) {
         // Nothing reserves a free port, so that another process may have been faster.
         for _ in 0..<5 {
-            if let started = try startTLSOnce() { return started }
+            if let started = try await startTLSOnce() { return started }
         }
         throw LocalSocket.Failure()
     }
 
     /// Nil where the program has ended.
-    private func startTLSOnce() throws -> (encrypted: LocalSocket, plain: LocalSocket, Process)? {
+    private func startTLSOnce() async throws -> (encrypted: LocalSocket, plain: LocalSocket, ChildProcess)? {
         // Free again when this returns, for the program, which has no way to be given a socket.
         let port = try LocalSocket.listening().port
         let (ours, theirs) = try LocalSocket.pair()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: CertificateAuthority.program ?? "")
-        process.arguments = ["s_server", "-quiet", "-accept", "127.0.0.1:\(port)", "-naccept", "1"]
-        process.arguments? += ["-cert", folder.appendingPathComponent("server.crt").path]
-        process.arguments? += ["-key", folder.appendingPathComponent("server.key").path]
-        // Where it names another libpq, there may be another OpenSSL beside it.
-        process.environment = ProcessInfo.processInfo.environment.filter { $0.key != "LD_LIBRARY_PATH" }
-        let end = FileHandle(fileDescriptor: theirs.descriptor, closeOnDealloc: false)
-        (process.standardInput, process.standardOutput) = (end, end)
-        process.standardError = FileHandle.nullDevice
-        try process.runWithSignals()
+        let certificate = folder.appendingPathComponent("server.crt")
+        let key = folder.appendingPathComponent("server.key")
+        let process = try await ChildProcess(
+            CertificateAuthority.program ?? "",
+            ["s_server", "-quiet", "-accept", "127.0.0.1:\(port)", "-naccept", "1"]
+                + ["-cert", certificate.path, "-key", key.path],
+            // Where it names another libpq, there may be another OpenSSL beside it.
+            environment: ProcessInfo.processInfo.environment.filter { $0.key != "LD_LIBRARY_PATH" },
+            input: theirs.descriptor,
+            output: theirs.descriptor
+        )
         while process.isRunning {
             if let socket = try? LocalSocket.connected(port: port) { return (socket, ours, process) }
-            usleep(1000)
+            try await Task.sleep(for: .milliseconds(1))
         }
         return nil
     }

@@ -21,7 +21,7 @@ struct TLSTests {
         days: Int = 2,
         _ body: (_ server: PrivatePostgres, _ url: String) async throws -> Void
     ) async throws {
-        let (certificate, key) = try authority.issue(for: host, days: days)
+        let (certificate, key) = try await authority.issue(for: host, days: days)
         try await withPrivatePostgres(.init(tcp: true)) { server in
             try install(certificate, as: "server.crt", on: server)
             try install(key, as: "server.key", on: server)
@@ -52,7 +52,7 @@ struct TLSTests {
 
     @Test("verify-full passes with the right authority, and the doctor says so; less is a warning")
     func verified() async throws {
-        let authority = try CertificateAuthority(name: "ours")
+        let authority = try await CertificateAuthority(name: "ours")
         try await withServer(authority) { _, url in
             let verified = "\(url)&sslmode=verify-full&sslrootcert=\(authority.certificate)"
             try await withJournal(.quiet(verified), migrate: true) { journal in
@@ -76,8 +76,8 @@ struct TLSTests {
 
     @Test("another authority's certificate is refused at once, and the error says that it could not be verified")
     func wrongAuthority() async throws {
-        let authority = try CertificateAuthority(name: "ours")
-        let other = try CertificateAuthority(name: "theirs")
+        let authority = try await CertificateAuthority(name: "ours")
+        let other = try await CertificateAuthority(name: "theirs")
         try await withServer(other) { _, url in
             let error = await openError("\(url)&sslmode=verify-full&sslrootcert=\(authority.certificate)")
             #expect(error?.code == .unfit, "\(String(describing: error))")
@@ -90,7 +90,7 @@ struct TLSTests {
 
     @Test("a certificate for another host is refused at once, and the error names both")
     func wrongHost() async throws {
-        let authority = try CertificateAuthority(name: "ours")
+        let authority = try await CertificateAuthority(name: "ours")
         try await withServer(authority, host: "elsewhere.example") { _, url in
             let error = await openError("\(url)&sslmode=verify-full&sslrootcert=\(authority.certificate)")
             #expect(error?.code == .unfit, "\(String(describing: error))")
@@ -101,7 +101,7 @@ struct TLSTests {
 
     @Test("an expired certificate is refused at once, and the error says that it could not be verified")
     func expired() async throws {
-        let authority = try CertificateAuthority(name: "ours")
+        let authority = try await CertificateAuthority(name: "ours")
         try await withServer(authority, days: -1) { _, url in
             let error = await openError("\(url)&sslmode=verify-full&sslrootcert=\(authority.certificate)")
             #expect(error?.code == .unfit, "\(String(describing: error))")
@@ -116,7 +116,7 @@ struct TLSTests {
         let error = await openError("\(plain)?sslmode=require")
         #expect(error?.code == .unfit, "\(String(describing: error))")
         #expect(error?.message.contains("SSL") == true, "\(String(describing: error))")
-        let authority = try CertificateAuthority(name: "ours")
+        let authority = try await CertificateAuthority(name: "ours")
         try await withServer(authority) { _, url in
             let error = await openError("\(url)&sslmode=verify-full&sslrootcert=/nowhere/root.crt")
             #expect(error?.code == .unfit, "\(String(describing: error))")
@@ -127,8 +127,8 @@ struct TLSTests {
     /// libpq had room for a part of the last record, and the rest waited where the socket does not show it.
     @Test("an answer whose last record is greater than what libpq takes at once does not wait for more to come")
     func greatRecords() async throws {
-        let authority = try CertificateAuthority(name: "ours")
-        let (certificate, key) = try authority.issue(for: "localhost")
+        let authority = try await CertificateAuthority(name: "ours")
+        let (certificate, key) = try await authority.issue(for: "localhost")
         let server = try await TestServer.shared.server()
         try await withTestDatabase { url in
             let proxy = try TLSProxy(to: server.port, certificate: certificate, key: key)

@@ -6,9 +6,9 @@ import Testing
 @Suite("The search for a server's programs")
 struct ServerBinariesTests {
     @Test("says what was looked for and what helps when there is nothing")
-    func nothing() throws {
+    func nothing() async throws {
         let search = ServerBinaries.Search(environment: ["PATH": "/nonexistent"], usualPatterns: ["/nonexistent/*/bin"])
-        let error = #expect(throws: PrivatePostgresError.self) { try ServerBinaries.find(search) }
+        let error = await #expect(throws: PrivatePostgresError.self) { try await ServerBinaries.find(search) }
         #expect(error?.code == .binariesMissing)
         let text = try #require(error).description
         for part in [
@@ -19,16 +19,16 @@ struct ServerBinariesTests {
     }
 
     @Test("does not look elsewhere when a folder is named, by variable or by option")
-    func named() {
+    func named() async {
         var search = ServerBinaries.Search()
         search.environment["DURABLE_STREAMS_PG_BIN"] = "/nonexistent"
-        let error = #expect(throws: PrivatePostgresError.self) { try ServerBinaries.find(search) }
+        let error = await #expect(throws: PrivatePostgresError.self) { try await ServerBinaries.find(search) }
         #expect(error?.description.contains("DURABLE_STREAMS_PG_BIN") == true)
-        #expect(throws: PrivatePostgresError.self) { try ServerBinaries.find(explicit: "/nonexistent") }
+        await #expect(throws: PrivatePostgresError.self) { try await ServerBinaries.find(explicit: "/nonexistent") }
     }
 
     @Test("takes the highest version of the usual places, follows links, and passes over folders without a server")
-    func order() throws {
+    func order() async throws {
         let root = FileManager.default.temporaryDirectory.appending(path: "binaries-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: root) }
         func program(_ path: String) throws {
@@ -46,7 +46,7 @@ struct ServerBinariesTests {
         }
         try program("19/bin/psql")
         let pattern = root.path + "/*/bin"
-        let usual = try ServerBinaries.find(.init(environment: [:], usualPatterns: [pattern]))
+        let usual = try await ServerBinaries.find(.init(environment: [:], usualPatterns: [pattern]))
         #expect(usual.folder.hasSuffix("/18/bin"))
 
         let links = root.appending(path: "links")
@@ -57,7 +57,7 @@ struct ServerBinariesTests {
                 withDestinationURL: root.appending(path: "15/bin/\(name)")
             )
         }
-        let linked = try ServerBinaries.find(.init(environment: ["PATH": links.path], usualPatterns: [pattern]))
+        let linked = try await ServerBinaries.find(.init(environment: ["PATH": links.path], usualPatterns: [pattern]))
         #expect(linked.folder.hasSuffix("/15/bin"))
     }
 }

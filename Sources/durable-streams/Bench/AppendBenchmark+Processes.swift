@@ -4,11 +4,13 @@ import PostgresStreams
 extension AppendBenchmark {
     /// All of them are processes of their own: what differs is how many there are.
     func processes() async throws -> [BenchmarkRow] {
-        let one = [try AppendBenchmarkWriter(configuration, writers: writers)]
-        defer { for process in one { process.end() } }
-        let two = try (0..<2).map { _ in try AppendBenchmarkWriter(configuration, writers: writers / 2) }
-        defer { for process in two { process.end() } }
-        for process in one + two { try await process.ready() }
+        var all: [AppendBenchmarkWriter] = []
+        defer { for process in all { process.end() } }
+        for count in [writers, writers / 2, writers / 2] {
+            all.append(try await AppendBenchmarkWriter(configuration, writers: count))
+        }
+        for process in all { try await process.ready() }
+        let (one, two) = (Array(all[..<1]), Array(all[1...]))
         return try await rows([
             BenchmarkTurn("1 process with \(writers) writers") { try await measure(one) },
             BenchmarkTurn("2 processes with \(writers / 2) each", against: 0) { try await measure(two) },

@@ -14,7 +14,7 @@ extension AppendBenchmark {
             defer { try? FileManager.default.removeItem(at: file) }
             try Self.write(events, to: file)
             begin = ContinuousClock.now
-            return try ChildProcess(
+            return try await ToolChildProcess(
                 ["append", stream.text, "--schema", configuration.schema],
                 databaseURL: configuration.databaseURL,
                 input: .file(file),

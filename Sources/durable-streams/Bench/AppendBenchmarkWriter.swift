@@ -14,10 +14,10 @@ struct AppendBenchmarkWriter: Sendable {
         }
     }
 
-    private let process: ChildProcess
+    private let process: ToolChildProcess
 
-    init(_ configuration: JournalConfiguration, writers: Int) throws {
-        process = try ChildProcess(
+    init(_ configuration: JournalConfiguration, writers: Int) async throws {
+        process = try await ToolChildProcess(
             ["bench", "append-writer", "--schema", configuration.schema, "--writers", "\(writers)"],
             databaseURL: configuration.databaseURL,
             input: .lines

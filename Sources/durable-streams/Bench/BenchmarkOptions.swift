@@ -45,7 +45,7 @@ struct BenchmarkOptions: ParsableArguments {
         try await ConnectionOptions.withOwnServer(.init(tcp: roundTrip != nil, settings: settings)) { server in
             configuration.databaseURL = server.databaseURL
             guard let roundTrip else { return try await body(configuration) }
-            let relay = try ChildProcess(
+            let relay = try await ToolChildProcess(
                 ["bench", "relay", "--server-port", "\(server.port)", "--delay", "\(roundTrip / 2000)"],
                 databaseURL: server.databaseURL,
                 input: .lines

@@ -57,7 +57,7 @@ extension TailBenchmark {
 
     /// From the opening of the tail, in a process of its own, to the last event.
     private func catchUp(_ prefix: String, count: Int) async throws -> TailBenchmarkRow {
-        let reader = try TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1)
+        let reader = try await TailBenchmarkReader(self, prefix: prefix, tails: 1, sample: count - 1)
         defer { reader.kill() }
         let report = try await reader.report()
         guard report.count == count, let last = report.delivered[0]?[count - 1] else {

@@ -26,11 +26,11 @@ extension TailBenchmark {
 
     /// Runs `body` while so many bare processes listen.
     private func withListeners<R>(_ count: Int, _ body: () async throws -> R) async throws -> R {
-        var listeners: [ChildProcess] = []
+        var listeners: [ToolChildProcess] = []
         defer { for listener in listeners { listener.kill() } }
         for _ in 0..<count {
             let arguments = ["bench", "listener-floor", "--schema", configuration.schema]
-            listeners.append(try ChildProcess(arguments, databaseURL: databaseURL, input: .lines))
+            listeners.append(try await ToolChildProcess(arguments, databaseURL: databaseURL, input: .lines))
         }
         for listener in listeners {
             // Its one line says that it listens.
@@ -45,7 +45,7 @@ extension TailBenchmark {
         try await untilGone()
         var readers: [TailBenchmarkReader] = []
         defer { for reader in readers { reader.kill() } }
-        for _ in 0..<count { readers.append(try TailBenchmarkReader(self, prefix: prefix, tails: 1)) }
+        for _ in 0..<count { readers.append(try await TailBenchmarkReader(self, prefix: prefix, tails: 1)) }
         for reader in readers { _ = try await reader.ready() }
         return try await notify("NOTIFY, \(count) processes tail")
     }

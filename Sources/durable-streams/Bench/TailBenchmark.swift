@@ -74,7 +74,7 @@ struct TailBenchmark: Sendable {
     private func pacedFloor(tails: Int, rate: Double) async throws -> TailBenchmarkRow {
         try await untilGone()
         let first = Self.floorStreams.subtract(tails, ordering: .relaxed).newValue
-        let reader = try TailBenchmarkReader(floorOf: self, firstStream: first, tails: tails)
+        let reader = try await TailBenchmarkReader(floorOf: self, firstStream: first, tails: tails)
         defer { reader.kill() }
         try await reader.ready()
         async let floorSlice = floorSlice(firstStream: first, tails: tails, rate: rate, reader)
@@ -183,7 +183,7 @@ struct TailBenchmark: Sendable {
     ) async throws -> (TailBenchmarkReader, memory: (base: Int, ready: Int)) {
         let event = try DurableEvent(AppendBenchmark.eventText)
         try await each(tails) { try await journal.stream("\(prefix)\($0)").append(event) }
-        let reader = try TailBenchmarkReader(
+        let reader = try await TailBenchmarkReader(
             self,
             prefix: prefix,
             tails: tails,

@@ -13,7 +13,7 @@ final class TailBenchmarkReader: Sendable {
         var memoryPeak = 0
     }
 
-    private let process: ChildProcess
+    private let process: ToolChildProcess
 
     init(
         _ benchmark: TailBenchmark,
@@ -21,21 +21,22 @@ final class TailBenchmarkReader: Sendable {
         tails: Int,
         sample: Int = 1,
         polls: Bool = false
-    ) throws {
-        let arguments = [
-            "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
-            "\(tails)", "--sample", "\(sample)",
-        ]
-        process = try ChildProcess(arguments + (polls ? ["--polling"] : []), databaseURL: benchmark.databaseURL)
+    ) async throws {
+        let arguments =
+            [
+                "bench", "tail-reader", "--schema", benchmark.configuration.schema, "--prefix", prefix, "--tails",
+                "\(tails)", "--sample", "\(sample)",
+            ] + (polls ? ["--polling"] : [])
+        process = try await ToolChildProcess(arguments, databaseURL: benchmark.databaseURL)
     }
 
     /// The floor's, of streams with ids from `firstStream` up.
-    init(floorOf benchmark: TailBenchmark, firstStream: Int, tails: Int) throws {
+    init(floorOf benchmark: TailBenchmark, firstStream: Int, tails: Int) async throws {
         let arguments = [
             "bench", "tail-reader-floor", "--schema", benchmark.configuration.schema, "--first-stream=\(firstStream)",
             "--tails", "\(tails)",
         ]
-        process = try ChildProcess(arguments, databaseURL: benchmark.databaseURL, input: .lines)
+        process = try await ToolChildProcess(arguments, databaseURL: benchmark.databaseURL, input: .lines)
     }
 
     /// Tells the floor's how many events there are.
@@ -81,7 +82,7 @@ final class TailBenchmarkReader: Sendable {
 
     func kill() { process.kill() }
 
-    private static func words(_ line: ChildProcess.Line) -> [Substring] {
+    private static func words(_ line: ToolChildProcess.Line) -> [Substring] {
         String(decoding: line.text, as: UTF8.self).split(separator: " ")
     }
 }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import PostgresStreams
 import TisynStreams
@@ -13,7 +14,7 @@ struct Demo: Sendable {
 
     /// - Throws: `ToolError` with `checkFailed` when something did not hold.
     func run() async throws {
-        let tail = try start(["tail", "--until-close", "--verbose"], readsMessages: true)
+        let tail = try await start(["tail", "--until-close", "--verbose"], readsMessages: true)
         defer { tail.kill() }
         // Else the first times would be those of its start.
         try await waitUntilFollowing(tail)
@@ -39,8 +40,8 @@ struct Demo: Sendable {
         try await judge(await board.story)
     }
 
-    private func start(_ arguments: [String], readsMessages: Bool = false) throws -> ChildProcess {
-        try ChildProcess(
+    private func start(_ arguments: [String], readsMessages: Bool = false) async throws -> ToolChildProcess {
+        try await ToolChildProcess(
             arguments + ["--schema", configuration.schema, "--", stream.name.text],
             databaseURL: configuration.databaseURL,
             readsMessages: readsMessages
@@ -48,7 +49,7 @@ struct Demo: Sendable {
     }
 
     /// Returns when the tail says that it hears of new events, or that it does not and looks for them.
-    private func waitUntilFollowing(_ tail: ChildProcess) async throws {
+    private func waitUntilFollowing(_ tail: ToolChildProcess) async throws {
         while let messages = try await tail.messages?.next() {
             for message in messages {
                 if message.contains(" tail: ") { return }
@@ -61,7 +62,7 @@ struct Demo: Sendable {
     /// Runs a worker to its end, or until an effect begins in which it is to die.
     private func work(_ number: Int, on board: DemoBoard, dyingIn fatal: String? = nil) async throws -> ChildProcess.End
     {
-        let worker = try start(["demo-worker", "--run", "\(number)", "--ledger", ledger.path])
+        let worker = try await start(["demo-worker", "--run", "\(number)", "--ledger", ledger.path])
         defer { worker.kill() }
         while let lines = try await worker.lines.next() {
             for line in lines {

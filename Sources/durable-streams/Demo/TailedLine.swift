@@ -6,7 +6,7 @@ struct TailedLine: Sendable {
     let event: DurableEvent
     let time: MonotonicTime
 
-    init(_ line: ChildProcess.Line) throws {
+    init(_ line: ToolChildProcess.Line) throws {
         let text = try JSONText(utf8: line.text)
         guard let position = text[member: "position"].flatMap({ Int($0.string) }), let event = text[member: "event"]
         else {

@@ -12,7 +12,7 @@ enum WorkerReport: Sendable, Codable {
     /// An event is durable; `at` is when the worker was told so.
     case recorded(position: Int, at: MonotonicTime)
 
-    init(_ line: ChildProcess.Line) throws { self = try JSONDecoder().decode(Self.self, from: Data(line.text)) }
+    init(_ line: ToolChildProcess.Line) throws { self = try JSONDecoder().decode(Self.self, from: Data(line.text)) }
 
     var line: [UInt8] {
         get throws { try Array(JSONEncoder().encode(self)) + [UInt8(ascii: "\n")] }

@@ -8,7 +8,10 @@ import TisynStreams
     "A full disk",
     .serialized,
     .timeLimit(.minutes(10)),
-    .enabled(if: TestServer.isPrivate && SmallDisk.isPermitted, "a small disk is mounted, which takes root")
+    .enabled("a small disk is mounted, which takes root") {
+        guard TestServer.isPrivate else { return false }
+        return await SmallDisk.isPermitted()
+    }
 )
 struct DiskFullTests {
     /// What was acknowledged, by position.

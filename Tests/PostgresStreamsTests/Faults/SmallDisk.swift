@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 
 @testable import PrivatePostgres
@@ -7,18 +8,19 @@ struct SmallDisk: Sendable {
     /// Below the server's folder, and its user's.
     let folder: String
 
-    static let isPermitted: Bool = {
+    /// Whether one can be mounted here.
+    static func isPermitted() async -> Bool {
         #if os(Linux)
             guard geteuid() == 0 else { return false }
             let folder = "/tmp/small-disk-\(UInt32.random(in: .min ... .max))"
             guard mkdir(folder, 0o700) == 0 else { return false }
             defer { rmdir(folder) }
-            guard run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder) else { return false }
-            return run("umount", folder)
+            guard await run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder) else { return false }
+            return await run("umount", folder)
         #else
             return false
         #endif
-    }()
+    }
 
     struct NotMounted: Error {}
 
@@ -29,10 +31,8 @@ struct SmallDisk: Sendable {
     ) async throws -> R {
         let disk = SmallDisk(folder: "\(server.folder)/small-disk")
         guard mkdir(disk.folder, 0o700) == 0,
-            await onOwnThread({
-                run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m,mode=700", "tmpfs", disk.folder)
-                    && run("chown", "--reference=\(server.dataDirectory)", disk.folder)
-            })
+            await run("mount", "-t", "tmpfs", "-o", "size=\(megabytes)m,mode=700", "tmpfs", disk.folder),
+            await run("chown", "--reference=\(server.dataDirectory)", disk.folder)
         else { throw NotMounted() }
         do {
             let result = try await body(disk)
@@ -46,28 +46,25 @@ struct SmallDisk: Sendable {
 
     /// Makes it larger, as an operator would.
     func grow(toMegabytes size: Int) async throws {
-        guard await onOwnThread({ Self.run("mount", "-o", "remount,size=\(size)m", folder) }) else {
-            throw NotMounted()
-        }
+        guard await Self.run("mount", "-o", "remount,size=\(size)m", folder) else { throw NotMounted() }
     }
 
     /// Moves a folder of a stopped server here, and leaves a link in its place.
     func take(_ path: String) async throws {
         let name = URL(fileURLWithPath: path).lastPathComponent
-        guard
-            await onOwnThread({
-                Self.run("mv", path, "\(folder)/\(name)") && Self.run("ln", "-s", "\(folder)/\(name)", path)
-            })
+        guard await Self.run("mv", path, "\(folder)/\(name)"), await Self.run("ln", "-s", "\(folder)/\(name)", path)
         else { throw NotMounted() }
     }
 
     private func unmount(_ server: PrivatePostgres) async {
         await server.stop(mode: .immediate)
         // Lazily: a process of the server may be on its last breath.
-        _ = await onOwnThread { Self.run("umount", "-l", folder) }
+        _ = await Self.run("umount", "-l", folder)
     }
 
-    private static func run(_ program: String, _ arguments: String...) -> Bool {
-        Command(executable: "/usr/bin/env", arguments: [program] + arguments).run()?.status == 0
+    private static func run(_ program: String, _ arguments: String...) async -> Bool {
+        let arguments = [program] + arguments
+        let command = Command(executable: "/usr/bin/env", arguments: arguments, environment: Command.cleanEnvironment)
+        return await command.run()?.status == 0
     }
 }

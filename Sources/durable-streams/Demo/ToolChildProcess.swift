@@ -1,23 +1,16 @@
+import ChildProcesses
 import Foundation
-import Synchronization
 
 /// This program once more, as a process of its own, whose output lines are read as they come. Used by the demo and
 /// by `bench`.
 ///
 /// Its stderr is ours, unless it is to be read. It ends with us at the latest: by the pipe that breaks, or by `kill`.
-final class ChildProcess: Sendable {
-    /// How it ended.
-    enum End: Sendable, Equatable {
-        case exited(Int32)
-        case killed(signal: Int32)
-    }
-
-    let processID: Int32
+final class ToolChildProcess: Sendable {
+    private let process: ChildProcess
     let lines: LineReader<Line>
     /// Its stderr; nil where that is ours.
     let messages: LineReader<String>?
     private let input: Pipe?
-    private let ending: Task<End, Never>
     // They close their descriptors when they go, so they have to stay as long as the readers.
     private let pipes: [Pipe]
 
@@ -44,47 +37,40 @@ final class ChildProcess: Sendable {
         input: Input = .nothing,
         keepsOutput: Bool = true,
         readsMessages: Bool = false
-    ) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0])
-        process.arguments = arguments
+    ) async throws {
         var environment = ProcessInfo.processInfo.environment
         // It goes with the user's DATABASE_URL.
         if environment["DATABASE_URL"] != databaseURL { environment["DATABASE_LISTEN_URL"] = nil }
         environment["DATABASE_URL"] = databaseURL
-        process.environment = environment
-        let lines = Pipe()
-        switch input {
-        case .nothing: process.standardInput = FileHandle.nullDevice
-        case .file(let file): process.standardInput = try FileHandle(forReadingFrom: file)
-        case .lines: process.standardInput = lines
+        let (lines, output, errors) = (Pipe(), Pipe(), Pipe())
+        let file: FileHandle? = if case .file(let file) = input { try FileHandle(forReadingFrom: file) } else { nil }
+        // Its ends are its own, from when it runs.
+        defer {
+            for end in [lines.fileHandleForReading, output.fileHandleForWriting, errors.fileHandleForWriting] {
+                try? end.close()
+            }
+            try? file?.close()
         }
-        let (output, errors) = (Pipe(), Pipe())
-        if keepsOutput {
-            process.standardOutput = output
-        } else {
-            process.standardOutput = FileHandle.nullDevice
-            try output.fileHandleForWriting.close()
-        }
-        if readsMessages { process.standardError = errors }
-        let (ends, continuation) = AsyncStream.makeStream(of: End.self)
-        process.terminationHandler = { process in
-            let status = process.terminationStatus
-            continuation.yield(process.terminationReason == .exit ? .exited(status) : .killed(signal: status))
-            continuation.finish()
-        }
+        let stdin: FileHandle? =
+            switch input {
+            case .nothing: nil
+            case .file: file
+            case .lines: lines.fileHandleForReading
+            }
         do {
-            try process.run()
+            process = try await ChildProcess(
+                Bundle.main.executablePath ?? CommandLine.arguments[0],
+                arguments,
+                environment: environment,
+                input: stdin?.fileDescriptor,
+                output: keepsOutput ? output.fileHandleForWriting.fileDescriptor : nil,
+                errors: readsMessages ? errors.fileHandleForWriting.fileDescriptor : STDERR_FILENO
+            )
         } catch {
-            throw ToolError(.unavailable, "cannot start a process: \(error.localizedDescription)")
+            throw ToolError(.unavailable, "cannot start a process: \(error)")
         }
-        processID = process.processIdentifier
         pipes = [output, errors]
         if case .lines = input { self.input = lines } else { self.input = nil }
-        ending = Task {
-            for await end in ends { return end }
-            return .exited(-1)
-        }
         self.lines = LineReader(output.fileHandleForReading.fileDescriptor, limits: .init(lineBytes: 1 << 20)) {
             line,
             _ in
@@ -100,9 +86,11 @@ final class ChildProcess: Sendable {
     /// Writes to its stdin, where that is `lines`: a short line, which it reads soon. One that is gone is told of by `end`.
     func write(line: String) { try? input?.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
 
+    var processID: Int32 { process.processID }
+
     /// Ends it at once and without a chance to clean up, if it still runs.
-    func kill() { Foundation.kill(processID, SIGKILL) }
+    func kill() { process.send(SIGKILL) }
 
     /// How it ended, once it has.
-    var end: End { get async { await ending.value } }
+    var end: ChildProcess.End { get async { await process.end } }
 }

@@ -1,0 +1,13 @@
+import ChildProcesses
+import Foundation
+
+extension Command {
+    /// This process's environment without libpq's and the server's variables: `PGOPTIONS`, `PGSERVICE` or `PGDATA` of
+    /// whoever runs the tests must not reach the private server. Messages are in English, time is UTC.
+    package static var cleanEnvironment: [String: String] {
+        var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PG") }
+        environment["LC_ALL"] = "C"
+        environment["TZ"] = "UTC"
+        return environment
+    }
+}
