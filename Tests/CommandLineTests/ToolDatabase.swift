@@ -65,7 +65,7 @@ actor ToolDatabase {
 
     private func server() async throws -> PrivatePostgres {
         if let starting { return try await starting.value }
-        let task = Task { try await PrivatePostgres.start(.init(settings: ["max_connections": "200"])) }
+        let task = Task { try await PrivatePostgres.start(.init(settings: ["max_connections": "500"])) }
         starting = task
         return try await task.value
     }

@@ -9,7 +9,7 @@ actor SessionServer {
 
     func server() async throws -> PrivatePostgres {
         if let starting { return try await starting.value }
-        let task = Task { try await PrivatePostgres.start(.init(tcp: true, settings: ["max_connections": "200"])) }
+        let task = Task { try await PrivatePostgres.start(.init(tcp: true, settings: ["max_connections": "500"])) }
         starting = task
         return try await task.value
     }

@@ -39,7 +39,7 @@ actor TestServer {
     func server() async throws -> PrivatePostgres {
         guard Self.isPrivate else { throw NotOurs() }
         if let starting { return try await starting.value }
-        let task = Task { try await PrivatePostgres.start(.init(tcp: true, settings: ["max_connections": "300"])) }
+        let task = Task { try await PrivatePostgres.start(.init(tcp: true, settings: ["max_connections": "1000"])) }
         starting = task
         return try await task.value
     }
