@@ -59,33 +59,13 @@ package final class ChildProcess: Sendable {
         let nothing = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
         defer { try? nothing.close() }
         let streams = [input, output, errors].map { $0.map { FileDescriptor(rawValue: $0) } ?? nothing }
-        let configuration = Configuration(
-            executable: executable,
-            arguments: arguments,
-            environment: environment
-        )
+        let configuration = Configuration(executable: executable, arguments: arguments, environment: environment)
         let running = Running()
+        // Its life is not that of a call, which could be cancelled.
         var ending: Task<End, Never>?
-        let started: Result<Int32, any Error> = await withCheckedContinuation { continuation in
-            // Nobody waits for it in between: its life is not that of a call.
+        let started = await withCheckedContinuation { continuation in
             ending = Task {
-                var isStarted = false
-                var end = End.unknown
-                do {
-                    end = End(
-                        try await run(
-                            configuration,
-                            input: .fileDescriptor(streams[0], closeAfterSpawningProcess: false),
-                            output: .fileDescriptor(streams[1], closeAfterSpawningProcess: false),
-                            error: .fileDescriptor(streams[2], closeAfterSpawningProcess: false)
-                        ) { execution in
-                            isStarted = true
-                            continuation.resume(returning: .success(execution.processIdentifier.value))
-                        }.terminationStatus
-                    )
-                } catch {
-                    if !isStarted { continuation.resume(returning: .failure(error)) }
-                }
+                let end = await Self.run(configuration, streams) { continuation.resume(returning: $0) }
                 running.flag.withLock { $0 = false }
                 return end
             }
@@ -93,6 +73,30 @@ package final class ChildProcess: Sendable {
         processID = try started.get()
         self.running = running
         self.ending = ending ?? Task { .unknown }
+    }
+
+    /// - Parameter started: is told once, of its process id or why there is none.
+    private static func run(
+        _ configuration: Configuration,
+        _ streams: [FileDescriptor],
+        started: (Result<Int32, any Error>) -> Void
+    ) async -> End {
+        var isStarted = false
+        do {
+            let result = try await Subprocess.run(
+                configuration,
+                input: .fileDescriptor(streams[0], closeAfterSpawningProcess: false),
+                output: .fileDescriptor(streams[1], closeAfterSpawningProcess: false),
+                error: .fileDescriptor(streams[2], closeAfterSpawningProcess: false)
+            ) { execution in
+                isStarted = true
+                started(.success(execution.processIdentifier.value))
+            }
+            return End(result.terminationStatus)
+        } catch {
+            if !isStarted { started(.failure(error)) }
+            return .unknown
+        }
     }
 
     package var isRunning: Bool { running.flag.withLock(\.self) }
