@@ -23,7 +23,7 @@ struct AppendInterruptedTests {
 
     @Test("ended while a commit is under way, it says of which lines it is not known whether they were written")
     func endedDuringCommit() async throws {
-        try await ToolDatabase.withHeldStream { tool, isWaiting in
+        try await ToolDatabase.withHeldStream { tool, isWaiting, _ in
             // It must still be waiting when that is looked at.
             let process = try await tool.start("append", "s", "--deadline", "3600", "--connect-timeout", "28")
             process.write(line: Sample.event(0))
@@ -36,6 +36,42 @@ struct AppendInterruptedTests {
             #expect(outcome.messages.contains("written is not known"))
         }
     }
+
+    @Test("interrupted once while an append is under way, it waits for that, answers it and exits 130")
+    func interruptedDuringCommit() async throws {
+        var outcome: Tool.Outcome
+        // Again where the machine stood still for as long as the tool waits.
+        repeat {
+            outcome = try await ToolDatabase.withHeldStream { tool, isWaiting, letGo in
+                let process = try await tool.start("append", "s")
+                process.write(line: Sample.event(0))
+                try await isWaiting()
+                process.send(SIGINT)
+                try await letGo()
+                return await process.outcome
+            }
+        } while outcome.messages == Self.unknown
+        #expect(outcome.status == 130)
+        #expect(outcome.text == Sample.positions(0..<1))
+        #expect(outcome.messages.isEmpty, "\(outcome.messages)")
+    }
+
+    @Test("interrupted once while an append is under way that takes over 5 seconds, it ends by itself and says so")
+    func endedByItself() async throws {
+        try await ToolDatabase.withHeldStream { tool, isWaiting, _ in
+            let process = try await tool.start("append", "s", "--deadline", "3600")
+            process.write(line: Sample.event(0))
+            try await isWaiting()
+            let begin = ContinuousClock.now
+            process.send(SIGINT)
+            let outcome = await process.outcome
+            #expect(outcome.status == 130)
+            #expect(outcome.messages == Self.unknown)
+            #expect(ContinuousClock.now - begin >= .seconds(5))
+        }
+    }
+
+    private static let unknown = "durable-streams: line 1: whether that was written is not known\n"
 
     @Test("what became of lines is said at once when it is known, and once, whatever is yet to be done")
     func endedAfterFailure() async throws {

@@ -175,7 +175,7 @@ struct AppendTests {
 
     @Test("--deadline bounds the claim too")
     func claimDeadline() async throws {
-        try await ToolDatabase.withHeldStream { tool, _ in
+        try await ToolDatabase.withHeldStream { tool, _, _ in
             // Its default is 30 seconds. Where the machine stands still for as long, it is tried again.
             var isBounded = false
             for _ in 0..<3 where !isBounded {

@@ -1,9 +1,9 @@
 extension ToolDatabase {
     /// Runs `body` while somebody holds stream s, so that no first append to it ends, nor a claim; gives it how to wait until
-    /// one waits.
-    static func withHeldStream(
-        _ body: (Tool, _ isWaiting: () async throws -> Void) async throws -> Void
-    ) async throws {
+    /// one waits, and how to let go before its end.
+    static func withHeldStream<R: Sendable>(
+        _ body: (Tool, _ isWaiting: () async throws -> Void, _ letGo: () async throws -> Void) async throws -> R
+    ) async throws -> R {
         try await with { tool in
             let lock = """
                 do $$ begin
@@ -20,9 +20,13 @@ extension ToolDatabase {
                 while try await psql(count, on: tool) != "1" { try Task.checkCancellation() }
             }
             try await wait(for: "PgSleep")
-            try await body(tool) { try await wait(for: "advisory") }
-            try await psql("create table public.enough ()", on: tool)
-            _ = try await holder.value
+            func letGo() async throws {
+                try await psql("create table if not exists public.enough ()", on: tool)
+                _ = try await holder.value
+            }
+            let result = try await body(tool, { try await wait(for: "advisory") }, letGo)
+            try await letGo()
+            return result
         }
     }
 }
