@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @Suite("demo", .timeLimit(.minutes(10)))
@@ -13,6 +14,27 @@ struct DemoTests {
             #expect(!outcome.text.contains("\u{1B}"), "colours, though there is no terminal")
             let streams = try await tool.run("list", "--prefix", "demo/", "--status", "closed").lines
             #expect(streams.count == 1)
+        }
+    }
+
+    @Test("its worker exits 65 where the stream holds what is no event, and says that another program wrote it")
+    func noEvent() async throws {
+        try await ToolDatabase.with { tool in
+            try await #require(tool.run("append", "s", input: Sample.event(0)).status == 0)
+            try await ToolDatabase.psql(
+                """
+                set session_replication_role = replica;
+                update durable_streams.events set event = '{"type":"yield","coroutineId":"root","secret":1}'
+                """,
+                on: tool
+            )
+            let ledger = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+            let outcome = try await tool.run("demo-worker", "s", "--run", "1", "--ledger", ledger)
+            #expect(outcome.status == 65)
+            #expect(outcome.messages.contains("the journal holds what is no event ("), "\(outcome.messages)")
+            #expect(outcome.messages.contains("); another program wrote it"), "\(outcome.messages)")
+            #expect(!outcome.messages.contains("secret"), "\(outcome.messages)")
+            #expect(!FileManager.default.fileExists(atPath: ledger), "an effect was run")
         }
     }
 }
