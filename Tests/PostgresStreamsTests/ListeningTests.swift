@@ -1,10 +1,11 @@
 import Foundation
 import Logging
-import PostgresStreams
 import PrivatePostgres
 import Synchronization
 import Testing
 import TisynStreams
+
+@testable import PostgresStreams
 
 /// How tails are told of new events, and that they are told whatever happens to who tells them.
 @Suite("Listening", .serialized, .timeLimit(.minutes(10)))
@@ -129,6 +130,60 @@ struct ListeningTests {
                     await until(journal) { $0 == .listening }
                 }
             }
+        }
+    }
+
+    /// Runs `body` when the last tail of a journal has ended, and the connection is lost that is kept for the next one. Nothing
+    /// but notifications tells tails of events.
+    private func withLostLinger<R: Sendable>(_ body: (Journal) async throws -> R) async throws -> R {
+        let change = ConfigurationChange.with {
+            $0.listening.probeTimeout = .seconds(600)
+            $0.listening.probeInterval = .seconds(3600)
+            $0.listening.checkInterval = .seconds(3600)
+        }
+        return try await withTestJournal(change) { journal in
+            let tail = Task { for try await _ in try journal.stream("s").tail() {} }
+            await until(journal) { $0 == .listening }
+            tail.cancel()
+            await until(journal) { $0 == .idle }
+            return try await body(journal)
+        }
+    }
+
+    private func loseConnections(_ journal: Journal) async throws {
+        try await withSQL(journal.configuration.databaseURL) { sql in
+            try await sql.run("select pg_terminate_backend(pid, 60000) \(Self.backends)")
+        }
+        try await PostgresStreamsTests.until {
+            journal.tails.listener.serverStart == nil || journal.listeningState != .idle
+        }
+    }
+
+    @Test("a connection that is lost while nobody tails is not made again")
+    func lostWhileIdle() async throws {
+        let states = try await withLostLinger { journal in
+            let states = journal.listeningStates()
+            try await loseConnections(journal)
+            try await append(0..<3, journal.stream("s"))
+            return states
+        }
+        var seen: [ListeningState] = []
+        for await state in states { seen.append(state) }
+        #expect(seen == [.idle])
+    }
+
+    @Test("a tail that begins after the connection was lost that was kept for it gets all there was and all that comes")
+    func lostBeforeNextTail() async throws {
+        try await withLostLinger { journal in
+            try await loseConnections(journal)
+            let stream = try journal.stream("s")
+            try await append(0..<2, stream)
+            var tail = stream.tail().makeAsyncIterator()
+            for position in 0..<2 { #expect(try await tail.next()?.position == position) }
+            await until(journal) { $0 == .listening }
+            async let next = tail.next()
+            try await append(2..<3, stream)
+            #expect(try await next?.position == 2)
         }
     }
 
