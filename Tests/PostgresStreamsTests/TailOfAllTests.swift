@@ -174,6 +174,46 @@ struct TailOfAllTests {
         }
     }
 
+    @Test(
+        "where the question which streams there are is lost, or not answered in time, it is asked again",
+        arguments: [true, false]
+    )
+    func unanswered(isLost: Bool) async throws {
+        let waiting = """
+            from pg_stat_activity where datname = current_database() and application_name = 'durable-streams'
+                and wait_event_type = 'Lock'
+            """
+        try await withTestDatabase { url in
+            let change = { (configuration: inout JournalConfiguration) in
+                configuration.listening.checkInterval = .milliseconds(100)
+                if !isLost { configuration.readDeadline = .seconds(1) }
+            }
+            try await withJournal(.quiet(url)) { writing in
+                try await withJournal(.with(url, change)) { tailing in
+                    try await append(0..<1, writing.stream("old"))
+                    var all = tailing.tailAll().makeAsyncIterator()
+                    #expect(try await all.next()?.stream.text == "old")
+                    await tailing.untilState(.listening)
+                    try await withSQL(url) { holder in
+                        try await holder.run("begin; lock table durable_streams.streams in access exclusive mode")
+                        try await withSQL(url) { sql in
+                            try await until { try await sql.integer("select count(*) \(waiting)") > 0 }
+                            if isLost { try await sql.run("select pg_terminate_backend(pid, 60000) \(waiting)") }
+                        }
+                        if !isLost {
+                            // It is asked behind that, over the same connection.
+                            let error = await thrown { try await tailing.stream("old").nextPosition() }
+                            #expect(error?.code == .unreachable)
+                        }
+                        try await holder.run("commit")
+                    }
+                    try await append(0..<1, writing.stream("new"))
+                    #expect(try await all.next()?.stream.text == "new")
+                }
+            }
+        }
+    }
+
     @Test("it goes on over lost connections")
     func lostConnections() async throws {
         try await withTestDatabase { url in
