@@ -27,12 +27,25 @@ struct TailOfOwnAppendsTests {
         }
     }
 
+    /// Notifications tell of events, and nothing looks for them.
+    private static var onlyHearing: ConfigurationChange {
+        .with {
+            $0.listening.checkInterval = .seconds(3600)
+            $0.listening.probeInterval = .seconds(3600)
+        }
+    }
+
     /// A stream with an event, and a tail of it that has delivered that, from `position`, and hears.
+    ///
+    /// - Parameter writing: appends the event; by itself `journal` does.
     private func following(
-        _ journal: Journal
+        _ journal: Journal,
+        by writing: Journal? = nil
     ) async throws -> (stream: PostgresStream, tail: TailSubscription, position: Int) {
         let stream = try journal.stream("s")
-        let position = try await untilInTime { try await stream.append(.close("0", .ok(nil))) }
+        let position = try await untilInTime {
+            try await (writing ?? journal).stream("s").append(.close("0", .ok(nil)))
+        }
         let tail = TailSubscription(hub: journal.tails, stream: stream.name, cursor: position)
         #expect(try await tail.next().rows.map(\.position) == [position])
         await journal.untilState(.listening)
@@ -256,6 +269,115 @@ struct TailOfOwnAppendsTests {
             #expect(error?.outcome == .unknown)
             #expect(try await next.rows.map(\.position) == [position + 1])
             proxy.refuse(false)
+        }
+    }
+
+    @Test(
+        "an append that was lost with its connection, its notification too, is found before it is known to be written",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func lostWithNotification() async throws {
+        try await withWireProxy(Self.onlyHearing) { proxy, journal, direct in
+            let (stream, tail, _) = try await following(journal, by: direct)
+            async let next = tail.next()
+            try await untilWaiting(journal)
+            // Of as many messages; the first has the session's settings ahead of it.
+            for n in 0..<2 {
+                await journal.flush()
+                proxy.set(nil)
+                try await journal.stream("other \(n)").append(.close("0", .ok(nil)))
+            }
+            await journal.flush()
+            let count = proxy.transcript(.toServer).prefix { $0 != "S" }.count + 1
+            let appends = { (statements: String) in statements.contains("append_") }
+            proxy.set(.init(direction: .toServer, index: count, fault: .swallow))
+            proxy.swallow([.toClient], where: appends)
+            async let appended = stream.append(.close("1", .ok(nil)))
+            try await until { try await direct.stream("s").nextPosition() == 2 }
+            // Nor can it be asked yet what became of it.
+            proxy.refuse(true)
+            proxy.cutOff(where: appends)
+            #expect(try await next.rows.map(\.position) == [1])
+            proxy.refuse(false)
+            #expect(try await appended == 1)
+        }
+    }
+
+    @Test(
+        "an append that is committed after its connection was lost its tails have by its notification",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func committedAfterLoss() async throws {
+        let sayings = Sayings()
+        let change = ConfigurationChange.with {
+            Self.onlyHearing.apply(&$0)
+            $0.logger = sayings.logger
+        }
+        try await withWireProxy(change) { proxy, journal, direct in
+            let (stream, tail, _) = try await following(journal, by: direct)
+            try await withSQL(direct.configuration.databaseURL) { sql in
+                try await sql.letAppendsWait()
+                try await sql.run("begin; lock table durable_streams.events in exclusive mode")
+                async let next = tail.next()
+                try await untilWaiting(journal)
+                proxy.set(nil)
+                async let appended = stream.append(.close("1", .ok(nil)))
+                // The session's settings, the append, and behind it its notification.
+                try await until { proxy.transcript(.toServer).count { $0 == "S" } == 3 }
+                proxy.refuse(true)
+                proxy.cutOff { $0.contains("append_") }
+                // When it was dealt with the loss.
+                try await until { sayings.logged.contains { $0.message.hasPrefix("NOTIFY failed") } }
+                try await sql.run("commit")
+                #expect(try await next.rows.map(\.position) == [1])
+                proxy.refuse(false)
+                #expect(try await appended == 1)
+            }
+        }
+    }
+
+    @Test(
+        "a transaction of which nobody could tell whether it was committed is found by its tails all the same",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func unknownTransaction() async throws {
+        // Again where the machine stood still for so long that it was given up before it was committed.
+        while try await !isFoundInTime(deadline: .seconds(4)) {}
+    }
+
+    private func isFoundInTime(deadline: Duration) async throws -> Bool {
+        let change = ConfigurationChange.with {
+            Self.onlyHearing.apply(&$0)
+            $0.appendDeadline = deadline
+        }
+        return try await withWireProxy(change) { proxy, journal, direct in
+            let (stream, tail, _) = try await following(journal, by: direct)
+            let next = Task { try await tail.next().rows.map(\.position) }
+            defer { next.cancel() }
+            try await untilWaiting(journal)
+            let ours = { @Sendable (statements: String) in statements.contains("'ours'") }
+            let committed = Task {
+                try await until { try await direct.stream("s").nextPosition() == 2 }
+                defer { proxy.cutOff(where: ours) }
+                return ContinuousClock.now
+            }
+            defer { committed.cancel() }
+            var begin = ContinuousClock.now
+            let error = await thrown {
+                try await journal.transaction { tx in
+                    try await tx.query("select 'ours'")
+                    try await tx.append(.close("1", .ok(nil)), to: stream)
+                    // Nor can it be asked what became of it.
+                    proxy.refuse(true)
+                    proxy.swallow([.toClient], where: ours)
+                    begin = .now
+                }
+            }
+            guard error?.outcome != .notWritten else { return false }
+            #expect(error?.outcome == .unknown)
+            guard try await committed.value < begin + deadline else { return false }
+            #expect(try await next.value == [1])
+            return true
         }
     }
 }

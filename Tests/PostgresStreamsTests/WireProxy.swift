@@ -121,6 +121,13 @@ final class WireProxy: Sendable {
         for connection in state.withLock({ $0.connections }) { connection.end() }
     }
 
+    /// Ends the client's side of the connections whose statements match: what it sent still arrives, and no answer does.
+    func cutOff(where matches: (_ statements: String) -> Bool) {
+        for connection in state.withLock({ $0.connections }) where matches(connection.statements) {
+            connection.cutOff()
+        }
+    }
+
     /// How many requests came over the connections whose statements match: each ends with a Sync.
     func requestCount(where matches: (_ statements: String) -> Bool = { _ in true }) -> Int {
         state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.requestCount).reduce(0, +)
@@ -273,6 +280,8 @@ private final class WireConnection: Sendable {
         state.withLock { $0.isOver = true }
         release()
     }
+
+    func cutOff() { client.end() }
 
     func release() {
         state.withLock { $0.isHolding = false }

@@ -4,13 +4,13 @@ import PrivatePostgres
 /// Runs `body` with a journal whose connections go through a proxy, and with one that goes straight to the server.
 ///
 /// - Parameter delay: what the way through the proxy takes, in milliseconds and each direction.
-func withWireProxy(
+func withWireProxy<R: Sendable>(
     _ change: ConfigurationChange = .none,
     isFar delay: Int? = nil,
-    _ body: (_ proxy: WireProxy, _ journal: Journal, _ direct: Journal) async throws -> Void
-) async throws {
+    _ body: (_ proxy: WireProxy, _ journal: Journal, _ direct: Journal) async throws -> R
+) async throws -> R {
     let server = try await TestServer.shared.server()
-    try await withTestDatabase { url in
+    return try await withTestDatabase { url in
         let proxy = try WireProxy(to: server.port)
         defer { proxy.close() }
         proxy.setDelay(delay)
@@ -21,7 +21,7 @@ func withWireProxy(
         )
         configuration.appendDeadline = .seconds(240)
         change.apply(&configuration)
-        try await withJournal(.quiet(url)) { direct in
+        return try await withJournal(.quiet(url)) { direct in
             try await withJournal(configuration) { journal in try await body(proxy, journal, direct) }
         }
     }
