@@ -181,9 +181,54 @@ struct ListeningTests {
             var tail = stream.tail().makeAsyncIterator()
             for position in 0..<2 { #expect(try await tail.next()?.position == position) }
             await until(journal) { $0 == .listening }
-            async let next = tail.next()
+            let next = Task { try await stream.tail(from: .position(2)).first { _ in true }?.position }
+            defer { next.cancel() }
+            try await journal.untilTailWaits()
             try await append(2..<3, stream)
-            #expect(try await next?.position == 2)
+            #expect(try await next.value == 2)
+        }
+    }
+
+    @Test(
+        "an append is told of whose connection was lost right behind its answer, before it was its turn to be told of",
+        .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
+    )
+    func lostBeforeTold() async throws {
+        try await withWireProxy { proxy, journal, direct in
+            let change = { (configuration: inout JournalConfiguration) in
+                configuration.listening.probeInterval = .seconds(3600)
+                configuration.listening.checkInterval = .seconds(3600)
+            }
+            try await withJournal(.with(direct.configuration.databaseURL, change)) { tailing in
+                try await direct.stream("s").append(.close("0", .ok(nil)))
+                let tail = Task {
+                    try await tailing.stream("s").tail(from: .position(1)).first { _ in true }?.position
+                }
+                defer { tail.cancel() }
+                await until(tailing) { $0 == .listening }
+                try await tailing.untilTailWaits()
+                let other = try StreamName("other")
+                let onlyTells = { (statements: String) in
+                    statements.contains("pg_notify") && !statements.contains("append_")
+                }
+                try await PostgresStreamsTests.until {
+                    journal.announce([other])
+                    await journal.flush()
+                    return proxy.connectionCount(where: onlyTells) > 0
+                }
+                // Another's first append, of as many answers: to the session's settings, and to itself.
+                proxy.set(nil)
+                try await append(0..<1, journal.stream("other"))
+                let answers = proxy.transcript(.toClient).split(separator: "Z").prefix(2)
+                let last = answers.map { $0.count + 1 }.reduce(0, +) - 1
+                // Something else is being told of, and what is appended has to wait.
+                proxy.holdAnswers(where: onlyTells)
+                journal.announce([other])
+                proxy.set(.init(direction: .toClient, index: last, fault: .cutAfter))
+                #expect(try await journal.stream("s").append(.close("1", .ok(nil))) == 1)
+                proxy.release()
+                #expect(try await tail.value == 1)
+            }
         }
     }
 

@@ -17,16 +17,6 @@ struct TailOfOwnAppendsTests {
         }
     }
 
-    /// Waits until the journal's only tail waits for its next event, and nothing is read for it.
-    private func untilWaiting(_ journal: Journal) async throws {
-        try await until {
-            journal.tails.state.withLock { state in
-                !state.deliveries.isEmpty && !state.registry.hasReady && !state.isReading[.following]
-                    && !state.isReading[.catchingUp]
-            }
-        }
-    }
-
     /// Notifications tell of events, and nothing looks for them.
     private static var onlyHearing: ConfigurationChange {
         .with {
@@ -125,7 +115,7 @@ struct TailOfOwnAppendsTests {
             // What reads for those that follow is the connection that listens.
             func requests() -> Int { proxy.requestCount { $0.contains("listen ") } }
             var next = Task { try await tail.next().rows.map(\.position) }
-            try await untilWaiting(journal)
+            try await journal.untilTailWaits()
             // From here on no notification is there before the answer that it goes with.
             proxy.holdAnswers()
             let before = requests()
@@ -133,7 +123,7 @@ struct TailOfOwnAppendsTests {
                 try await stream.append(.close(CoroutineID("\(n)"), .ok(nil)))
                 #expect(try await next.value == [n])
                 next = Task { try await tail.next().rows.map(\.position) }
-                try await untilWaiting(journal)
+                try await journal.untilTailWaits()
             }
             await journal.flush()
             proxy.release()
@@ -237,7 +227,7 @@ struct TailOfOwnAppendsTests {
         try await withWireProxy(change) { proxy, journal, _ in
             let (stream, tail, _) = try await following(journal)
             async let next = tail.next()
-            try await untilWaiting(journal)
+            try await journal.untilTailWaits()
             proxy.set(.init(direction: .toClient, index: 0, fault: .hold))
             async let appended = stream.append(.close("1", .ok(nil)))
             #expect(try await next.rows.map(\.position) == [1])
@@ -259,7 +249,7 @@ struct TailOfOwnAppendsTests {
         try await withWireProxy(change) { proxy, journal, _ in
             let (stream, tail, position) = try await following(journal)
             async let next = tail.next()
-            try await untilWaiting(journal)
+            try await journal.untilTailWaits()
             proxy.set(.init(direction: .toClient, index: 0, fault: .swallow))
             // Nor is there a connection to ask what became of it.
             proxy.refuse(true)
@@ -280,7 +270,7 @@ struct TailOfOwnAppendsTests {
         try await withWireProxy(Self.onlyHearing) { proxy, journal, direct in
             let (stream, tail, _) = try await following(journal, by: direct)
             async let next = tail.next()
-            try await untilWaiting(journal)
+            try await journal.untilTailWaits()
             // Of as many messages; the first has the session's settings ahead of it.
             for n in 0..<2 {
                 await journal.flush()
@@ -319,7 +309,7 @@ struct TailOfOwnAppendsTests {
                 try await sql.letAppendsWait()
                 try await sql.run("begin; lock table durable_streams.events in exclusive mode")
                 async let next = tail.next()
-                try await untilWaiting(journal)
+                try await journal.untilTailWaits()
                 proxy.set(nil)
                 async let appended = stream.append(.close("1", .ok(nil)))
                 // The session's settings, the append, and behind it its notification.
@@ -354,7 +344,7 @@ struct TailOfOwnAppendsTests {
             let (stream, tail, _) = try await following(journal, by: direct)
             let next = Task { try await tail.next().rows.map(\.position) }
             defer { next.cancel() }
-            try await untilWaiting(journal)
+            try await journal.untilTailWaits()
             let ours = { @Sendable (statements: String) in statements.contains("'ours'") }
             let committed = Task {
                 try await until { try await direct.stream("s").nextPosition() == 2 }

@@ -60,4 +60,14 @@ extension Journal {
     }
 
     func untilState(_ expected: ListeningState) async { await untilState { $0 == expected } }
+
+    /// Waits until the only tail waits for its next event, and nothing is read for it.
+    func untilTailWaits() async throws {
+        try await until {
+            tails.state.withLock { state in
+                !state.deliveries.isEmpty && !state.registry.hasReady && !state.isReading[.following]
+                    && !state.isReading[.catchingUp]
+            }
+        }
+    }
 }

@@ -133,9 +133,11 @@ final class WireProxy: Sendable {
         state.withLock { $0.connections }.filter { matches($0.statements) }.map(\.requestCount).reduce(0, +)
     }
 
-    /// Holds all answers back, from here on, until `release`.
-    func holdAnswers() {
-        for connection in state.withLock({ $0.connections }) { connection.holdAnswers() }
+    /// Holds all answers back, from here on, until `release`, on the connections whose statements match.
+    func holdAnswers(where matches: (_ statements: String) -> Bool = { _ in true }) {
+        for connection in state.withLock({ $0.connections }) where matches(connection.statements) {
+            connection.holdAnswers()
+        }
     }
 
     /// Lets what was held go on.
