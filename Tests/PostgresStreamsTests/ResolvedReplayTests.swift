@@ -110,12 +110,11 @@ struct ResolvedReplayTests {
                 try await withJournal(.quiet(url)) { other in
                     for stream in streams { try await other.stream(stream.name).append(event(.root, 7)) }
                 }
-                var random = SystemRandomNumberGenerator()
                 let receipt = AppendReceipt(
                     stream: streams[0].name,
                     epoch: nil,
                     position: 0,
-                    token: .random(using: &random),
+                    token: .init(high: 1, low: 1),
                     offset: 0
                 )
                 var error = JournalError(.unreachable, outcome: .unknown, "the connection was lost")
@@ -134,9 +133,8 @@ struct ResolvedReplayTests {
     @Test("appends that are not resolved are remembered up to a number of events, the latest in any case")
     func bounded() throws {
         let stream = try StreamName("s")
-        var random = SystemRandomNumberGenerator()
         func receipt(_ n: Int) -> AppendReceipt {
-            AppendReceipt(stream: stream, epoch: nil, position: n, token: .random(using: &random), offset: 0)
+            AppendReceipt(stream: stream, epoch: nil, position: n, token: .init(high: 1, low: UInt64(n)), offset: 0)
         }
         func part(_ count: Int) throws -> UnresolvedAppends.Part {
             .init(stream: stream, events: try (0..<count).map { EventHead(try event(.root, $0)) })
