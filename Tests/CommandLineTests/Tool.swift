@@ -14,6 +14,11 @@ struct Tool: Sendable {
         /// What it wrote to stderr.
         let messages: String
 
+        /// The lines of `messages` that are no warnings, of which there may be some where a machine stood still.
+        var errors: [Substring] {
+            messages.split(separator: "\n").filter { !$0.hasPrefix("durable-streams: warning: ") }
+        }
+
         var text: String { String(decoding: output, as: UTF8.self) }
         // By bytes: to a String, a carriage return and a line feed are one character.
         var lines: [String] { output.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) } }
