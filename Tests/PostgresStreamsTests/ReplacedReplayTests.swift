@@ -1,6 +1,8 @@
-import PostgresStreams
+import Synchronization
 import Testing
 import TisynStreams
+
+@testable import PostgresStreams
 
 /// Replays across a failover that lost the end of the log, whose place others have filled since: played by the tables'
 /// owner, who can switch the guards off.
@@ -79,6 +81,24 @@ struct ReplacedReplayTests {
             let first = try await replay(anew, 0..<60)
             #expect(first.results == Self.old, "\(first)")
             #expect(try await replay(anew, 60..<2000).results == Self.new)
+        }
+    }
+
+    @Test("whoever is told begins anew, however soon")
+    func atOnce() async throws {
+        try await withTestJournal { journal in
+            let stream = try journal.stream("s")
+            let index = journal.replayIndices.index(of: stream)
+            let anew = Mutex<[StreamIndex]>([])
+            let (progress, page) = (StreamIndex.Progress(), StreamIndex.PageAnswer())
+            progress.onValue { _ in anew.withLock { $0.append(journal.replayIndices.index(of: stream)) } }
+            page.onValue { _ in anew.withLock { $0.append(journal.replayIndices.index(of: stream)) } }
+            index.state.withLock { state in
+                state.waiters = [.init(target: 1, towards: 1, progress: progress)]
+                state.fetches = [0: [page]]
+            }
+            #expect(index.replaced("position 0 is missing").code == .logReplaced)
+            #expect(anew.withLock { $0.count == 2 && $0.allSatisfy { $0 !== index } })
         }
     }
 

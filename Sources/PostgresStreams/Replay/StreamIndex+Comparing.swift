@@ -174,6 +174,8 @@ extension StreamIndex {
             "stream \(name) is not the one that was read for replay: \(how); replay it from a new index"
         )
         (error.expectedPosition, error.actualPosition) = (position, position)
+        // First: whoever is told may ask anew at once, and this one would be had again.
+        journal.replayIndices.remove(name, number)
         let (waiters, fetches): ([Waiter], [PageAnswer]) = state.withLock { [error] state in
             state.replaced = error
             state.ahead.forget()
@@ -182,7 +184,6 @@ extension StreamIndex {
         }
         for waiter in waiters { waiter.progress.set(.failure(error)) }
         for fetch in fetches { fetch.set(.failure(error)) }
-        journal.replayIndices.remove(name, number)
         return error
     }
 }
