@@ -62,7 +62,7 @@ package final class ChildProcess: Sendable {
         let configuration = Configuration(executable: executable, arguments: arguments, environment: environment)
         let running = Running()
         // Its life is not that of a call, which could be cancelled.
-        var ending: Task<End, Never>?
+        var ending: Task<End, Never>!
         let started = await withCheckedContinuation { continuation in
             ending = Task {
                 let end = await Self.run(configuration, streams) { continuation.resume(returning: $0) }
@@ -72,7 +72,7 @@ package final class ChildProcess: Sendable {
         }
         processID = try started.get()
         self.running = running
-        self.ending = ending ?? Task { .unknown }
+        self.ending = ending
     }
 
     /// - Parameter started: is told once, of its process id or why there is none.
@@ -119,19 +119,5 @@ extension ChildProcess.End {
         case .exited(let code): self = .exited(code)
         case .signaled(let signal): self = .killed(signal: signal)
         }
-    }
-}
-
-extension Configuration {
-    /// With a process group of its own.
-    init(executable: String, arguments: [String], environment: [String: String]) {
-        self.init(
-            executable: .path(FilePath(executable)),
-            arguments: Arguments(arguments),
-            environment: .custom(
-                Dictionary(uniqueKeysWithValues: environment.map { (Environment.Key(stringLiteral: $0), $1) })
-            )
-        )
-        platformOptions.processGroupID = 0
     }
 }

@@ -12,7 +12,7 @@ extension PrivatePostgres {
         let folder = binaries
         // Some servers come without clients; then any psql will do.
         let program = ServerBinaries.path(of: "psql", in: folder) ?? ServerBinaries.onPath("psql")
-        var command = Command(executable: program ?? "psql", environment: Command.cleanEnvironment)
+        var command = Command(executable: program ?? "psql")
         command.arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]
         // Notices would mix with the rows.
         command.environment["PGOPTIONS"] = "-c client_min_messages=error"

@@ -36,8 +36,7 @@ struct ServerBinaries: Sendable {
         let path = (search.environment["PATH"] ?? "").split(separator: ":").map(String.init)
         var told: String?
         if let program = onPath("pg_config", environment: search.environment) {
-            let command = Command(executable: program, arguments: ["--bindir"], environment: Command.cleanEnvironment)
-            told = await command.run()?.output
+            told = await Command(executable: program, arguments: ["--bindir"]).run()?.output
         }
         let candidates = [told].compactMap(\.self) + path + search.usualPatterns.flatMap(expand)
         for candidate in candidates {

@@ -75,10 +75,7 @@ actor ToolDatabase {
         // A server's own folder may lack clients, as PATH may.
         let folder = try? await ServerBinaries.find().folder
         let program = folder.flatMap { ServerBinaries.path(of: "psql", in: $0) } ?? ServerBinaries.onPath("psql")
-        var command = Command(
-            executable: try #require(program, "there is no psql"),
-            environment: Command.cleanEnvironment
-        )
+        var command = Command(executable: try #require(program, "there is no psql"))
         command.arguments = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url] + arguments
         command.environment["PGOPTIONS"] = "-c client_min_messages=error"
         let result = try #require(await command.run(), "psql could not be started")

@@ -105,19 +105,13 @@ private struct WallClock: Sendable {
         let clock = WallClock(folder: folder)
         let command = Command(
             executable: try #require(compiler),
-            arguments: ["-shared", "-fPIC", "-O1", "-o", "\(folder)/clock.so", source, "-ldl"],
-            environment: Command.cleanEnvironment
+            arguments: ["-shared", "-fPIC", "-O1", "-o", "\(folder)/clock.so", source, "-ldl"]
         )
         let outcome = await command.run()
         try #require(outcome?.status == 0, "\(outcome?.output ?? "the compiler could not be started")")
         try clock.jump(to: 0)
         try await clock.makePrograms()
-        let chmod = Command(
-            executable: "/bin/chmod",
-            arguments: ["-R", "a+rX", folder],
-            environment: Command.cleanEnvironment
-        )
-        _ = await chmod.run()
+        _ = await Command(executable: "/bin/chmod", arguments: ["-R", "a+rX", folder]).run()
         return try await body(clock)
     }
 

@@ -50,7 +50,7 @@ final class CertificateAuthority: Sendable {
     private func openssl(_ arguments: String) async throws {
         let words = arguments.split(separator: " ").map(String.init)
         let files: Set = ["ca.key", "ca.crt", "server.key", "server.csr", "server.crt", "extensions"]
-        var command = Command(executable: Self.program ?? "openssl", environment: Command.cleanEnvironment)
+        var command = Command(executable: Self.program ?? "openssl")
         // Where it names another libpq, there may be another OpenSSL beside it.
         command.environment["LD_LIBRARY_PATH"] = nil
         command.arguments = words.map { files.contains($0) ? folder.appendingPathComponent($0).path : $0 }

@@ -137,9 +137,8 @@ struct ListeningTests {
     /// but notifications tells tails of events.
     private func withLostLinger<R: Sendable>(_ body: (Journal) async throws -> R) async throws -> R {
         let change = ConfigurationChange.with {
-            $0.listening.probeTimeout = .seconds(600)
-            $0.listening.probeInterval = .seconds(3600)
-            $0.listening.checkInterval = .seconds(3600)
+            ConfigurationChange.onlyHearing.apply(&$0)
+            ConfigurationChange.patientProbes.apply(&$0)
         }
         return try await withTestJournal(change) { journal in
             let tail = Task { for try await _ in try journal.stream("s").tail() {} }
@@ -195,11 +194,11 @@ struct ListeningTests {
     )
     func lostBeforeTold() async throws {
         try await withWireProxy { proxy, journal, direct in
-            let change = { (configuration: inout JournalConfiguration) in
-                configuration.listening.probeInterval = .seconds(3600)
-                configuration.listening.checkInterval = .seconds(3600)
-            }
-            try await withJournal(.with(direct.configuration.databaseURL, change)) { tailing in
+            let hearing = JournalConfiguration.with(
+                direct.configuration.databaseURL,
+                ConfigurationChange.onlyHearing.apply
+            )
+            try await withJournal(hearing) { tailing in
                 try await direct.stream("s").append(.close("0", .ok(nil)))
                 let tail = Task {
                     try await tailing.stream("s").tail(from: .position(1)).first { _ in true }?.position

@@ -17,14 +17,6 @@ struct TailOfOwnAppendsTests {
         }
     }
 
-    /// Notifications tell of events, and nothing looks for them.
-    private static var onlyHearing: ConfigurationChange {
-        .with {
-            $0.listening.checkInterval = .seconds(3600)
-            $0.listening.probeInterval = .seconds(3600)
-        }
-    }
-
     /// A stream with an event, and a tail of it that has delivered that, from `position`, and hears.
     ///
     /// - Parameter writing: appends the event; by itself `journal` does.
@@ -107,8 +99,7 @@ struct TailOfOwnAppendsTests {
             configuration.listenURL =
                 "postgresql://postgres:\(server.password)@127.0.0.1:\(proxy.port)/\(database ?? "")"
                 + "?sslmode=disable&gssencmode=disable"
-            configuration.listening.checkInterval = .seconds(3600)
-            configuration.listening.probeInterval = .seconds(3600)
+            ConfigurationChange.onlyHearing.apply(&configuration)
         }
         try await withTestJournal(change) { journal in
             let (stream, tail, _) = try await following(journal)
@@ -220,11 +211,7 @@ struct TailOfOwnAppendsTests {
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
     )
     func answerLate() async throws {
-        let change = ConfigurationChange.with {
-            $0.listening.checkInterval = .seconds(3600)
-            $0.listening.probeInterval = .seconds(3600)
-        }
-        try await withWireProxy(change) { proxy, journal, _ in
+        try await withWireProxy(.onlyHearing) { proxy, journal, _ in
             let (stream, tail, _) = try await following(journal)
             async let next = tail.next()
             try await journal.untilTailWaits()
@@ -242,9 +229,8 @@ struct TailOfOwnAppendsTests {
     )
     func answerLost() async throws {
         let change = ConfigurationChange.with {
+            ConfigurationChange.onlyHearing.apply(&$0)
             $0.appendDeadline = .seconds(1)
-            $0.listening.checkInterval = .seconds(3600)
-            $0.listening.probeInterval = .seconds(3600)
         }
         try await withWireProxy(change) { proxy, journal, _ in
             let (stream, tail, position) = try await following(journal)
@@ -267,7 +253,7 @@ struct TailOfOwnAppendsTests {
         .enabled(if: TestServer.isPrivate, "needs a server that is reached by TCP on this machine")
     )
     func lostWithNotification() async throws {
-        try await withWireProxy(Self.onlyHearing) { proxy, journal, direct in
+        try await withWireProxy(.onlyHearing) { proxy, journal, direct in
             let (stream, tail, _) = try await following(journal, by: direct)
             async let next = tail.next()
             try await journal.untilTailWaits()
@@ -300,7 +286,7 @@ struct TailOfOwnAppendsTests {
     func committedAfterLoss() async throws {
         let sayings = Sayings()
         let change = ConfigurationChange.with {
-            Self.onlyHearing.apply(&$0)
+            ConfigurationChange.onlyHearing.apply(&$0)
             $0.logger = sayings.logger
         }
         try await withWireProxy(change) { proxy, journal, direct in
@@ -337,7 +323,7 @@ struct TailOfOwnAppendsTests {
 
     private func isFoundInTime(deadline: Duration) async throws -> Bool {
         let change = ConfigurationChange.with {
-            Self.onlyHearing.apply(&$0)
+            ConfigurationChange.onlyHearing.apply(&$0)
             $0.appendDeadline = deadline
         }
         return try await withWireProxy(change) { proxy, journal, direct in

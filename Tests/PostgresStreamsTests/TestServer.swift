@@ -128,6 +128,14 @@ struct ConfigurationChange {
     /// For tests in which what listens is to go on: a probe that a machine at a standstill leaves on its way is waited for.
     static var patientProbes: ConfigurationChange { with { $0.listening.probeTimeout = .seconds(600) } }
 
+    /// Notifications tell of events, and nothing looks for them.
+    static var onlyHearing: ConfigurationChange {
+        with {
+            $0.listening.checkInterval = .seconds(3600)
+            $0.listening.probeInterval = .seconds(3600)
+        }
+    }
+
     static func with(_ apply: @escaping (inout JournalConfiguration) -> Void) -> ConfigurationChange {
         ConfigurationChange(apply: apply)
     }

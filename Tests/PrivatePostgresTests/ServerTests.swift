@@ -89,7 +89,7 @@ struct ServerTests {
             )
             let query = ["-X", "-A", "-t", "-w", "-c", "select inet_server_port()", "-d"]
             func ask(_ url: String) async -> Command.Outcome? {
-                await Command(executable: psql, arguments: query + [url], environment: Command.cleanEnvironment).run()
+                await Command(executable: psql, arguments: query + [url]).run()
             }
             let admitted = await ask(server.databaseURL(database: "postgres", tcp: true))
             #expect(admitted?.output == "\(server.port)")

@@ -150,7 +150,7 @@ final class Conversation: Sendable {
     /// at what was run. Where it is not, the session ends, and what is run throws `unreachable`.
     func watch(by inquirer: @escaping Alarm.Inquirer) { alarm.watch(session, by: inquirer) }
 
-    /// Whether the session was ended on this side, since its time was over.
+    /// Whether the session was ended on this side, since its time was over or it fell silent.
     var isLate: Bool { alarm.reason != nil }
 
     /// There is no pooler: what is submitted does not wait for the answers to what was before.

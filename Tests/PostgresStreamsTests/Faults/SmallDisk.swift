@@ -63,8 +63,6 @@ struct SmallDisk: Sendable {
     }
 
     private static func run(_ program: String, _ arguments: String...) async -> Bool {
-        let arguments = [program] + arguments
-        let command = Command(executable: "/usr/bin/env", arguments: arguments, environment: Command.cleanEnvironment)
-        return await command.run()?.status == 0
+        await Command(executable: "/usr/bin/env", arguments: [program] + arguments).run()?.status == 0
     }
 }
